@@ -1,0 +1,68 @@
+# Front door. Meson does the work; this file only installs what is missing and names the doors.
+BUILD ?= build
+MESON_FLAGS ?=
+
+.PHONY: all demo check check-real nightly asan fuzz coverage bench lint format deps-build deps-test deps-real clean
+
+all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD)
+
+$(BUILD)/build.ninja: meson.build meson_options.txt
+	@[ -f $@ ] || meson setup $(BUILD) $(MESON_FLAGS)
+
+deps-build:
+	@tools/deps build
+
+deps-test:
+	@tools/deps build test
+
+deps-real:
+	@tools/deps build test real
+
+# The loan example, end to end: builds, starts broker, engine and enclaves (development TEE), runs, verifies.
+demo: deps-build
+	@$(MAKE) --no-print-directory all
+	@tools/demo $(BUILD)
+
+# Fast, no network once installed.
+check: deps-test
+	@$(MAKE) --no-print-directory all MESON_FLAGS="$(MESON_FLAGS)"
+	@tools/check $(BUILD) fast
+
+# Servers, SDKs, browsers, emulators: fetches and caches what it needs.
+check-real: deps-real
+	@$(MAKE) --no-print-directory all
+	@tools/check $(BUILD) real
+
+# Hours: a million simulator seeds, fuzzing, soak.
+nightly: deps-real
+	@$(MAKE) --no-print-directory all
+	@tools/check $(BUILD) nightly
+
+asan: deps-test
+	@[ -f $(BUILD)-asan/build.ninja ] || CC=clang meson setup $(BUILD)-asan -Db_sanitize=address,undefined -Db_lundef=false
+	@ninja -C $(BUILD)-asan
+	@tools/check $(BUILD)-asan fast
+
+fuzz: deps-test
+	@[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true -Db_lundef=false
+	@ninja -C $(BUILD)-fuzz
+	@tools/fuzz $(BUILD)-fuzz
+
+coverage: deps-test
+	@[ -f $(BUILD)-cov/build.ninja ] || meson setup $(BUILD)-cov -Db_coverage=true
+	@ninja -C $(BUILD)-cov
+	@tools/check $(BUILD)-cov fast
+	@ninja -C $(BUILD)-cov coverage-text
+
+bench: deps-test
+	@[ -f $(BUILD)-bench/build.ninja ] || meson setup $(BUILD)-bench -Dbench=true -Dbuildtype=release -Db_ndebug=true
+	@ninja -C $(BUILD)-bench
+	@bench/run $(BUILD)-bench
+
+lint: deps-test
+	@$(MAKE) --no-print-directory all
+	@tools/lint $(BUILD)
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-fuzz $(BUILD)-cov $(BUILD)-bench
