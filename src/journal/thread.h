@@ -1,0 +1,42 @@
+#pragma once
+/* The journal of a program: writer and filler threads behind fixed rings, for one owning thread (its loop). No locks:
+ * single-producer single-consumer rings and one eventfd each way. */
+#include "journal/writer.h"
+
+struct bulla_journal; /* opaque */
+
+struct bulla_journal_options {
+	const struct bulla_disk *disk;   /* outlives the journal */
+	const struct bulla_clock *clock; /* outlives the journal */
+	uint64_t segment_bytes;          /* 0: BULLA_MAX_JOURNAL_SEGMENT */
+	struct bulla_journal_end end;    /* from recovery; its store identity set */
+};
+
+/* Starts the threads. */
+BULLA_CHECK bulla_rc bulla_journal_open(const struct bulla_journal_options *options, struct bulla_journal **ret);
+
+/* Writes and syncs what was submitted, ends the threads, frees. NULL is allowed. */
+void bulla_journal_close(struct bulla_journal *journal);
+
+/* Readable when something became durable or failed: poll it, then call bulla_journal_next until BULLA_E_AGAIN. */
+int bulla_journal_fd(const struct bulla_journal *journal);
+
+/* Submits framed records (bulla_journal_record_put), copied. *ret_lsn is the first one's. urgent: somebody waits, sync at
+ * once; else they ride along with the next batch, at the latest after 5 ms. Order is kept. BULLA_E_BUSY: the backlog of
+ * JOURNAL_BACKLOG bytes or submissions is reached. */
+BULLA_CHECK bulla_rc bulla_journal_submit(struct bulla_journal *journal, bulla_bytes records, uint32_t count,
+	bool urgent, uint64_t *ret_lsn);
+
+/* The next submission that is durable, in order: lsn, count, place and bytes are the submission's, chain is the one of
+ * the batch that it went out with. BULLA_E_AGAIN: none now. BULLA_E_IO (final): a write failed; exit and recover. */
+BULLA_CHECK bulla_rc bulla_journal_next(struct bulla_journal *journal, struct bulla_journal_done *ret);
+
+/* lsn of the next record to be submitted; bytes submitted and not yet durable. */
+uint64_t bulla_journal_lsn(const struct bulla_journal *journal);
+size_t bulla_journal_backlog(const struct bulla_journal *journal);
+
+/* False when a spare segment cannot be made (disk full): refuse new starts, let running work go on. */
+bool bulla_journal_has_room(const struct bulla_journal *journal);
+
+/* Oldest segment still kept. Segments below `number` are removed when the caller needs nothing in them any more. */
+BULLA_CHECK bulla_rc bulla_journal_retire(struct bulla_journal *journal, uint64_t number);
