@@ -1,0 +1,107 @@
+#pragma once
+/* The attested session between an instance and the broker (protocol.md section 4): two machines over message bodies.
+ * The caller carries the bodies in frames (CHALLENGE, ATTEST) inside its TLS connection, makes evidence, and appraises
+ * it. */
+#include "base/rd.h"
+#include "base/secret.h"
+#include "base/sys.h"
+#include "base/wr.h"
+#include "channel/binder.h"
+
+#define BULLA_SESSION_ID 16
+#define BULLA_CHALLENGE_MS 60000
+#define BULLA_EXPORTER_BINDING "bulla-session"
+#define BULLA_EXPORTER_KEYS "bulla-session-keys"
+#define BULLA_EXPORTER_SIZE 32
+
+/* Keys of a session, by kdf from the second exporter. Owned: bulla_session_keys_done. */
+struct bulla_session_keys {
+	bulla_secret mac_up;   /* instance to broker: commit requests */
+	bulla_secret mac_down; /* broker to instance: permits */
+	bulla_secret wrap;     /* wrapping key: run secrets in permits */
+};
+
+/* exporter: 32 bytes of BULLA_EXPORTER_KEYS; the caller wipes them. */
+BULLA_CHECK bulla_rc bulla_session_keys_derive(bulla_bytes exporter, struct bulla_session_keys *ret);
+void bulla_session_keys_done(struct bulla_session_keys *keys);
+
+/* What an instance has afterwards. */
+struct bulla_session {
+	uint8_t id[BULLA_SESSION_ID];
+	uint64_t epoch;
+	uint64_t time_ms;     /* the broker's clock when it was granted: permits' expiry counts from it */
+	uint64_t reattest_ms; /* lapses then, by the broker's clock */
+	struct bulla_session_keys keys;
+};
+
+/* --- instance --- */
+struct bulla_session_client {
+	struct bulla_binder_fields fields; /* agents borrowed */
+	bulla_bytes receipt_key;           /* SPKI DER, borrowed */
+	int state;
+};
+
+/* exporter: 32 bytes of BULLA_EXPORTER_BINDING of this connection. receipt_key, tee, agents: borrowed for the machine's
+ * life.
+ */
+BULLA_CHECK bulla_rc bulla_session_client_init(struct bulla_session_client *client, bulla_bytes exporter,
+                                               bulla_bytes tee, bulla_bytes receipt_key,
+                                               const uint8_t (*agents)[BULLA_CHANNEL_HANDLE], size_t agent_count,
+                                               const bulla_digest *manifest);
+
+/* Body of the CHALLENGE request. */
+BULLA_CHECK bulla_rc bulla_session_client_ask(struct bulla_session_client *client, bulla_wr *w);
+
+/* Reply to it: gives nonce and binder for the evidence. */
+BULLA_CHECK bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bulla_bytes body,
+                                                    bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_SIZE]);
+
+/* Body of the ATTEST request with the evidence (a CMW record, or the bare Nitro document). */
+BULLA_CHECK bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_bytes evidence,
+                                                 bulla_wr *w);
+
+/* Reply to it: the session. exporter_keys: 32 bytes of BULLA_EXPORTER_KEYS. */
+BULLA_CHECK bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_bytes body,
+                                               bulla_bytes exporter_keys, struct bulla_session *ret);
+
+/* --- broker --- */
+/* Per connection. The challenge is used once, lives 60 s, and belongs to this TLS connection alone. */
+struct bulla_session_server {
+	bulla_digest channel; /* digest of the binding exporter */
+	bulla_digest challenge;
+	int64_t challenge_ms;
+	bool open; /* a challenge is out and unused */
+};
+
+/* What an ATTEST asks for, for the appraisal. Views into the body. */
+struct bulla_session_ask {
+	bulla_bytes evidence;
+	bulla_bytes receipt_key; /* SPKI DER */
+	bulla_digest kid;        /* its digest */
+	uint8_t agents[BULLA_CHANNEL_AGENTS_MAX][BULLA_CHANNEL_HANDLE];
+	size_t agent_count;
+	bulla_digest manifest;
+	bulla_digest nonce;                /* that the evidence must show */
+	uint8_t binder[BULLA_BINDER_SIZE]; /* that the evidence must show */
+};
+
+BULLA_CHECK bulla_rc bulla_session_server_init(struct bulla_session_server *server, bulla_bytes exporter);
+
+/* Reply body to CHALLENGE; a second ask replaces the first challenge. */
+BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server *server,
+                                                    const struct bulla_random *random, int64_t wall_ms, bulla_wr *w);
+
+/* Reads an ATTEST body, uses the challenge up (whatever follows) and computes what the evidence must show for evidence
+ * of this tee. BULLA_E_EVIDENCE_STALE: no challenge is open or it is older than 60 s. */
+BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, bulla_bytes tee,
+                                                 int64_t wall_ms, struct bulla_session_ask *ret);
+
+/* Compares what appraised evidence shows with what was asked: BULLA_E_BINDER (also for a nonce or public key that does
+ * not belong in session evidence). */
+BULLA_CHECK bulla_rc bulla_session_server_bound(const struct bulla_session_ask *ask, bulla_bytes nonce,
+                                                bulla_bytes user_data, bulla_bytes public_key);
+
+/* Makes the session: random id, keys from this connection's second exporter, and the reply body to ATTEST. */
+BULLA_CHECK bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys,
+                                                uint64_t epoch, uint64_t time_ms, uint64_t reattest_ms, bulla_wr *w,
+                                                struct bulla_session *ret);

@@ -1,0 +1,33 @@
+#pragma once
+/* The real clock, random source and disk behind the tables of base/sys.h. */
+#include "base/buf.h"
+#include "base/sys.h"
+
+/* Static tables; valid for ever. Random is getrandom(2). */
+const struct bulla_clock *bulla_sys_clock(void);
+const struct bulla_random *bulla_sys_random(void);
+
+/* A folder on a real disk. Names are one path component of 1 to 128 characters of [A-Za-z0-9._-], not starting with a
+ * dot: anything else is BULLA_E_ARGUMENT. ENOSPC and EDQUOT give BULLA_E_FULL, ENOENT BULLA_E_NOT_FOUND, the rest
+ * BULLA_E_IO. Files are made 0600, opened O_NOFOLLOW; at most 4,096 are open at a time. The table's calls may be used
+ * by several threads as long as each file is used by one. */
+struct bulla_sys_disk {
+	struct bulla_disk table; /* give &disk.table to whoever wants a disk; ctx points into this struct: do not move it */
+	int folder;
+};
+
+/* Opens the folder (made 0700 when create and missing; its parent must exist). */
+BULLA_CHECK bulla_rc bulla_sys_disk_open(struct bulla_sys_disk *disk, const char *path, bool create);
+void bulla_sys_disk_close(struct bulla_sys_disk *disk);
+
+/* Makes the folder and its missing parents, 0700. */
+BULLA_CHECK bulla_rc bulla_sys_make_folders(const char *path);
+
+/* A whole small file: appends it to ret (up to ret's maximum: BULLA_E_LIMIT). BULLA_E_NOT_FOUND. For start-up only. */
+BULLA_CHECK bulla_rc bulla_sys_read_file(const char *path, struct bulla_buf *ret);
+
+/* Replaces or makes a small file durably: temporary name, write, fsync, rename, fsync of the folder. Mode as given. */
+BULLA_CHECK bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode);
+
+/* The hardening each daemon begins with: no core dumps, not dumpable, umask 077, SIGPIPE ignored. */
+BULLA_CHECK bulla_rc bulla_sys_harden(void);

@@ -1,0 +1,48 @@
+#pragma once
+/* The enclave's side of the KMS API: bodies of requests and answers; the caller carries the HTTP bytes over its TLS
+ * connection (a relay, ALPN http/1.1). The same against AWS KMS and bulla-kms. Without a credential the request is not
+ * signed: bulla-kms accepts that for requests with attestation and for GetKeyPolicy, as far as the key's policy does.
+ */
+#include "base/secret.h"
+#include "kms/context.h"
+#include "kms/sigv4.h"
+
+struct bulla_rsa; /* crypto/rsa.h */
+
+struct bulla_kms_call {
+	bulla_bytes host;   /* Host header */
+	bulla_bytes key_id; /* wrapping key id of the manifest: ARN or uuid, text */
+	const struct bulla_kms_context *context;
+	bulla_bytes document;                          /* attestation document; its public_key is the RSA key */
+	const struct bulla_kms_credential *credential; /* NULL: not signed */
+	int64_t wall_ms;
+};
+
+/* A whole HTTP request. */
+BULLA_CHECK bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bulla_buf *ret);
+BULLA_CHECK bulla_rc bulla_kms_write_decrypt(const struct bulla_kms_call *call, bulla_bytes blob,
+                                             struct bulla_buf *ret);
+BULLA_CHECK bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *call, struct bulla_buf *ret);
+
+/* The answer to generate or decrypt: checks that KeyId names key_id, that there is no Plaintext, opens
+ * CiphertextForRecipient: exactly 32 bytes. ret_blob: CiphertextBlob appended (generate only; NULL for decrypt). AWS
+ * errors become: AccessDenied BULLA_E_DENIED; InvalidCiphertext, IncorrectKey BULLA_E_KEY_CONTEXT; NotFound
+ * BULLA_E_NOT_FOUND; another KeyId BULLA_E_KEY_SUBSTITUTED; bulla-kms's own names of evidence errors (x-bulla-error)
+ * the error of that name. */
+BULLA_CHECK bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, const struct bulla_rsa *key,
+                                        bulla_bytes key_id, struct bulla_buf *ret_blob, bulla_secret *ret_seed);
+
+/* Policy text of the answer to get_policy, appended to ret. */
+BULLA_CHECK bulla_rc bulla_kms_read_policy(const struct bulla_http_message *response, struct bulla_buf *ret);
+
+/* --- owner's side (bulla up), with the admin credential --- */
+BULLA_CHECK bulla_rc bulla_kms_write_create_key(const struct bulla_kms_call *call, bulla_bytes policy,
+                                                bulla_bytes description, struct bulla_buf *ret);
+/* ARN of the new key, appended to ret. */
+BULLA_CHECK bulla_rc bulla_kms_read_create_key(const struct bulla_http_message *response, struct bulla_buf *ret);
+
+/* The policy that `bulla up` gives a wrapping key: GenerateDataKey and Decrypt for documents that show pcrs[0..2] and
+ * the tenant and agent in the context, GetKeyPolicy and DescribeKey for all, PutKeyPolicy and deletion for admin_arn;
+ * nothing else to anybody. pcrs: 48 bytes each. */
+BULLA_CHECK bulla_rc bulla_kms_default_policy(bulla_bytes admin_arn, const uint8_t pcrs[3][48], const uint8_t tenant[8],
+                                              const uint8_t agent[8], struct bulla_buf *ret);

@@ -1,0 +1,28 @@
+#pragma once
+/* Key policies: the subset of AWS's language that facts section 1.6 names. Explicit Deny > Allow > implicit deny. What
+ * is not understood (operator, condition key, NotPrincipal) is refused when the policy is put, never ignored when it is
+ * used. */
+#include "kms/context.h"
+
+#define BULLA_KMS_POLICY_BYTES 32768
+#define BULLA_KMS_PCRS 32
+
+/* What a request shows. Empty views: absent. */
+struct bulla_kms_facts {
+	bulla_bytes action;                      /* "kms:Decrypt" */
+	bulla_bytes resource;                    /* key ARN */
+	bulla_bytes principal;                   /* ARN of the caller; empty: not authenticated */
+	bulla_bytes account;                     /* "000000000000" */
+	const struct bulla_kms_context *context; /* NULL: none */
+	bulla_bytes pcrs[BULLA_KMS_PCRS];        /* raw registers of an appraised document, empty: absent */
+	bool attested;                           /* pcrs hold; else no RecipientAttestation key exists */
+	bool secure_transport;
+	int64_t wall_ms;
+};
+
+/* BULLA_OK when the text is a policy of the subset; BULLA_E_FORMAT, BULLA_E_UNSUPPORTED. */
+BULLA_CHECK bulla_rc bulla_kms_policy_check(bulla_bytes policy);
+
+/* BULLA_OK: allowed. BULLA_E_DENIED; BULLA_E_MEASUREMENT when it was denied and only conditions on attested registers
+ * stood in the way of an Allow. A policy that was not checked before may give BULLA_E_FORMAT: deny. */
+BULLA_CHECK bulla_rc bulla_kms_policy_eval(bulla_bytes policy, const struct bulla_kms_facts *facts);
