@@ -35,8 +35,8 @@ struct bulla_flow_event {
 enum bulla_flow_verb {
 	BULLA_FLOW_RUN = 1,      /* run this attempt, not before due_ms */
 	BULLA_FLOW_UNDO = 2,     /* the same for an undo step */
-	BULLA_FLOW_ASK_CLOCK = 3, /* ask the broker's clock for a receipt at due_ms: why is OK (sleep), TIMEOUT (signal) or LOST */
-	BULLA_FLOW_ASK_PARTY = 4, /* a party's answer is awaited */
+	BULLA_FLOW_ASK_CLOCK = 3, /* ask the broker's clock for a receipt at due_ms; why: OK (sleep) or LOST (too many) */
+	BULLA_FLOW_ASK_PARTY = 4, /* a party's answer is awaited; from due_ms on (0: for ever) the clock may be asked */
 	BULLA_FLOW_STOP = 5,      /* the run fails: cancel this open attempt */
 	BULLA_FLOW_COMPLETE = 6,  /* the run is done; step: the one whose output is `result` */
 	BULLA_FLOW_FAIL = 7,      /* the run ends without success; why: enum bulla_outcome of the failure; step, item, attempt */
@@ -74,7 +74,8 @@ struct bulla_flow_slot {
 
 /* The fold. Slots of steps without for_each come first, in the order of steps; items of for_each steps follow when
  * their number is known. Small and without pointers into itself: it may be moved, stored and loaded (bulla_flow_run_*
- * below) as long as slots points to the same content. */
+ * below) as long as slots points to the same content. This version carries out no for_each and no undo: bulla_flow_begin
+ * refuses them. */
 struct bulla_flow_run {
 	struct bulla_flow_slot *slots; /* the caller's memory */
 	uint32_t slot_count, slot_capacity;
@@ -82,13 +83,14 @@ struct bulla_flow_run {
 	uint32_t open_steps;  /* forward slots not closed */
 	uint32_t closed;      /* slots closed so far */
 	uint32_t facts;       /* applied, repeats not counted */
+	uint32_t open_attempts; /* attempts with a permit (OPENED) that did not end */
 	uint32_t seed;        /* of back-off jitter: from the run id */
 	uint8_t state;        /* enum bulla_run_state; FAILED, CANCELLED, ...: only once nothing more is wanted */
 	uint8_t ending;       /* 0, or the state it will end in while undo steps run */
 	uint8_t announced;    /* COMPLETE or FAIL was given by decide */
 	uint8_t recorded;     /* CLOSED was applied */
 	uint8_t why;          /* enum bulla_outcome of the failure that ends it */
-	uint16_t result;      /* highest forward step filled so far: at the end, `result` */
+	uint16_t result;      /* when DONE: the last step that was not skipped and has an output */
 	uint16_t failed_step;
 	uint32_t failed_item, failed_attempt;
 	int64_t started_ms, ended_ms;
@@ -101,7 +103,7 @@ struct bulla_flow_run {
 uint32_t bulla_flow_slots(const struct bulla_flow *flow);
 
 /* An empty history. slots: memory for capacity slots (>= bulla_flow_slots), owned by the caller. seed: any public number
- * that differs between runs. BULLA_E_LIMIT, BULLA_E_VERSION (semantics this code does not carry out). */
+ * that differs between runs. BULLA_E_LIMIT; BULLA_E_UNSUPPORTED: the flow needs what this code does not carry out. */
 BULLA_CHECK bulla_rc bulla_flow_begin(const struct bulla_flow *flow, struct bulla_flow_slot *slots, uint32_t capacity,
 				      uint32_t seed, struct bulla_flow_run *ret_run);
 

@@ -75,7 +75,7 @@ struct bulla_flow_part {
 struct bulla_flow_step {
 	uint8_t kind; /* enum bulla_flow_kind */
 	uint8_t flags;
-	uint16_t actor;  /* in flow->actors; BULLA_FLOW_NONE for input and clock */
+	uint16_t actor;     /* in flow->actors; BULLA_FLOW_NONE for input and clock */
 	uint16_t undoes; /* the step this one undoes, or BULLA_FLOW_NONE */
 	uint16_t tries;  /* in all, 1.. ; 1 for all but agents */
 	uint32_t max_items; /* of for_each; 0: no for_each */
@@ -90,7 +90,8 @@ struct bulla_flow_step {
 	struct bulla_flow_span parts;       /* in flow->parts */
 	/* derived when decoded */
 	struct bulla_flow_span deps;    /* in flow->refs: after + sources + conditions, ascending, each once */
-	struct bulla_flow_span readers; /* in flow->refs: steps that have this one among their deps, ascending */
+	struct bulla_flow_span waiting; /* in flow->refs: forward steps that have this one among their deps, ascending */
+	uint16_t undone_by;             /* its undo step, or BULLA_FLOW_NONE */
 };
 
 /* A decoded plan: views into the bytes and into the memory it was decoded to; both must outlive it. */
@@ -111,19 +112,21 @@ struct bulla_flow {
 	bulla_bytes *names;
 	uint16_t *readers;
 	uint16_t *refs;
+	/* items in the arrays */
 	uint32_t input_count, source_count, condition_count, part_count, name_count, reader_count, ref_count;
 };
 
-/* Memory (bytes, for any alignment) that bulla_flow_decode needs for this plan, at most BULLA_MAX_FLOW_MEMORY. Checks
- * form, limits and references: every error of a plan comes from here. BULLA_E_FORMAT, _VERSION, _LIMIT, _TRAILING,
- * _TRUNCATED. */
+/* Memory (bytes) that bulla_flow_decode needs for this plan, at most BULLA_MAX_FLOW_MEMORY. Checks form and limits, not
+ * yet references. BULLA_E_FORMAT, _VERSION, _LIMIT, _TRAILING, _TRUNCATED. */
 BULLA_CHECK bulla_rc bulla_flow_measure(bulla_bytes plan, size_t *ret_size);
 
-/* Decodes into size bytes at memory, which is aligned for any type (bulla_alloc). BULLA_E_LIMIT when size is less than
- * bulla_flow_measure said. On failure ret_flow is not written. */
+/* Decodes into size bytes at memory, which is aligned for any type (bulla_alloc), and checks everything that does not
+ * need the manifest: references point to earlier steps and existing parts, readers are named, undo steps come last.
+ * BULLA_E_LIMIT when size is less than bulla_flow_measure said. On failure ret_flow is not written. */
 BULLA_CHECK bulla_rc bulla_flow_decode(bulla_bytes plan, void *memory, size_t size, struct bulla_flow *ret_flow);
 
-/* Writes the plan of a flow whose arrays the compiler filled (deps, readers, bytes, forward_count are not read). The
+/* Writes the plan of a flow whose arrays the compiler filled (deps, waiting, undone_by, bytes and forward_count
+ * are not read). The
  * caller decodes what was written: that is the check. */
 BULLA_CHECK bulla_rc bulla_flow_encode(const struct bulla_flow *flow, bulla_wr *w);
 
