@@ -168,7 +168,7 @@ static bulla_rc read_fields(const struct bulla_msg_desc *desc, bulla_bytes bytes
 {
 	const struct bulla_msg_field *field = desc->fields, *end = desc->fields + desc->count;
 	bulla_rd r = bulla_rd_of(bytes);
-	uint64_t tag, last = 0;
+	uint64_t tag, last = UINT64_MAX;
 
 	for (; bulla_rd_left(&r) > 0; last = tag) {
 		size_t begin = r.at;
