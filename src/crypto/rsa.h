@@ -9,6 +9,8 @@ struct bulla_rsa_key;
 
 /* A new 2048-bit key: 0.1 s and more, so a helper thread makes it. */
 BULLA_CHECK bulla_rc bulla_rsa_key_new(struct bulla_rsa_key **ret);
+/* A 2048-bit key from PKCS#8 DER. */
+BULLA_CHECK bulla_rc bulla_rsa_key_import(bulla_bytes pkcs8, struct bulla_rsa_key **ret);
 struct bulla_rsa_key *bulla_rsa_key_free(struct bulla_rsa_key *key);
 
 /* SubjectPublicKeyInfo DER; borrowed. */
