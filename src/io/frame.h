@@ -4,11 +4,13 @@
  *
  *   length u32 (of the body) | version u8 = 1 | op u8 | flags u16 | stream u32, all little-endian, then the body
  *
- * Streams are chosen by the caller of an operation; each side has a number space of its own, told apart by REPLY. A
- * request is answered by exactly one frame with REPLY (with ERROR and an `error` message where it failed); before it
- * any number of EVENT frames may come. Bodies above 64 KiB travel as chunks with MORE on all but the last; at most one
- * chunked message is under way in each direction, four chunks ahead of the receiver's CREDIT. RELAY: the request opens
- * it, then EVENT frames with raw bytes go both ways, an empty one asks to close, the callee's REPLY ends it. */
+ * Streams are chosen by the caller of an operation; each side has a number space of its own: the REPLY flag says that
+ * the number is the receiver's. A request (neither REPLY nor EVENT) is answered by exactly one frame with REPLY alone
+ * (with ERROR and an `error` message where it failed); before it the callee may send EVENT|REPLY frames, the caller
+ * EVENT frames. EVENT with stream 0 belongs to the connection (TOKENS, INSTANCE). Bodies above 64 KiB travel as chunks
+ * with MORE on all but the last; one chunked message at a time in each direction, at most four chunks ahead of the
+ * receiver's CREDIT. RELAY: the request opens it, event frames with raw bytes go both ways, an empty one asks to close,
+ * the callee's final reply ends it. */
 #include "base/wr.h"
 #include "base/sys.h"
 #include "wire/kinds.h"
@@ -49,11 +51,10 @@ struct bulla_frames_events {
 	void *ctx;
 	/* The other side's HELLO came: role and boot id may be refused with an error. */
 	bulla_rc (*on_hello)(void *ctx, struct bulla_frames *frames, uint64_t role, bulla_bytes boot_id);
-	/* A request (no REPLY flag, chunks joined) or a reply/event. CANCEL arrives as a request with op CANCEL whose
-	 * stream names what is to be cancelled. An error return ends the connection. */
+	/* A request, reply or event (see its flags; MORE is never set: chunks are joined). CANCEL arrives with op CANCEL;
+	 * its stream names the request, which still gets its one reply. HELLO, PING, CREDIT do not come here. An error
+	 * return ends the connection. */
 	bulla_rc (*on_message)(void *ctx, struct bulla_frames *frames, const struct bulla_frame *message);
-	/* Output was added: make the carrier flush at the end of the turn. May be NULL. */
-	void (*on_output)(void *ctx);
 };
 
 struct bulla_frames_options {
@@ -69,6 +70,9 @@ BULLA_CHECK bulla_rc bulla_frames_new(const struct bulla_frames_options *options
                                       const struct bulla_frames_events *events, struct bulla_frames **ret);
 struct bulla_frames *bulla_frames_free(struct bulla_frames *frames);
 
+/* The carrier: on_output(ctx) is called whenever output was added, so that it is flushed at the end of the turn. */
+void bulla_frames_on_output(struct bulla_frames *frames, void (*on_output)(void *ctx), void *ctx);
+
 /* Bytes that arrived, any split. An error (BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_VERSION, or what a callback returned)
  * means that the connection has to end; the machine takes nothing more. */
 BULLA_CHECK bulla_rc bulla_frames_feed(struct bulla_frames *frames, bulla_bytes bytes, int64_t now_us);
@@ -77,16 +81,20 @@ BULLA_CHECK bulla_rc bulla_frames_feed(struct bulla_frames *frames, bulla_bytes 
 uint32_t bulla_frames_stream(struct bulla_frames *frames);
 
 /* Opens a request. BULLA_E_BUSY when the other side's window is full, BULLA_E_STATE before its HELLO. */
-BULLA_CHECK bulla_rc bulla_frames_call(struct bulla_frames *frames, enum bulla_op op, uint32_t stream,
+BULLA_CHECK bulla_rc bulla_frames_call(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
                                        bulla_bytes body);
 
 /* The final answer to a request (op as in the request, or the one that the operation allows) and an event before it. */
-BULLA_CHECK bulla_rc bulla_frames_reply(struct bulla_frames *frames, enum bulla_op op, uint32_t stream,
+BULLA_CHECK bulla_rc bulla_frames_reply(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
                                         bulla_bytes body);
-BULLA_CHECK bulla_rc bulla_frames_event(struct bulla_frames *frames, enum bulla_op op, uint32_t stream,
+BULLA_CHECK bulla_rc bulla_frames_event(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
                                         bulla_bytes body);
-BULLA_CHECK bulla_rc bulla_frames_error(struct bulla_frames *frames, enum bulla_op op, uint32_t stream, bulla_rc error,
-                                        uint64_t retry_ms, uint64_t a, uint64_t b);
+BULLA_CHECK bulla_rc bulla_frames_error(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
+                                        bulla_rc error, uint64_t retry_ms, uint64_t a, uint64_t b);
+
+/* An event on a request of mine, or of the connection (stream 0). */
+BULLA_CHECK bulla_rc bulla_frames_push(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
+                                       bulla_bytes body);
 
 /* Asks the other side to cancel my request; its final reply still comes. */
 BULLA_CHECK bulla_rc bulla_frames_cancel(struct bulla_frames *frames, uint32_t stream);
@@ -104,6 +112,9 @@ size_t bulla_frames_backlog(const struct bulla_frames *frames);
 /* PING after 5 s idle, BULLA_E_TIMEOUT after 15 s without a byte. Call at the deadline (mono µs) or more often. */
 int64_t bulla_frames_deadline(const struct bulla_frames *frames);
 BULLA_CHECK bulla_rc bulla_frames_tick(struct bulla_frames *frames, int64_t now_us);
+
+/* The carrier made progress without a byte coming in: a slow reader that takes output is alive. */
+void bulla_frames_progress(struct bulla_frames *frames, int64_t now_us);
 
 /* Requests of the other side that wait for my reply; mine that wait for theirs; its role (0 before HELLO). */
 uint32_t bulla_frames_open_in(const struct bulla_frames *frames);

@@ -34,6 +34,7 @@ struct bulla_loop_hooks {
 };
 
 #define BULLA_LOOP_BATCH 128
+#define BULLA_LOOP_SCRATCH 131072
 
 struct bulla_loop {
 	int epoll;
@@ -41,6 +42,7 @@ struct bulla_loop {
 	struct bulla_loop_hooks hooks;
 	struct epoll_event ready[BULLA_LOOP_BATCH];
 	int ready_count;
+	uint8_t *scratch; /* BULLA_LOOP_SCRATCH bytes for whoever reads a descriptor in this turn */
 	struct bulla_flush *dirty;
 	int64_t now_us; /* monotonic time at the beginning of the turn */
 	bool stop;
