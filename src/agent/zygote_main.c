@@ -46,7 +46,7 @@ static pid_t clone_process(uint64_t flags, int into, int *ret_pid_fd)
 
 	if (into >= 0) {
 		arguments.flags |= CLONE_INTO_CGROUP;
-		arguments.cgroup = (uint64_t)into;
+		arguments.cgroup = (uint32_t)into;
 	}
 	return (pid_t)syscall(SYS_clone3, &arguments, sizeof(arguments));
 }
