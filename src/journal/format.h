@@ -74,7 +74,7 @@ BULLA_CHECK bulla_rc bulla_journal_batch_seal(struct bulla_journal_batch *batch,
 
 /* Parses one batch at the start of bytes (a page boundary; more may follow). BULLA_E_NOT_FOUND: a page of zeros or no
  * magic. BULLA_E_TRUNCATED: bytes end before the batch does; batch->bytes is set then and nothing else. BULLA_E_CORRUPT:
- * crc, lengths or foreign store. The chain is not checked here. */
+ * crc, lengths or foreign store (NULL: any store). The chain is not checked here. */
 BULLA_CHECK bulla_rc bulla_journal_batch_parse(bulla_bytes bytes, const bulla_journal_store *store,
 	struct bulla_journal_batch *ret);
 

@@ -27,7 +27,6 @@ typedef bulla_rc (*bulla_journal_each)(void *arg, const struct bulla_journal_rec
 
 struct bulla_journal_recovery {
 	const struct bulla_disk *disk;
-	uint64_t segment_bytes;              /* size of a full segment; BULLA_MAX_JOURNAL_SEGMENT but in tests */
 	uint64_t from_lsn;                   /* segments wholly before it are not read; 0 or 1: everything */
 	bulla_journal_each each;             /* records from from_lsn on */
 	void *arg;

@@ -6,8 +6,8 @@
 
 struct bulla_journal_writer {
 	const struct bulla_disk *disk;
-	uint64_t segment_bytes;
 	struct bulla_journal_end end; /* where the next batch goes */
+	uint64_t bytes;               /* size of the active segment's file */
 	uint64_t made;                /* highest segment file that is ready, set by bulla_journal_writer_made() */
 	uint8_t *memory;              /* a page for a segment header, then a batch */
 	size_t body;                  /* bytes gathered */
@@ -27,7 +27,7 @@ struct bulla_journal_done {
 
 /* end comes from recovery (its store identity set). Allocates its batch memory, opens nothing yet. */
 BULLA_CHECK bulla_rc bulla_journal_writer_init(struct bulla_journal_writer *writer, const struct bulla_disk *disk,
-	uint64_t segment_bytes, const struct bulla_journal_end *end);
+	const struct bulla_journal_end *end);
 void bulla_journal_writer_done(struct bulla_journal_writer *writer);
 
 /* Tells the writer that segment files up to this number exist, zero-filled and synced (bulla_journal_fill). */
@@ -43,10 +43,12 @@ BULLA_CHECK bulla_rc bulla_journal_writer_add(struct bulla_journal_writer *write
 BULLA_CHECK bulla_rc bulla_journal_writer_flush(struct bulla_journal_writer *writer, int64_t now_ms,
 	struct bulla_journal_done *ret);
 
-/* Makes segment files ahead of need: zeros in steps, so that it can share a disk with the writer. */
+/* Makes segment files ahead of need: zeros in steps, so that it can share a disk with the writer. The first segment of a
+ * store is small, so that a new store is ready at once; a segment is as large as its file. */
 struct bulla_journal_fill {
 	const struct bulla_disk *disk;
 	uint64_t segment_bytes;
+	uint8_t *zeros;  /* a chunk of them */
 	uint64_t made;   /* highest segment that is ready */
 	uint64_t filled; /* bytes of the one in the making */
 	int file;        /* -1: none in the making */
@@ -54,8 +56,9 @@ struct bulla_journal_fill {
 
 #define BULLA_JOURNAL_SPARES 2
 
-void bulla_journal_fill_init(struct bulla_journal_fill *fill, const struct bulla_disk *disk, uint64_t segment_bytes,
-	const struct bulla_journal_end *end);
+/* segment_bytes: whole pages, at least two. Removes what an earlier process left unfinished. */
+BULLA_CHECK bulla_rc bulla_journal_fill_init(struct bulla_journal_fill *fill, const struct bulla_disk *disk,
+	uint64_t segment_bytes, const struct bulla_journal_end *end);
 void bulla_journal_fill_done(struct bulla_journal_fill *fill);
 
 /* One step (a chunk of zeros, or the rename that makes a segment ready; then fill->made grows) towards segment `wanted`.

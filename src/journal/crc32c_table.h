@@ -1,0 +1,5 @@
+#pragma once
+/* Inside journal/crc32c*.c: the form that needs no instruction of its own. */
+#include "base/bytes.h"
+
+uint32_t bulla_crc32c_slow(uint32_t crc, bulla_bytes bytes);
