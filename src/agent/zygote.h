@@ -33,7 +33,6 @@ struct bulla_sandbox {
 	int in, out, err;     /* the agent's stdin (write), stdout and stderr (read); non-blocking */
 	int32_t pid;          /* in the caller's pid namespace */
 	uint32_t slot;        /* the zygote's number of it, free again when it is dead */
-	int cgroup;           /* folder of its cgroup, or -1 */
 };
 
 /* One question for a sandbox; the caller owns it until `done` was called. */
@@ -64,9 +63,6 @@ BULLA_CHECK bulla_rc bulla_zygote_seal(struct bulla_zygote *zygote);
 
 /* Asks for a sandbox of an agent; the answer comes through bulla_zygote_ready. BULLA_E_BUSY when the socket is full. */
 BULLA_CHECK bulla_rc bulla_zygote_spawn(struct bulla_zygote *zygote, uint32_t id, struct bulla_zygote_ask *ask);
-
-/* Drops a question that is not answered yet: its sandbox will be killed when it comes. */
-void bulla_zygote_forget(struct bulla_zygote *zygote, struct bulla_zygote_ask *ask);
 
 /* The zygote's socket is readable: calls `done` of each question that is answered.
  * BULLA_E_CLOSED when the zygote is dead. */

@@ -1,0 +1,149 @@
+#include "attest/attest.h"
+
+#include "attest/run.h"
+#include "base/limits.h"
+#include "cose/cmw.h"
+
+#define DEFAULT_AGE_MS (300 * 1000)
+#define DEFAULT_SKEW_MS (60 * 1000)
+#define ANCHORS_MAX 64
+
+void bulla_attest_policy_init(struct bulla_attest_policy *ret)
+{
+	*ret = (struct bulla_attest_policy){.strict = true, .max_age_ms = DEFAULT_AGE_MS, .skew_ms = DEFAULT_SKEW_MS};
+}
+
+const struct bulla_attest_claim *bulla_attest_find(const struct bulla_attest_result *result, enum bulla_claim id,
+	unsigned index)
+{
+	for (size_t i = 0; i < result->claim_count; i++)
+		if (result->claims[i].id == id && result->claims[i].index == index)
+			return &result->claims[i];
+	return NULL;
+}
+
+static bool any_forgotten(const struct bulla_attest_binding *binding)
+{
+	return binding->binder.how == BULLA_EXPECT_FORGOTTEN || binding->nonce.how == BULLA_EXPECT_FORGOTTEN ||
+		binding->public_key.how == BULLA_EXPECT_FORGOTTEN || binding->manifest.how == BULLA_EXPECT_FORGOTTEN ||
+		binding->bundles.how == BULLA_EXPECT_FORGOTTEN;
+}
+
+static bulla_rc check_arguments(const struct bulla_attest_anchors *anchors, const struct bulla_attest_policy *policy,
+	const struct bulla_attest_binding *binding, struct bulla_attest_time time)
+{
+	if (policy->tees == 0 || policy->assurance == BULLA_ASSURANCE_NONE || policy->max_age_ms <= 0)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "the policy names no TEE, no assurance or no age");
+	if (policy->reference_count == 0 && !policy->any_measurement)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "the policy names no measurement");
+	if (any_forgotten(binding))
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "an expected binding is missing");
+	if (time.clock == BULLA_CLOCK_FORGOTTEN || time.now_ms <= 0)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "the time of verification is missing");
+	if (anchors->count == 0 || anchors->count > ANCHORS_MAX)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "no trust anchor is given, or too many");
+	return BULLA_OK;
+}
+
+/* RFC 9999 record: an array of two or three whose first item is a media type or a number. */
+static bool is_record(bulla_bytes bytes)
+{
+	return bytes.n > 2 && (bytes.p[0] == 0x82 || bytes.p[0] == 0x83);
+}
+
+static bool unwrap(struct bulla_attest_run *run)
+{
+	struct bulla_cmw record;
+
+	if (!is_record(run->evidence))
+		return true;
+	if (bulla_cmw_parse(run->evidence, &record) != BULLA_OK)
+		return bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the CMW record around the evidence is damaged");
+	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)
+		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, 0, "the CMW record says that it holds no evidence");
+	run->evidence = record.value;
+	run->label = record.media_type;
+	return true;
+}
+
+static const struct bulla_attest_ops *find_ops(const struct bulla_attest_run *run)
+{
+	for (size_t i = 0; i < bulla_attest_table_size; i++)
+		if (bulla_attest_table[i]->sniff(run->evidence))
+			return bulla_attest_table[i];
+	return NULL;
+}
+
+static void check_label(struct bulla_attest_run *run, const struct bulla_attest_ops *ops)
+{
+	static const char prefix[] = "application/vnd.bulla.";
+	const size_t size = sizeof(prefix) - 1;
+	bool ours = run->label.n > size && bulla_bytes_eq_str(bulla_bytes_of(run->label.p, size), prefix);
+
+	if (ours && !bulla_bytes_eq_str(run->label, ops->media_type))
+		bulla_run_fail(run, BULLA_FACTOR_TEE, bulla_run_at(run, run->label),
+			"the label around the evidence names another kind");
+}
+
+static void appraise(struct bulla_attest_run *run)
+{
+	struct bulla_attest_result *result = run->result;
+
+	if (run->evidence.n > BULLA_MAX_EVIDENCE) {
+		bulla_run_fail(run, BULLA_FACTOR_SIZE, BULLA_MAX_EVIDENCE, "the evidence is larger than any can be");
+		return;
+	}
+	if (!unwrap(run))
+		return;
+	const struct bulla_attest_ops *ops = find_ops(run);
+	if (ops == NULL) {
+		bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the bytes are no evidence of a known kind");
+		return;
+	}
+	for (size_t i = 0; i < ops->factor_count; i++)
+		result->factors[ops->factors[i]] = (struct bulla_factor_result){
+			.state = BULLA_FACTOR_NOT_CHECKED, .why = BULLA_WHY_NOT_REACHED};
+	ops->appraise(run);
+	check_label(run, ops);
+}
+
+/* Nothing may be left unreached when nothing failed: that would be a rule nobody looked at. */
+static void finish(struct bulla_attest_result *result)
+{
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT && result->failed == BULLA_FACTOR_COUNT; i++)
+		if (result->factors[i].state == BULLA_FACTOR_NOT_CHECKED &&
+			result->factors[i].why == BULLA_WHY_NOT_REACHED)
+			result->failed = (uint16_t)i;
+	result->rc = BULLA_OK;
+	if (result->failed != BULLA_FACTOR_COUNT)
+		result->rc = bulla_factor_rc(result->failed);
+	result->accepted = result->rc == BULLA_OK;
+	if (result->factors[BULLA_FACTOR_SIGNATURE].state != BULLA_FACTOR_HELD)
+		result->assurance = BULLA_ASSURANCE_NONE;
+}
+
+bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bulla_attest_collateral *collateral,
+	const struct bulla_attest_anchors *anchors, const struct bulla_attest_policy *policy,
+	const struct bulla_attest_binding *binding, struct bulla_attest_time time, struct bulla_attest_cache *cache,
+	struct bulla_attest_result *ret)
+{
+	static const struct bulla_attest_collateral none;
+	struct bulla_attest_run run = {
+		.whole = evidence,
+		.evidence = evidence,
+		.collateral = collateral != NULL ? collateral : &none,
+		.anchors = anchors,
+		.policy = policy,
+		.binding = binding,
+		.time = time,
+		.cache = cache,
+		.result = ret,
+	};
+
+	*ret = (struct bulla_attest_result){
+		.rc = BULLA_E_ARGUMENT, .failed = BULLA_FACTOR_COUNT, .time_ms = time.now_ms, .valid_to_ms = INT64_MAX};
+	BULLA_TRY(check_arguments(anchors, policy, binding, time));
+	appraise(&run);
+	finish(ret);
+	return ret->rc;
+}

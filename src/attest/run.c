@@ -1,0 +1,295 @@
+#include "attest/run.h"
+
+#include "base/checks.h"
+#include "crypto/hash.h"
+
+/* Verifiers are built after this: a clock before it was never set (2026-11-01). */
+#define BUILD_MS INT64_C(1793491200000)
+
+/* The security check of protocol.md section 4 behind a factor; mutant builds can take one away. */
+static bool rule_is_on(enum bulla_factor factor)
+{
+	bulla_rc rc = bulla_factor_rc(factor);
+
+	if (rc == BULLA_E_EVIDENCE_CHAIN)
+		return BULLA_CHECK_ON(EVIDENCE_CHAIN);
+	if (rc == BULLA_E_EVIDENCE_SIGNATURE)
+		return BULLA_CHECK_ON(EVIDENCE_SIGNATURE);
+	if (rc == BULLA_E_EVIDENCE_STALE)
+		return BULLA_CHECK_ON(EVIDENCE_FRESH);
+	if (rc == BULLA_E_EVIDENCE_DEBUG)
+		return BULLA_CHECK_ON(EVIDENCE_DEBUG);
+	if (rc == BULLA_E_BINDER)
+		return BULLA_CHECK_ON(EVIDENCE_BINDER);
+	if (rc == BULLA_E_MEASUREMENT)
+		return BULLA_CHECK_ON(EVIDENCE_MEASUREMENT);
+	return true;
+}
+
+void bulla_run_hold(struct bulla_attest_run *run, enum bulla_factor factor)
+{
+	struct bulla_factor_result *row = &run->result->factors[factor];
+
+	if (row->state != BULLA_FACTOR_FAILED)
+		*row = (struct bulla_factor_result){.state = BULLA_FACTOR_HELD};
+}
+
+bool bulla_run_fail(struct bulla_attest_run *run, enum bulla_factor factor, size_t at, const char *text)
+{
+	struct bulla_factor_result *row = &run->result->factors[factor];
+
+	if (!rule_is_on(factor)) {
+		bulla_run_hold(run, factor);
+		return true;
+	}
+	if (row->state == BULLA_FACTOR_FAILED)
+		return false;
+	*row = (struct bulla_factor_result){BULLA_FACTOR_FAILED, BULLA_WHY_NONE, (uint32_t)at, text};
+	if (run->result->failed == BULLA_FACTOR_COUNT)
+		run->result->failed = (uint16_t)factor;
+	return false;
+}
+
+void bulla_run_skip(struct bulla_attest_run *run, enum bulla_factor factor, enum bulla_factor_why why)
+{
+	struct bulla_factor_result *row = &run->result->factors[factor];
+
+	if (row->state != BULLA_FACTOR_FAILED)
+		*row = (struct bulla_factor_result){.state = BULLA_FACTOR_NOT_CHECKED, .why = (uint8_t)why};
+}
+
+bool bulla_run_check(struct bulla_attest_run *run, enum bulla_factor factor, bool ok, size_t at, const char *text)
+{
+	if (!ok)
+		return bulla_run_fail(run, factor, at, text);
+	bulla_run_hold(run, factor);
+	return true;
+}
+
+bool bulla_run_unreadable(struct bulla_attest_run *run, bulla_rc rc, size_t at, const char *text)
+{
+	if (rc == BULLA_E_TRAILING)
+		return bulla_run_fail(run, BULLA_FACTOR_TRAILING, at, "bytes follow where none may");
+	if (rc == BULLA_E_TRUNCATED)
+		return bulla_run_fail(run, BULLA_FACTOR_SIZE, at, "the evidence ends early");
+	if (rc == BULLA_E_DUPLICATE)
+		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, at, "a field is there twice");
+	if (rc == BULLA_E_LIMIT)
+		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, at, "a field is beyond its bounds");
+	return bulla_run_fail(run, BULLA_FACTOR_ENCODING, at, text);
+}
+
+size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view)
+{
+	uintptr_t start = (uintptr_t)run->whole.p, p = (uintptr_t)view.p;
+
+	return view.p != NULL && p >= start && p - start <= run->whole.n ? p - start : 0;
+}
+
+void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes)
+{
+	bulla_run_claim_number(run, id, index, bytes, 0);
+}
+
+void bulla_run_claim_number(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes at,
+	uint64_t number)
+{
+	struct bulla_attest_result *result = run->result;
+
+	if (result->claim_count < BULLA_ATTEST_CLAIMS)
+		result->claims[result->claim_count++] = (struct bulla_attest_claim){
+			(uint16_t)id, (uint16_t)index, (uint32_t)bulla_run_at(run, at), at, number};
+}
+
+static void window_claim(struct bulla_attest_run *run, enum bulla_claim id, int64_t seconds, bool later)
+{
+	struct bulla_attest_result *result = run->result;
+
+	if (seconds < 0 || seconds > INT64_MAX / 1000)
+		return;
+	for (size_t i = 0; i < result->claim_count; i++) {
+		struct bulla_attest_claim *claim = &result->claims[i];
+
+		if (claim->id == id) {
+			if (((int64_t)claim->number < seconds * 1000) == later)
+				claim->number = (uint64_t)(seconds * 1000);
+			return;
+		}
+	}
+	bulla_run_claim_number(run, id, 0, (bulla_bytes){NULL, 0}, (uint64_t)(seconds * 1000));
+}
+
+void bulla_run_window(struct bulla_attest_run *run, int64_t from_s, int64_t to_s)
+{
+	window_claim(run, BULLA_CLAIM_VALID_FROM, from_s, true);
+	window_claim(run, BULLA_CLAIM_VALID_TO, to_s, false);
+	if (to_s >= 0 && to_s < run->result->valid_to_ms / 1000)
+		run->result->valid_to_ms = to_s * 1000;
+}
+
+int64_t bulla_run_seconds(struct bulla_attest_run *run, int64_t signed_ms)
+{
+	bool own = run->time.clock == BULLA_CLOCK_AUDIT && signed_ms > 0;
+
+	run->result->time_ms = own ? signed_ms : run->time.now_ms;
+	return run->result->time_ms / 1000;
+}
+
+void bulla_run_fresh(struct bulla_attest_run *run, int64_t signed_ms, size_t at)
+{
+	const struct bulla_attest_policy *policy = run->policy;
+	int64_t now = run->time.now_ms;
+
+	if (run->time.clock == BULLA_CLOCK_ONLINE)
+		bulla_run_check(run, BULLA_FACTOR_CLOCK, now >= BUILD_MS, 0, "the verifier's clock was never set");
+	else
+		bulla_run_skip(run, BULLA_FACTOR_CLOCK, BULLA_WHY_POLICY_ANY);
+	if (signed_ms <= 0) {
+		bulla_run_skip(run, BULLA_FACTOR_NOT_FUTURE, BULLA_WHY_NO_SUCH_FIELD);
+		bulla_run_skip(run, BULLA_FACTOR_FRESH, BULLA_WHY_NO_SUCH_FIELD);
+		return;
+	}
+	bulla_run_check(run, BULLA_FACTOR_NOT_FUTURE, signed_ms - now <= policy->skew_ms, at,
+		"the evidence was made later than now");
+	int64_t most = run->time.clock == BULLA_CLOCK_AUDIT ? policy->skew_ms : policy->max_age_ms;
+	bulla_run_check(run, BULLA_FACTOR_FRESH, now - signed_ms <= most, at, "the evidence is too old");
+	if (run->time.clock == BULLA_CLOCK_ONLINE && most < INT64_MAX - signed_ms &&
+		signed_ms + most < run->result->valid_to_ms)
+		run->result->valid_to_ms = signed_ms + most;
+}
+
+static bool equals(bulla_bytes expected, bulla_bytes found, bool padded)
+{
+	if (!padded || expected.n >= found.n)
+		return bulla_bytes_eq(expected, found);
+	return bulla_bytes_eq(expected, bulla_bytes_of(found.p, expected.n)) &&
+		bulla_bytes_is_zero_ct(bulla_bytes_of(found.p + expected.n, found.n - expected.n));
+}
+
+void bulla_run_bound(struct bulla_attest_run *run, enum bulla_factor factor,
+	const struct bulla_attest_expected *expected, bulla_bytes found, bool padded)
+{
+	if (expected->how == BULLA_EXPECT_ANY)
+		bulla_run_skip(run, factor, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, factor, equals(expected->value, found, padded), bulla_run_at(run, found),
+			"it is bound to something else");
+}
+
+void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,
+	const struct bulla_attest_expected *expected)
+{
+	if (expected->how == BULLA_EXPECT_VALUE && run->binding->binder.how != BULLA_EXPECT_VALUE)
+		bulla_run_fail(run, factor, 0, "this evidence has no such field, and no binder is expected that covers it");
+	else
+		bulla_run_skip(run, factor, BULLA_WHY_NO_SUCH_FIELD);
+}
+
+#define PART_SIZE 32
+
+void bulla_run_register(struct bulla_attest_run *run, enum bulla_factor factor,
+	const struct bulla_attest_expected *expected, bulla_bytes found, bool hashed)
+{
+	uint8_t value[BULLA_SHA384_SIZE] = {0}, hash[BULLA_SHA384_SIZE];
+
+	if (expected->how == BULLA_EXPECT_ANY) {
+		bulla_run_skip(run, factor, BULLA_WHY_POLICY_ANY);
+		return;
+	}
+	for (size_t at = 0; at + PART_SIZE <= expected->value.n; at += PART_SIZE) {
+		bulla_bytes part = bulla_bytes_of(expected->value.p + at, PART_SIZE);
+		if (hashed) {
+			bulla_sha384(part, hash);
+			part = BULLA_BYTES_ARRAY(hash);
+		}
+		bulla_bytes parts[] = {BULLA_BYTES_ARRAY(value), part};
+		uint8_t next[BULLA_SHA384_SIZE];
+		bulla_sha384_parts(parts, 2, next);
+		bulla_copy(value, next, sizeof(value));
+	}
+	bool whole = expected->value.n > 0 && expected->value.n % PART_SIZE == 0;
+	bulla_run_check(run, factor, whole && bulla_bytes_eq(found, BULLA_BYTES_ARRAY(value)), bulla_run_at(run, found),
+		"the register holds something else");
+}
+
+static bool value_matches(const struct bulla_attest_run *run, const struct bulla_attest_value *value, size_t *ret_at)
+{
+	const struct bulla_attest_claim *claim = bulla_attest_find(run->result, value->claim, value->index);
+
+	if (claim == NULL)
+		return false;
+	*ret_at = claim->at;
+	return bulla_bytes_eq(claim->bytes, value->value);
+}
+
+static bool values_match(const struct bulla_attest_run *run, const struct bulla_attest_value *values, size_t count,
+	size_t *ret_at)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!value_matches(run, &values[i], ret_at))
+			return false;
+	return true;
+}
+
+static void check_measurement(struct bulla_attest_run *run)
+{
+	const struct bulla_attest_policy *policy = run->policy;
+	size_t at = 0;
+
+	if (policy->any_measurement) {
+		bulla_run_skip(run, BULLA_FACTOR_MEASUREMENT, BULLA_WHY_POLICY_ANY);
+		return;
+	}
+	for (size_t i = 0; i < policy->reference_count; i++) {
+		const struct bulla_attest_reference *reference = &policy->references[i];
+
+		if (reference->count > 0 && values_match(run, reference->values, reference->count, &at)) {
+			bulla_run_hold(run, BULLA_FACTOR_MEASUREMENT);
+			return;
+		}
+	}
+	bulla_run_fail(run, BULLA_FACTOR_MEASUREMENT, at, "no accepted image has these measurements");
+}
+
+void bulla_run_policy(struct bulla_attest_run *run, bool debug, size_t debug_at)
+{
+	const struct bulla_attest_policy *policy = run->policy;
+	size_t at = 0;
+
+	bulla_run_claim_number(run, BULLA_CLAIM_DEBUG, 0, (bulla_bytes){NULL, 0}, debug);
+	bulla_run_check(run, BULLA_FACTOR_TEE, (policy->tees & BULLA_TEE_BIT(run->result->tee)) != 0, 0,
+		"this kind of TEE is not accepted");
+	bulla_run_check(run, BULLA_FACTOR_CLASS, run->result->assurance >= policy->assurance, 0,
+		"the anchor's trust class is too low");
+	if (policy->allow_debug)
+		bulla_run_skip(run, BULLA_FACTOR_DEBUG, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, BULLA_FACTOR_DEBUG, !debug, debug_at, "debug mode is on");
+	check_measurement(run);
+	if (policy->required_count == 0)
+		bulla_run_skip(run, BULLA_FACTOR_REQUIRED, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, BULLA_FACTOR_REQUIRED,
+			values_match(run, policy->required, policy->required_count, &at), at,
+			"a register or field has another value");
+}
+
+bool bulla_bytes_in(bulla_bytes value, const bulla_bytes *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bulla_bytes_eq(value, list[i]))
+			return true;
+	return false;
+}
+
+void bulla_run_platform(struct bulla_attest_run *run, bulla_bytes id)
+{
+	const struct bulla_attest_policy *policy = run->policy;
+
+	if (policy->platform_count == 0)
+		bulla_run_skip(run, BULLA_FACTOR_PLATFORM_ALLOWED, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, BULLA_FACTOR_PLATFORM_ALLOWED,
+			bulla_bytes_in(id, policy->platforms, policy->platform_count), bulla_run_at(run, id),
+			"this platform is not on the allow list");
+}

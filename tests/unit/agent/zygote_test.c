@@ -1,0 +1,205 @@
+#include "agent/zygote.h"
+#include "test.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The hostile agent's program, read once. */
+static uint8_t program[4 << 20];
+static size_t program_size;
+static struct bulla_zygote zygote;
+static struct bulla_sandbox made;
+static bool answered;
+
+static void keep(void *ctx, bulla_rc rc, const struct bulla_sandbox *sandbox)
+{
+	(void)ctx;
+	assert_ok(rc);
+	made = *sandbox;
+	answered = true;
+}
+
+static int start(void **state)
+{
+	const struct bulla_sandbox_limits plain = {.memory = 64 << 20, .processes = 8};
+	const struct bulla_sandbox_limits network = {.memory = 64 << 20, .processes = 8, .network = 1};
+	FILE *file = fopen(getenv("HOSTILE"), "rb");
+	bulla_rc rc;
+
+	(void)state;
+	assert_non_null(file);
+	program_size = fread(program, 1, sizeof(program), file);
+	fclose(file);
+	rc = bulla_zygote_start(&zygote);
+	if (rc == BULLA_E_UNSUPPORTED)
+		exit(77);
+	assert_ok(rc);
+	assert_ok(bulla_zygote_agent(&zygote, 0, BULLA_BYTES_LITERAL("./hostile\0probe\0"), &plain));
+	assert_ok(bulla_zygote_agent(&zygote, 1, BULLA_BYTES_LITERAL("./hostile\0probe\0"), &network));
+	assert_ok(bulla_zygote_agent(&zygote, 2, BULLA_BYTES_LITERAL("./nothing\0"), &plain));
+	assert_rc(BULLA_E_ARGUMENT, bulla_zygote_agent(&zygote, 0, BULLA_BYTES_LITERAL("./hostile\0"), &plain));
+	for (uint32_t id = 0; id < 2; id++)
+		assert_ok(bulla_zygote_file(&zygote, id, "hostile", true, bulla_bytes_of(program, program_size)));
+	assert_ok(bulla_zygote_file(&zygote, 1, "data/deep/file.txt", false, BULLA_BYTES_LITERAL("")));
+	assert_rc(BULLA_E_ARGUMENT, bulla_zygote_file(&zygote, 1, "../x", false, BULLA_BYTES_LITERAL("x")));
+	assert_rc(BULLA_E_ARGUMENT, bulla_zygote_file(&zygote, 1, "a//x", false, BULLA_BYTES_LITERAL("x")));
+	assert_rc(BULLA_E_ARGUMENT, bulla_zygote_file(&zygote, 1, "/etc/x", false, BULLA_BYTES_LITERAL("x")));
+	assert_ok(bulla_zygote_seal(&zygote));
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	bulla_zygote_stop(&zygote);
+	return 0;
+}
+
+static void wait_readable(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	assert_int_equal(poll(&one, 1, 5000), 1);
+}
+
+static struct bulla_zygote_ask ask = {.done = keep};
+
+static void spawn(uint32_t id)
+{
+	answered = false;
+	assert_ok(bulla_zygote_spawn(&zygote, id, &ask));
+	while (!answered) {
+		wait_readable(zygote.fd);
+		assert_ok(bulla_zygote_ready(&zygote));
+	}
+}
+
+static void read_all(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+
+	for (;;) {
+		ssize_t got;
+
+		wait_readable(fd);
+		got = read(fd, text + n, size - 1 - n);
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+	}
+	text[n] = 0;
+}
+
+static void run(uint32_t id, char *output, size_t size, struct bulla_sandbox_event *ret)
+{
+	spawn(id);
+	assert_ok(bulla_sandbox_go(&made, BULLA_BYTES_LITERAL("BULLA_RUN=00\0")));
+	read_all(made.out, output, size);
+	wait_readable(made.control);
+	assert_ok(bulla_sandbox_event(&made, ret));
+}
+
+static void has(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		print_message("%s\nlacks %s\n", text, part);
+	assert_non_null(strstr(text, part));
+}
+
+static void sandbox_shows_nothing(void **state)
+{
+	static const char *const closed[] = {"\"shadow\":0", "\"proc\":-1", "\"sys\":-1", "\"root\":0", "\"nsm\":0",
+		"\"mem\":0", "\"null\":1", "\"urandom\":1", "\"dev\":5", "\"write_usr\":0", "\"write_agent\":0",
+		"\"write_root\":0", "\"write_tmp\":1", "\"exec_tmp\":0", "\"agent\":1", "\"bundles\":-1", "\"inet\":0",
+		"\"inet6\":0", "\"vsock\":0", "\"netlink\":0", "\"packet\":0", "\"unix\":1", "\"unshare\":0", "\"userns\":0",
+		"\"kill\":0", "\"uid0\":0", "\"setuid\":0", "\"fds\":0", "\"io_uring\":0", "\"pid\":1", "\"host\":\"agent\""};
+	struct bulla_sandbox_event event;
+	char output[4096];
+
+	(void)state;
+	run(0, output, sizeof(output), &event);
+	assert_int_equal(event.kind, BULLA_SANDBOX_EXITED);
+	assert_int_equal(event.code, 0);
+	for (size_t i = 0; i < sizeof(closed) / sizeof(closed[0]); i++)
+		has(output, closed[i]);
+	wait_readable(made.pid_fd);
+	bulla_sandbox_close(&made);
+}
+
+static void network_is_lo_only(void **state)
+{
+	struct bulla_sandbox_event event;
+	char output[4096];
+
+	(void)state;
+	run(1, output, sizeof(output), &event);
+	has(output, "\"inet\":1");
+	has(output, "\"vsock\":0");
+	has(output, "\"netlink\":0");
+	has(output, "\"agent\":2");
+	bulla_sandbox_close(&made);
+}
+
+static void missing_command_is_said(void **state)
+{
+	struct bulla_sandbox_event event;
+	char output[4096];
+	char log[4096];
+
+	(void)state;
+	run(2, output, sizeof(output), &event);
+	assert_int_equal(event.code, 127);
+	read_all(made.err, log, sizeof(log));
+	has(log, "bulla: the agent's command is not there");
+	bulla_sandbox_close(&made);
+}
+
+static void kill_takes_everything(void **state)
+{
+	struct bulla_sandbox_event event;
+
+	(void)state;
+	spawn(0);
+	bulla_sandbox_kill(&made);
+	wait_readable(made.pid_fd);
+	assert_rc(BULLA_E_CLOSED, bulla_sandbox_event(&made, &event));
+	bulla_sandbox_close(&made);
+}
+
+/* Printed, not judged: a shared machine. bench/agent_bench.c measures. */
+static void start_is_quick(void **state)
+{
+	struct timespec from, to;
+	struct bulla_sandbox_event event;
+	char output[4096];
+
+	(void)state;
+	spawn(0);
+	usleep(20000);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	assert_ok(bulla_sandbox_go(&made, BULLA_BYTES_LITERAL("")));
+	read_all(made.out, output, sizeof(output));
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	wait_readable(made.control);
+	assert_ok(bulla_sandbox_event(&made, &event));
+	print_message("# start to end of a prepared sandbox: %ld us\n",
+		(to.tv_sec - from.tv_sec) * 1000000 + (to.tv_nsec - from.tv_nsec) / 1000);
+	bulla_sandbox_close(&made);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sandbox_shows_nothing),
+		cmocka_unit_test(network_is_lo_only),
+		cmocka_unit_test(missing_command_is_said),
+		cmocka_unit_test(kill_takes_everything),
+		cmocka_unit_test(start_is_quick),
+	};
+
+	return cmocka_run_group_tests_name("agent_zygote", tests, start, stop);
+}
