@@ -7,7 +7,7 @@
 #include "receipt/position.h"
 
 enum bulla_bundle_kind {
-	BULLA_BUNDLE_HEADER = 0,     /* [1, h'tenant', h'workflow', h'manifest', h'run', headers only] */
+	BULLA_BUNDLE_HEADER = 0,     /* [1, "bulla-bundle", h'tenant', h'workflow', h'manifest', h'run', headers only] */
 	BULLA_BUNDLE_MANIFEST = 1,   /* manifest bytes */
 	BULLA_BUNDLE_APPROVAL = 2,   /* COSE_Sign1 over the manifest before it */
 	BULLA_BUNDLE_BIRTH = 3,      /* birth record, COSE_Sign1 */
@@ -49,8 +49,8 @@ BULLA_CHECK bulla_rc bulla_bundle_put(struct bulla_bundle_writer *writer, enum b
 /* The trailer; nothing may follow. */
 BULLA_CHECK bulla_rc bulla_bundle_finish(struct bulla_bundle_writer *writer, bulla_wr *w);
 
-/* Reading: feed bytes as they come, take items until BULLA_E_AGAIN. Memory: one item. */
-struct bulla_bundle_reader;
+/* Reading: feed bytes as they come, take items until BULLA_E_AGAIN. */
+struct bulla_bundle_reader; /* at most two items' memory */
 BULLA_CHECK bulla_rc bulla_bundle_reader_new(struct bulla_bundle_reader **ret);
 struct bulla_bundle_reader *bulla_bundle_reader_free(struct bulla_bundle_reader *reader);
 

@@ -1,6 +1,7 @@
 #pragma once
 /* Instance records: what shows that a receipt key belongs to an attested enclave. Evidence, the fields of its binder and
  * the key (protocol.md section 4). The host stores and forwards them; whoever needs one checks the evidence. */
+#include "cose/binder.h"
 #include "receipt/position.h"
 
 enum bulla_purpose {
@@ -9,7 +10,6 @@ enum bulla_purpose {
 };
 
 #define BULLA_INSTANCE_VERSION 1
-#define BULLA_BINDER_BYTES 64
 
 /* tee: the evidence driver's word ("nitro", "sev-snp", "tdx", "sgx", "dev"), 1 to 16 characters. */
 struct bulla_instance {
@@ -25,16 +25,15 @@ struct bulla_instance {
 	uint64_t time_ms;        /* when the record was made, by the instance's clock of the session; 0 unknown */
 };
 
-/* CBOR: [1, tee, purpose, h'challenge', h'channel', h'receipt key', [h'agent'...], h'manifest', h'evidence',
+/* CBOR: [1, tee, purpose, h'challenge', h'channel', h'receipt key', h'agents', h'manifest', h'evidence',
  * h'collateral', time]. Limits: BULLA_MAX_EVIDENCE for evidence and for collateral, BULLA_MAX_AGENTS agents. */
 BULLA_CHECK bulla_rc bulla_instance_write(bulla_wr *w, const struct bulla_instance *instance);
 BULLA_CHECK bulla_rc bulla_instance_decode(bulla_bytes bytes, struct bulla_instance *ret);
 
 /* kid = digest(SPKI). */
-BULLA_CHECK bulla_rc bulla_instance_kid(const struct bulla_instance *instance, bulla_digest *ret);
+void bulla_instance_kid(const struct bulla_instance *instance, bulla_digest *ret);
 
-/* Binder: SHA-512("bulla-att-v1" || CBOR [tee, purpose word, challenge, channel, digest(receipt key), [agents...],
- * manifest]). The enclave puts it into its evidence, the appraiser expects it there. */
+/* The binder of these fields (cose/binder.h). The enclave puts it into its evidence, the appraiser expects it there. */
 BULLA_CHECK bulla_rc bulla_instance_binder(const struct bulla_instance *instance, uint8_t ret[BULLA_BINDER_BYTES]);
 
 /* True when the instance says it hosts this agent. */

@@ -9,7 +9,6 @@ enum bulla_order_kind {
 	BULLA_ORDER_REVOKE_INSTANCE = 3,    /* subject: kid, 32 bytes */
 	BULLA_ORDER_REVOKE_EPOCH = 4,       /* subject: epoch, 8 bytes big endian */
 	BULLA_ORDER_REVOKE_MEASUREMENT = 5, /* subject: the measurement, 32 to 64 bytes */
-	BULLA_ORDER_GIVE_UP = 6,            /* not signed by people: reserved */
 };
 
 #define BULLA_ORDER_VERSION 1

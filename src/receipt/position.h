@@ -1,6 +1,7 @@
 #pragma once
 /* Where a piece of state belongs: tenant, workflow, run, step, item, attempt (protocol.md section 1). Every part has a
  * fixed width in bytes, so positions are the same number of bytes always and a contract can rebuild them. */
+#include "base/secret.h"
 #include "wire/cbor.h"
 
 /* First 8 bytes of HMAC(tenant name key, CBOR [kind, name]): all that the host sees of a name. */
@@ -51,7 +52,9 @@ void bulla_position_write(bulla_wr *w, const struct bulla_position *position);
 
 /* Writes and reads only the fields, without the array's head: for records that hold a position among other fields. */
 void bulla_slot_write_fields(bulla_wr *w, const struct bulla_slot *slot);
+void bulla_position_write_fields(bulla_wr *w, const struct bulla_position *position);
 BULLA_CHECK bulla_rc bulla_slot_read_fields(bulla_cbor_rd *r, struct bulla_slot *ret);
+BULLA_CHECK bulla_rc bulla_position_read_fields(bulla_cbor_rd *r, struct bulla_position *ret);
 
 /* Exactly one array and nothing after it; BULLA_E_FORMAT, BULLA_E_TRAILING, BULLA_E_TRUNCATED. */
 BULLA_CHECK bulla_rc bulla_slot_decode(bulla_bytes bytes, struct bulla_slot *ret);
@@ -76,8 +79,9 @@ void bulla_slot_digest(const struct bulla_slot *slot, bulla_digest *ret);
 /* A run id of this time (ms since 1970, 48 bits) and these 10 random bytes. */
 bulla_run_id bulla_run_id_make(uint64_t unix_ms, const uint8_t random[10]);
 
-/* The run id of a business id (`--id`): zero time, first 10 bytes of HMAC-SHA-256(owner key, business id). */
-BULLA_CHECK bulla_rc bulla_run_id_named(bulla_bytes owner_key, bulla_bytes business_id, bulla_run_id *ret);
+/* The run id of a business id (`--id`): zero time, first 10 bytes of HMAC-SHA-256(owner key, business id).
+ * owner_key: kdf of the owner's key, label "owner-run-id". */
+void bulla_run_id_named(bulla_secret owner_key, bulla_bytes business_id, bulla_run_id *ret);
 
 /* Milliseconds in a run id; 0 for a named one. */
 uint64_t bulla_run_id_ms(const bulla_run_id *run);

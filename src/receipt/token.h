@@ -19,7 +19,7 @@ void bulla_token_write(bulla_wr *w, const struct bulla_token *token);
 BULLA_CHECK bulla_rc bulla_token_decode(bulla_bytes payload, struct bulla_token *ret);
 void bulla_token_digest(const struct bulla_token *token, bulla_digest *ret);
 
-/* Token record: [h'payload', auth]. */
+/* Token record: [1, h'payload', auth]. */
 struct bulla_token_record {
 	struct bulla_token token;
 	bulla_digest digest;
