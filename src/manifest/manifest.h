@@ -45,7 +45,7 @@ struct bulla_agent {
 	uint32_t processes;       /* of a run agent: sandboxes at once; 0: default 1 */
 	uint32_t in_flight;       /* serve, stream: jobs at once; 0: default 1 */
 	bulla_bytes capabilities; /* list of text: "model:NAME", "https://HOST", "secret:NAME" */
-	bulla_bytes outcome;      /* list of names: path of the public field; empty list: always `ok` */
+	bulla_bytes outcome;      /* list of names (byte strings, as in the plan): path of the public field; empty list: always `ok` */
 	bulla_bytes words;        /* list of names: its values; index = outcome */
 	bulla_bytes images;       /* list of accepted images: see bulla_image_next */
 	bulla_bytes wrapping_key; /* text: key id or ARN */
@@ -116,6 +116,9 @@ void bulla_manifest_done(struct bulla_manifest *manifest);
 
 /* Writes what the fields say (derived ones are not read); then decode what was written: that is the check. */
 BULLA_CHECK bulla_rc bulla_manifest_encode(const struct bulla_manifest *manifest, bulla_wr *w);
+
+/* Puts parties, agents and workflows into rising order of their handles, as encode wants them. */
+void bulla_manifest_sort(struct bulla_manifest *manifest);
 
 /* Lookups; NULL when there is none. */
 const struct bulla_agent *bulla_manifest_agent(const struct bulla_manifest *manifest, const bulla_handle *handle);
