@@ -1,12 +1,13 @@
 #include "receipt/auth.h"
 
 #include "base/mem.h"
+#include "cose/header.h"
 #include "cose/sign1.h"
 #include "crypto/hash.h"
 #include "receipt/fixed.h"
 #include "receipt/merkle.h"
 
-enum { HEADER_MAX = 112, PREFIX_MAX = HEADER_MAX + 32, BATCH_PAYLOAD_BYTES = 36, BATCH_VERSION = 1 };
+enum { BATCH_PAYLOAD_BYTES = 36, BATCH_VERSION = 1 };
 
 static const char *const content_types[BULLA_SIGNED_COUNT] = {
 	[BULLA_SIGNED_RECEIPT] = BULLA_CONTENT("receipt"), [BULLA_SIGNED_RECEIPTS] = BULLA_CONTENT("receipts"),
@@ -66,57 +67,47 @@ bulla_rc bulla_auth_read(bulla_cbor_rd *r, struct bulla_auth *ret)
 
 /* --- what is signed: RFC 9052 s4.4 --- */
 
-static void write_protected(bulla_wr *w, const bulla_digest *kid, enum bulla_signed kind)
+static bulla_rc protected_header(const bulla_digest *kid, enum bulla_signed kind, uint8_t memory[COSE_HEADER_MAX],
+	bulla_bytes *ret)
 {
-	bulla_cbor_wr_map(w, 3);
-	bulla_cbor_wr_uint(w, 1); /* alg */
-	bulla_cbor_wr_int(w, BULLA_ES256);
-	bulla_cbor_wr_uint(w, 3); /* content type */
-	bulla_cbor_wr_str(w, content_types[kind]);
-	bulla_cbor_wr_uint(w, 4); /* kid */
-	bulla_cbor_wr_digest(w, kid);
+	struct cose_header header = {BULLA_ES256, bulla_bytes_str(content_types[kind]), bulla_bytes_digest(kid)};
+	bulla_wr w = bulla_wr_fixed(memory, COSE_HEADER_MAX);
+
+	bulla_cose_header_write(&w, &header);
+	return bulla_wr_end(&w, ret);
 }
 
-/* Sig_structure up to the payload's bytes. */
-struct prefix {
-	uint8_t memory[PREFIX_MAX];
-	bulla_bytes bytes;
-};
-
-static bulla_rc make_prefix(const bulla_digest *kid, enum bulla_signed kind, size_t payload, struct prefix *ret)
+/* Sig_structure up to the payload's bytes, into memory. */
+static bulla_rc make_prefix(const bulla_digest *kid, enum bulla_signed kind, size_t payload,
+	uint8_t memory[COSE_PREFIX_MAX], bulla_bytes *ret)
 {
-	uint8_t header[HEADER_MAX];
-	bulla_wr h = bulla_wr_fixed(header, sizeof(header)), w = bulla_wr_fixed(ret->memory, sizeof(ret->memory));
-	bulla_bytes protected_header;
+	uint8_t header_memory[COSE_HEADER_MAX];
+	bulla_bytes header;
 
-	write_protected(&h, kid, kind);
-	BULLA_TRY(bulla_wr_end(&h, &protected_header));
-	bulla_cbor_wr_array(&w, 4);
-	bulla_cbor_wr_str(&w, "Signature1");
-	bulla_cbor_wr_bytes(&w, protected_header);
-	bulla_cbor_wr_bytes(&w, (bulla_bytes){NULL, 0});
-	bulla_cbor_wr_bytes_head(&w, payload);
-	return bulla_wr_end(&w, &ret->bytes);
+	BULLA_TRY(protected_header(kid, kind, header_memory, &header));
+	return bulla_cose_prefix("Signature1", header, (bulla_bytes){NULL, 0}, payload, memory, ret);
 }
 
 static bulla_rc sign(struct bulla_sign_key *key, enum bulla_signed kind, bulla_bytes payload,
 	uint8_t ret[BULLA_AUTH_SIGNATURE_BYTES])
 {
-	struct prefix prefix;
+	uint8_t memory[COSE_PREFIX_MAX];
+	bulla_bytes prefix;
 
 	if (bulla_sign_key_alg(key) != BULLA_ES256)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "records are signed with ES256");
-	BULLA_TRY(make_prefix(bulla_sign_key_kid(key), kind, payload.n, &prefix));
-	return bulla_sign_parts(key, (bulla_bytes[]){prefix.bytes, payload}, 2, ret);
+	BULLA_TRY(make_prefix(bulla_sign_key_kid(key), kind, payload.n, memory, &prefix));
+	return bulla_sign_parts(key, (bulla_bytes[]){prefix, payload}, 2, ret);
 }
 
 static bulla_rc verify(struct bulla_verify_key *key, enum bulla_signed kind, bulla_bytes payload,
 	const uint8_t signature[BULLA_AUTH_SIGNATURE_BYTES])
 {
-	struct prefix prefix;
+	uint8_t memory[COSE_PREFIX_MAX];
+	bulla_bytes prefix;
 
-	BULLA_TRY(make_prefix(bulla_verify_key_kid(key), kind, payload.n, &prefix));
-	return bulla_verify_parts(key, BULLA_ES256, (bulla_bytes[]){prefix.bytes, payload}, 2,
+	BULLA_TRY(make_prefix(bulla_verify_key_kid(key), kind, payload.n, memory, &prefix));
+	return bulla_verify_parts(key, BULLA_ES256, (bulla_bytes[]){prefix, payload}, 2,
 		bulla_bytes_of(signature, BULLA_AUTH_SIGNATURE_BYTES));
 }
 
@@ -142,18 +133,19 @@ bulla_rc bulla_auth_verify(const struct bulla_auth *auth, struct bulla_verify_ke
 	return bulla_batch_verify(key, single + 1, &root, auth->signature);
 }
 
-void bulla_auth_write_sign1(bulla_wr *w, const struct bulla_auth *auth, const bulla_digest *kid,
+bulla_rc bulla_auth_write_sign1(bulla_wr *w, const struct bulla_auth *auth, const bulla_digest *kid,
 	enum bulla_signed kind, bulla_bytes payload)
 {
-	uint8_t header[HEADER_MAX];
-	bulla_wr h = bulla_wr_fixed(header, sizeof(header));
+	uint8_t memory[COSE_HEADER_MAX];
+	bulla_bytes header;
 
-	write_protected(&h, kid, kind);
+	BULLA_TRY(protected_header(kid, kind, memory, &header));
 	bulla_cbor_wr_array(w, 4);
-	bulla_cbor_wr_bytes(w, bulla_bytes_of(header, h.n));
+	bulla_cbor_wr_bytes(w, header);
 	bulla_cbor_wr_map(w, 0);
 	bulla_cbor_wr_bytes(w, payload);
 	bulla_cbor_wr_bytes(w, BULLA_BYTES_ARRAY(auth->signature));
+	return w->rc;
 }
 
 /* --- batches --- */

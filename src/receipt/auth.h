@@ -50,7 +50,7 @@ BULLA_CHECK bulla_rc bulla_auth_verify(const struct bulla_auth *auth, struct bul
 	enum bulla_signed single, bulla_bytes payload);
 
 /* The COSE_Sign1 (untagged) of a lone signature by the key with this kid. */
-void bulla_auth_write_sign1(bulla_wr *w, const struct bulla_auth *auth, const bulla_digest *kid,
+BULLA_CHECK bulla_rc bulla_auth_write_sign1(bulla_wr *w, const struct bulla_auth *auth, const bulla_digest *kid,
 	enum bulla_signed kind, bulla_bytes payload);
 
 /* --- batches --- */

@@ -142,8 +142,7 @@ bulla_rc bulla_receipt_cose(const struct bulla_receipt_record *record, bulla_wr 
 {
 	if (record->auth.batched)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a receipt of a batch has no signature of its own");
-	bulla_auth_write_sign1(w, &record->auth, &record->receipt.kid, BULLA_SIGNED_RECEIPT, record->payload);
-	return BULLA_OK;
+	return bulla_auth_write_sign1(w, &record->auth, &record->receipt.kid, BULLA_SIGNED_RECEIPT, record->payload);
 }
 
 /* --- pairs --- */
