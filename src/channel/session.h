@@ -2,13 +2,15 @@
 /* The attested session between an instance and the broker (protocol.md section 4): two machines over message bodies.
  * The caller carries the bodies in frames (CHALLENGE, ATTEST) inside its TLS connection, makes evidence, and appraises
  * it. */
+#include "base/limits.h"
 #include "base/rd.h"
 #include "base/secret.h"
 #include "base/sys.h"
 #include "base/wr.h"
-#include "channel/binder.h"
+#include "cose/binder.h"
 
 #define BULLA_SESSION_ID 16
+#define BULLA_SESSION_HANDLE 8
 #define BULLA_CHALLENGE_MS 60000
 #define BULLA_EXPORTER_BINDING "bulla-session"
 #define BULLA_EXPORTER_KEYS "bulla-session-keys"
@@ -36,17 +38,16 @@ struct bulla_session {
 
 /* --- instance --- */
 struct bulla_session_client {
-	struct bulla_binder_fields fields; /* agents borrowed */
-	bulla_bytes receipt_key;           /* SPKI DER, borrowed */
+	struct bulla_binder binder;
+	bulla_bytes receipt_key;
 	int state;
 };
 
-/* exporter: 32 bytes of BULLA_EXPORTER_BINDING of this connection. receipt_key, tee, agents: borrowed for the machine's
- * life.
- */
+/* exporter: 32 bytes of BULLA_EXPORTER_BINDING of this connection. tee: the driver's word ("nitro" also for the
+ * development TEE). receipt_key: SPKI DER. agents: handles, 8 bytes each, rising, end to end. Borrowed for the
+ * machine's life: tee, receipt_key, agents. */
 BULLA_CHECK bulla_rc bulla_session_client_init(struct bulla_session_client *client, bulla_bytes exporter,
-                                               bulla_bytes tee, bulla_bytes receipt_key,
-                                               const uint8_t (*agents)[BULLA_CHANNEL_HANDLE], size_t agent_count,
+                                               bulla_bytes tee, bulla_bytes receipt_key, bulla_bytes agents,
                                                const bulla_digest *manifest);
 
 /* Body of the CHALLENGE request. */
@@ -54,7 +55,7 @@ BULLA_CHECK bulla_rc bulla_session_client_ask(struct bulla_session_client *clien
 
 /* Reply to it: gives nonce and binder for the evidence. */
 BULLA_CHECK bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bulla_bytes body,
-                                                    bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_SIZE]);
+                                                    bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_BYTES]);
 
 /* Body of the ATTEST request with the evidence (a CMW record, or the bare Nitro document). */
 BULLA_CHECK bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_bytes evidence,
@@ -76,13 +77,13 @@ struct bulla_session_server {
 /* What an ATTEST asks for, for the appraisal. Views into the body. */
 struct bulla_session_ask {
 	bulla_bytes evidence;
-	bulla_bytes receipt_key; /* SPKI DER */
-	bulla_digest kid;        /* its digest */
-	uint8_t agents[BULLA_CHANNEL_AGENTS_MAX][BULLA_CHANNEL_HANDLE];
+	bulla_bytes receipt_key;                                 /* SPKI DER */
+	bulla_digest kid;                                        /* its digest */
+	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE]; /* handles, rising, end to end */
 	size_t agent_count;
 	bulla_digest manifest;
-	bulla_digest nonce;                /* that the evidence must show */
-	uint8_t binder[BULLA_BINDER_SIZE]; /* that the evidence must show */
+	bulla_digest nonce;                 /* that the evidence must show */
+	uint8_t binder[BULLA_BINDER_BYTES]; /* that the evidence must show */
 };
 
 BULLA_CHECK bulla_rc bulla_session_server_init(struct bulla_session_server *server, bulla_bytes exporter);
@@ -96,8 +97,8 @@ BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server 
 BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, bulla_bytes tee,
                                                  int64_t wall_ms, struct bulla_session_ask *ret);
 
-/* Compares what appraised evidence shows with what was asked: BULLA_E_BINDER (also for a nonce or public key that does
- * not belong in session evidence). */
+/* Compares what appraised evidence shows with what was asked: BULLA_E_BINDER (also for a public key, which does not
+ * belong in session evidence: nobody can use it for a key release). */
 BULLA_CHECK bulla_rc bulla_session_server_bound(const struct bulla_session_ask *ask, bulla_bytes nonce,
                                                 bulla_bytes user_data, bulla_bytes public_key);
 
