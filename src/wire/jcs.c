@@ -14,27 +14,51 @@
 
 /* --- numbers: ECMA-262, Number::toString --- */
 
-/* The shortest digits that read back as number (> 0): *ret_digits without leading and trailing zeros, value
- * 0.DIGITS * 10^*ret_point. Returns their count. */
+/* One more in the last digit of d.ddde[+-]dd; false when that would need another digit. */
+static bool step_up(char *text)
+{
+	char *last = text;
+
+	while (last[1] != 'e')
+		last++;
+	for (; last >= text; last--) {
+		if (*last == '.')
+			continue;
+		if (*last < '9') {
+			++*last;
+			return true;
+		}
+		*last = '0';
+	}
+	return false;
+}
+
+/* Prints number (> 0) with the fewest digits that read back as it. Where the nearest decimal of some length does not,
+ * the next one above may: at a power of two the numbers above are twice as far apart as those below. */
+static void print_shortest(double number, char *ret_text, size_t size)
+{
+	for (int precision = 0; precision < 17; precision++) {
+		(void)snprintf(ret_text, size, "%.*e", precision, number); /* d.ddde[+-]dd */
+		if (strtod(ret_text, NULL) == number || precision == 16)
+			return;
+		if (step_up(ret_text) && strtod(ret_text, NULL) == number)
+			return;
+	}
+}
+
+/* Digits without trailing zeros; the value is 0.DIGITS * 10^*ret_point. Returns their count. */
 static size_t shortest_digits(double number, uint8_t ret_digits[17], int *ret_point)
 {
-	char text[40];
 	size_t count = 0;
-	int size = 0;
+	char text[40];
+	char *p = text;
 
-	for (int precision = 0; precision < 17; precision++) {
-		size = snprintf(text, sizeof(text), "%.*e", precision, number); /* d.ddde[+-]dd */
-		if (strtod(text, NULL) == number)
-			break;
+	print_shortest(number, text, sizeof(text));
+	for (; *p != 'e'; p++) {
+		if (*p != '.')
+			ret_digits[count++] = (uint8_t)*p;
 	}
-	for (int i = 0; i < size && text[i] != 'e'; i++) {
-		if (text[i] != '.')
-			ret_digits[count++] = (uint8_t)text[i];
-	}
-	for (int i = 0; i < size; i++) {
-		if (text[i] == 'e')
-			*ret_point = 1 + (int)strtol(text + i + 1, NULL, 10);
-	}
+	*ret_point = 1 + (int)strtol(p + 1, NULL, 10);
 	while (count > 1 && ret_digits[count - 1] == '0')
 		count--;
 	return count;
