@@ -1,6 +1,7 @@
 #pragma once
 /* Agents and their attempts. A pool runs the attempts of one agent in sandboxes that the zygote makes; it does no I/O of
  * its own choosing: descriptors are watched by the caller's loop, time comes in as a parameter. engine.md section 8.
+ * The program must ignore SIGPIPE (agents close their stdin when they like).
  *
  * An attempt is one JSON value in, one JSON value out. It always ends in exactly one call of its `done`; what went wrong
  * is an outcome (wire/kinds.h), never an error of the program. */
