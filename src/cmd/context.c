@@ -1,0 +1,225 @@
+#include "cmd/context.h"
+
+#include "cmd/names.h"
+#include "crypto/random.h"
+#include "io/sys.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define YAML_MAX ((size_t)1 << 20)
+#define ARENA_MAX ((size_t)32 << 20)
+#define SLOTS 256
+#define NAME_KEY_SIZE 32
+
+void path_join(char ret[CONTEXT_PATH], const char *folder, const char *name)
+{
+	int n = snprintf(ret, CONTEXT_PATH, "%s/%s", folder, name);
+
+	if (n < 0 || n >= CONTEXT_PATH)
+		ret[0] = '\0';
+}
+
+/* XDG folder: the variable when it is an absolute path, else HOME/rest. */
+static void xdg_folder(const char *variable, const char *rest, char ret[CONTEXT_PATH])
+{
+	const char *value = getenv(variable), *home = getenv("HOME");
+
+	if (value != NULL && value[0] == '/')
+		path_join(ret, value, "bulla");
+	else
+		path_join(ret, home != NULL && home[0] == '/' ? home : "/", rest);
+}
+
+static bool has_project(const char *dir)
+{
+	char path[CONTEXT_PATH];
+
+	path_join(path, dir, "bulla.yaml");
+	return access(path, F_OK) == 0;
+}
+
+static int find_project(struct context *context)
+{
+	const char *named = context->cli->dir != NULL ? context->cli->dir : getenv("BULLA_PROJECT");
+	char *slash;
+
+	if (realpath(named == NULL ? "." : named, context->dir) == NULL) {
+		say_error(context->cli, "not-found", NULL, "bulla init", "there is no folder `%.200s`", named == NULL ? "." : named);
+		return EXIT_NOT_FOUND;
+	}
+	while (named == NULL && !has_project(context->dir) && (slash = strrchr(context->dir, '/')) != NULL && slash != context->dir)
+		*slash = '\0';
+	if (has_project(context->dir))
+		return 0;
+	say_error(context->cli, "not-found", NULL, "bulla init loan; cd loan", "there is no bulla.yaml here or above");
+	return EXIT_NOT_FOUND;
+}
+
+static int read_project(struct context *context)
+{
+	struct diags diags = {.arena = &context->arena};
+	char path[CONTEXT_PATH];
+	bulla_rc rc;
+
+	path_join(path, context->dir, "bulla.yaml");
+	rc = bulla_sys_read_file(path, &context->text);
+	if (rc == BULLA_E_LIMIT)
+		say_error(context->cli, "limit", path, NULL, "bulla.yaml is larger than 1 MiB");
+	if (rc != BULLA_OK)
+		return rc == BULLA_E_LIMIT ? EXIT_USAGE : say_rc(context->cli, rc, path, "make it readable");
+	rc = project_parse(&context->arena, bulla_buf_view(&context->text), &diags, &context->project);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, path, NULL);
+	if (diags.count == 0)
+		return 0;
+	if (context->cli->json)
+		for (const struct diag *diag = diags.first; diag != NULL; diag = diag->next) {
+			char where[64];
+
+			snprintf(where, sizeof(where), "bulla.yaml:%u:%u", diag->place.line, diag->place.column);
+			say_error(context->cli, diag->id, where, diag->hint, "%s", diag->what);
+		}
+	else
+		diag_print(&diags, "bulla.yaml", bulla_buf_view(&context->text), stderr);
+	return EXIT_USAGE;
+}
+
+static void find_folders(struct context *context)
+{
+	char base[CONTEXT_PATH];
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+
+	xdg_folder("XDG_CONFIG_HOME", ".config/bulla", context->config);
+	xdg_folder("XDG_STATE_HOME", ".local/state/bulla", base);
+	path_join(context->state, base, context->project.name);
+	if (runtime != NULL && runtime[0] == '/') {
+		path_join(base, runtime, "bulla");
+		path_join(context->runtime, base, context->project.name);
+	} else {
+		path_join(context->runtime, context->state, "run");
+	}
+}
+
+int context_open(struct context *context, struct cli *cli)
+{
+	int code;
+
+	bulla_zero(context, sizeof(*context));
+	context->cli = cli;
+	arena_init(&context->arena, ARENA_MAX);
+	bulla_buf_init(&context->text, YAML_MAX);
+	bulla_buf_init(&context->manifest_bytes, BULLA_MAX_MANIFEST);
+	if (bulla_secret_slab_size() == 0) {
+		bulla_rc rc = bulla_secret_slab_init(SLOTS);
+
+		if (rc != BULLA_OK)
+			return say_rc(cli, rc, NULL, "ulimit -l 1024");
+	}
+	code = find_project(context);
+	code = code == 0 ? read_project(context) : code;
+	if (code == 0)
+		find_folders(context);
+	return code;
+}
+
+void context_done(struct context *context)
+{
+	bulla_manifest_done(&context->manifest);
+	bulla_buf_done(&context->manifest_bytes);
+	keyfile_done(&context->key);
+	bulla_secret_free(&context->name_key);
+	bulla_buf_done(&context->text);
+	arena_done(&context->arena);
+}
+
+int context_key(struct context *context, bool make)
+{
+	const char *named = context->cli->key != NULL ? context->cli->key : getenv("BULLA_KEY");
+	char path[CONTEXT_PATH];
+	bulla_rc rc;
+
+	if (named == NULL)
+		path_join(path, context->config, "owner.key");
+	else
+		snprintf(path, sizeof(path), "%s", named);
+	rc = keyfile_read(path, &context->key);
+	if (rc == BULLA_E_NOT_FOUND && named == NULL && make) {
+		rc = bulla_sys_make_folders(context->config);
+		rc = rc == BULLA_OK ? keyfile_make(path, &context->key) : rc;
+		if (rc == BULLA_OK)
+			say(context->cli, "made your key: %s  (keep a copy; who loses it cannot open results)", path);
+	}
+	if (rc == BULLA_OK)
+		return 0;
+	return say_rc(context->cli, rc, path, named == NULL ? "bulla up makes the owner's key" : "--key FILE");
+}
+
+int context_name_key(struct context *context, bool make)
+{
+	char name[80], path[CONTEXT_PATH];
+	BULLA_AUTO_BUF bytes;
+	bulla_rc rc;
+
+	bulla_buf_init(&bytes, NAME_KEY_SIZE);
+	snprintf(name, sizeof(name), "%s.names", context->project.name);
+	path_join(path, context->config, name);
+	rc = bulla_sys_read_file(path, &bytes);
+	if (rc == BULLA_OK && bytes.n != NAME_KEY_SIZE)
+		rc = BULLA_FAIL(BULLA_E_CORRUPT, "the name key has another size");
+	if (rc == BULLA_OK)
+		rc = bulla_secret_new(bulla_buf_view(&bytes), &context->name_key);
+	else if (rc == BULLA_E_NOT_FOUND && make) {
+		rc = bulla_random_secret(bulla_random_os(), NAME_KEY_SIZE, &context->name_key);
+		rc = rc == BULLA_OK ? bulla_sys_make_folders(context->config) : rc;
+		rc = rc == BULLA_OK ? bulla_sys_write_file(path, bulla_secret_view(context->name_key), 0600) : rc;
+	}
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "bulla up");
+}
+
+int context_manifest(struct context *context)
+{
+	char path[CONTEXT_PATH];
+	bulla_rc rc;
+
+	path_join(path, context->state, "owner/manifest");
+	rc = bulla_sys_read_file(path, &context->manifest_bytes);
+	rc = rc == BULLA_OK ? bulla_manifest_decode(bulla_buf_view(&context->manifest_bytes), &context->manifest) : rc;
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "bulla up");
+}
+
+const char *context_agent_name(const struct context *context, const bulla_handle *handle)
+{
+	for (unsigned i = 0; i < context->project.agent_count; i++) {
+		bulla_handle mine = name_handle(context->name_key, "agent", context->project.agents[i].name);
+
+		if (bulla_handle_eq(&mine, handle))
+			return context->project.agents[i].name;
+	}
+	return "?";
+}
+
+const char *context_party_name(const struct context *context, const bulla_handle *handle)
+{
+	for (unsigned i = 0; i < context->project.party_count; i++) {
+		bulla_handle mine = name_handle(context->name_key, "party", context->project.parties[i]);
+
+		if (bulla_handle_eq(&mine, handle))
+			return context->project.parties[i];
+	}
+	return "?";
+}
+
+const struct workflow *context_workflow(const struct context *context, const bulla_digest *digest)
+{
+	const struct bulla_workflow *compiled = bulla_manifest_workflow(&context->manifest, digest);
+
+	for (unsigned i = 0; compiled != NULL && i < context->project.workflow_count; i++) {
+		bulla_handle mine = name_handle(context->name_key, "workflow", context->project.workflows[i].name);
+
+		if (bulla_handle_eq(&mine, &compiled->handle))
+			return &context->project.workflows[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,28 @@
+#pragma once
+/* What the supervisor runs: written by `bulla up` beside the state, read at start and at SIGHUP. CBOR
+ * [1, manifest path, [[agent handle hex, short label, bundle path, replicas]...], TCP port of the broker or 0]. */
+#include "base/bytes.h"
+#include "base/limits.h"
+#include "base/wr.h"
+
+#define BULLA_DEPLOYMENT_PATH 1024
+#define BULLA_DEPLOYMENT_MAX 262144
+
+struct bulla_deployed_agent {
+	bulla_bytes handle; /* 16 hexadecimal digits */
+	bulla_bytes label;  /* for file names: the handle's first digits; letters, digits, '-' */
+	bulla_bytes bundle; /* folder with the agent's files */
+	uint32_t replicas;  /* 1 to 16 */
+};
+
+struct bulla_deployment {
+	bulla_bytes manifest;
+	uint32_t port;
+	size_t agent_count;
+	struct bulla_deployed_agent agents[BULLA_MAX_AGENTS];
+};
+
+BULLA_CHECK bulla_rc bulla_deployment_write(const struct bulla_deployment *deployment, bulla_wr *w);
+
+/* Views into bytes. BULLA_E_FORMAT, BULLA_E_LIMIT. */
+BULLA_CHECK bulla_rc bulla_deployment_read(bulla_bytes bytes, struct bulla_deployment *ret);

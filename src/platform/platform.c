@@ -1,0 +1,398 @@
+#define _GNU_SOURCE
+#include "platform/platform.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "crypto/hash.h"
+#include "crypto/random.h"
+#include "io/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STOP_US 12000000 /* the engine drains for up to 10 s */
+
+static bulla_rc format(char *ret, size_t size, const char *pattern, const char *a, const char *b)
+{
+	/* the patterns are literals of this file with at most two %s */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	int n = snprintf(ret, size, pattern, a, b);
+#pragma GCC diagnostic pop
+
+	return n > 0 && (size_t)n < size ? BULLA_OK : BULLA_FAIL(BULLA_E_ARGUMENT, "a path is too long");
+}
+
+static bulla_rc new_child(struct bulla_platform *p, const char *log_folder, const char *program, struct bulla_child **ret)
+{
+	char path[BULLA_PLATFORM_PATH], log_path[BULLA_PLATFORM_PATH];
+	void *memory = NULL;
+
+	if (p->child_count == BULLA_PLATFORM_CHILDREN)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the deployment has too many processes");
+	BULLA_TRY(format(log_path, sizeof(log_path), "%s/%s", p->options.state, log_folder));
+	BULLA_TRY(format(path, sizeof(path), "%s/%s", p->options.programs, program));
+	BULLA_TRY(bulla_alloc(1, sizeof(struct bulla_child), &memory));
+	struct bulla_child *child = memory;
+	BULLA_TRY(bulla_child_init(child, &p->loop, log_path));
+	p->children[p->child_count++] = child;
+	*ret = child;
+	return bulla_child_arg(child, path);
+}
+
+/* --option FOLDER/NAME */
+static bulla_rc option_path(struct bulla_child *child, const char *option, const char *folder, const char *name)
+{
+	char path[BULLA_PLATFORM_PATH];
+
+	BULLA_TRY(format(path, sizeof(path), "%s/%s", folder, name));
+	BULLA_TRY(bulla_child_arg(child, option));
+	return bulla_child_arg(child, path);
+}
+
+static bulla_rc add_broker(struct bulla_platform *p, uint32_t port)
+{
+	struct bulla_child *child = NULL;
+	char listen[32];
+
+	BULLA_TRY(new_child(p, "broker/log", "bulla-kms", &child));
+	BULLA_TRY(option_path(child, "--state", p->options.state, "broker"));
+	BULLA_TRY(option_path(child, "--socket", p->options.runtime, "broker.sock"));
+	BULLA_TRY(option_path(child, "--tls-socket", p->options.runtime, "broker-tls.sock"));
+	if (port == 0)
+		return BULLA_OK;
+	snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);
+	BULLA_TRY(bulla_child_arg(child, "--listen"));
+	return bulla_child_arg(child, listen);
+}
+
+static bulla_rc add_engine(struct bulla_platform *p)
+{
+	struct bulla_child *child = NULL;
+
+	BULLA_TRY(new_child(p, "host/log", "bullad", &child));
+	BULLA_TRY(option_path(child, "--state", p->options.state, "host"));
+	BULLA_TRY(option_path(child, "--socket", p->options.runtime, "bullad.sock"));
+	BULLA_TRY(option_path(child, "--broker", p->options.runtime, "broker.sock"));
+	return option_path(child, "--broker-tls", p->options.runtime, "broker-tls.sock");
+}
+
+static bulla_rc enclave_address(const struct bulla_platform *p, const struct bulla_deployed_agent *agent, uint32_t replica,
+	char ret[BULLA_PLATFORM_PATH])
+{
+	int n = snprintf(ret, BULLA_PLATFORM_PATH, "unix:%s/enclave-%.*s-%u.sock", p->options.runtime, (int)agent->label.n,
+		(const char *)agent->label.p, replica);
+
+	return n > 0 && n < BULLA_PLATFORM_PATH ? BULLA_OK : BULLA_FAIL(BULLA_E_ARGUMENT, "a socket's path is too long");
+}
+
+static bulla_rc add_enclave(struct bulla_platform *p, const struct bulla_deployment *deployment,
+	const struct bulla_deployed_agent *agent, uint32_t replica)
+{
+	char text[BULLA_DEPLOYMENT_PATH + 32], address[BULLA_PLATFORM_PATH];
+	struct bulla_child *child = NULL;
+
+	BULLA_TRY(enclave_address(p, agent, replica, address));
+	BULLA_TRY(new_child(p, "platform/enclaves.log", "bulla-enclave", &child));
+	child->enclave = true;
+	BULLA_TRY(bulla_child_arg(child, "--listen"));
+	BULLA_TRY(bulla_child_arg(child, address));
+	BULLA_TRY(bulla_child_arg(child, "--nsm"));
+	BULLA_TRY(bulla_child_arg(child, "fd:3"));
+	snprintf(text, sizeof(text), "%.*s", (int)deployment->manifest.n, (const char *)deployment->manifest.p);
+	BULLA_TRY(bulla_child_arg(child, "--manifest"));
+	BULLA_TRY(bulla_child_arg(child, text));
+	snprintf(text, sizeof(text), "%.*s=%.*s", (int)agent->handle.n, (const char *)agent->handle.p, (int)agent->bundle.n,
+		(const char *)agent->bundle.p);
+	BULLA_TRY(bulla_child_arg(child, "--agent"));
+	BULLA_TRY(bulla_child_arg(child, text));
+	BULLA_TRY(bulla_child_arg(p->children[1], "--enclave"));
+	return bulla_child_arg(p->children[1], address);
+}
+
+static bulla_rc start(struct bulla_platform *p, struct bulla_child *child)
+{
+	bulla_rc rc = bulla_child_start(child, &p->pki, p->clock, p->random);
+
+	if (rc == BULLA_OK)
+		bulla_log(BULLA_LOG_INFO, "platform.started", bulla_log_u64("pid", child->pid));
+	else
+		bulla_log(BULLA_LOG_ERROR, "platform.start-failed", bulla_log_rc(rc));
+	return rc;
+}
+
+static bulla_rc start_all(struct bulla_platform *p, size_t from)
+{
+	for (size_t i = p->child_count; i > from; i--) /* enclaves first: their boot takes longest */
+		if (p->children[i - 1]->pid == 0)
+			BULLA_TRY(start(p, p->children[i - 1]));
+	return BULLA_OK;
+}
+
+/* The deployment, or BULLA_E_NOT_FOUND before the first `bulla up` wrote one. */
+static bulla_rc read_deployment(struct bulla_platform *p, struct bulla_buf *bytes, struct bulla_deployment *ret)
+{
+	char path[BULLA_PLATFORM_PATH];
+
+	BULLA_TRY(format(path, sizeof(path), "%s/%s", p->options.state, "platform/deployment"));
+	BULLA_TRY(bulla_sys_read_file(path, bytes));
+	return bulla_deployment_read(bulla_buf_view(bytes), ret);
+}
+
+/* The broker's TCP port is the deployment's, as it is when the supervisor starts. */
+static bulla_rc start_broker(struct bulla_platform *p)
+{
+	void *memory = NULL;
+	BULLA_AUTO_FREE void *owned = NULL;
+	BULLA_AUTO_BUF bytes;
+	bulla_rc rc;
+
+	bulla_buf_init(&bytes, BULLA_DEPLOYMENT_MAX);
+	BULLA_TRY(bulla_alloc(1, sizeof(struct bulla_deployment), &memory));
+	owned = memory;
+	rc = read_deployment(p, &bytes, memory);
+	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
+		return rc;
+	BULLA_TRY(add_broker(p, rc == BULLA_OK ? ((const struct bulla_deployment *)memory)->port : 0));
+	return start(p, p->children[0]);
+}
+
+static void reap(struct bulla_platform *p)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < p->child_count; i++) {
+			if (p->children[i]->pid != pid)
+				continue;
+			bulla_log(BULLA_LOG_WARN, "platform.died", bulla_log_u64("pid", pid), bulla_log_u64("status", status));
+			bulla_child_died(p->children[i], bulla_mono_us(p->clock));
+		}
+}
+
+/* Ends the children from index `from` on and waits for them; the grave ones are killed. */
+static void end_from(struct bulla_platform *p, size_t from)
+{
+	for (size_t i = from; i < p->child_count; i++)
+		bulla_child_stop(p->children[i], SIGTERM);
+	for (unsigned tries = 0; tries < 300; tries++) {
+		bool any = false;
+
+		reap(p);
+		for (size_t i = from; i < p->child_count; i++)
+			any = any || p->children[i]->pid > 0;
+		if (!any)
+			break;
+		if (tries == 200)
+			for (size_t i = from; i < p->child_count; i++)
+				bulla_child_stop(p->children[i], SIGKILL);
+		usleep(10000);
+	}
+	while (p->child_count > from) {
+		struct bulla_child *child = p->children[--p->child_count];
+
+		bulla_child_done(child);
+		bulla_free(child);
+	}
+}
+
+/* Makes what runs equal to what the deployment says. The broker stays; all else is started anew when anything changed:
+ * the manifest is measured into each enclave. */
+static bulla_rc deploy(struct bulla_platform *p)
+{
+	struct bulla_deployment *deployment = NULL;
+	void *memory = NULL;
+	BULLA_AUTO_FREE void *owned = NULL;
+	BULLA_AUTO_BUF bytes;
+	bulla_digest digest;
+
+	bulla_buf_init(&bytes, BULLA_DEPLOYMENT_MAX);
+	BULLA_TRY(bulla_alloc(1, sizeof(*deployment), &memory));
+	owned = memory;
+	deployment = memory;
+	BULLA_TRY(read_deployment(p, &bytes, deployment));
+	bulla_sha256(bulla_buf_view(&bytes), &digest);
+	if (bulla_digest_eq(&digest, &p->deployed))
+		return BULLA_OK;
+	end_from(p, 1);
+	BULLA_TRY(add_engine(p));
+	for (size_t i = 0; i < deployment->agent_count; i++)
+		for (uint32_t replica = 0; replica < deployment->agents[i].replicas; replica++)
+			BULLA_TRY(add_enclave(p, deployment, &deployment->agents[i], replica));
+	p->deployed = digest;
+	return start_all(p, 1);
+}
+
+static void begin_stop(struct bulla_platform *p)
+{
+	p->stopping = true;
+	p->stop_us = bulla_mono_us(p->clock) + STOP_US;
+	if (p->child_count > 1)
+		bulla_child_stop(p->children[1], SIGTERM);
+}
+
+static void on_signal(void *ctx, uint32_t events)
+{
+	struct bulla_platform *p = ctx;
+	int number;
+
+	(void)events;
+	while ((number = bulla_loop_signal_take(p->signal_fd)) != 0) {
+		bulla_rc rc = BULLA_OK;
+
+		if (number == SIGCHLD)
+			reap(p);
+		else if (number == SIGHUP)
+			rc = deploy(p);
+		else if (!p->stopping)
+			begin_stop(p);
+		if (rc != BULLA_OK)
+			bulla_log(BULLA_LOG_ERROR, "platform.deploy-failed", bulla_log_rc(rc));
+	}
+}
+
+/* Restarts what is due; while stopping, waits for the engine to drain, then ends the loop. */
+static void on_drain(void *ctx, int64_t now_us)
+{
+	struct bulla_platform *p = ctx;
+
+	if (p->stopping) {
+		if (p->child_count < 2 || p->children[1]->pid == 0 || now_us >= p->stop_us)
+			bulla_loop_stop(&p->loop);
+		return;
+	}
+	for (size_t i = 0; i < p->child_count; i++) {
+		struct bulla_child *child = p->children[i];
+
+		if (child->pid == 0 && child->wanted && child->next_us <= now_us && start(p, child) != BULLA_OK)
+			child->next_us = now_us + 1000000;
+	}
+}
+
+static int64_t next_deadline(void *ctx)
+{
+	const struct bulla_platform *p = ctx;
+	int64_t next = p->stopping ? p->stop_us : INT64_MAX;
+
+	for (size_t i = 0; i < p->child_count && !p->stopping; i++)
+		if (p->children[i]->pid == 0 && p->children[i]->wanted && p->children[i]->next_us < next)
+			next = p->children[i]->next_us;
+	return next;
+}
+
+static bulla_rc lock_path(const char *state, char ret[BULLA_PLATFORM_PATH])
+{
+	return format(ret, BULLA_PLATFORM_PATH, "%s/%s", state, "platform/lock");
+}
+
+static pid_t read_pid(int fd)
+{
+	char text[32] = "";
+
+	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
+		return 0;
+	return (pid_t)strtol(text, NULL, 10);
+}
+
+static bulla_rc take_lock(struct bulla_platform *p, pid_t *ret_pid)
+{
+	char path[BULLA_PLATFORM_PATH], text[32];
+	int n;
+
+	BULLA_TRY(lock_path(p->options.state, path));
+	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (p->lock_fd < 0)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be opened", errno);
+	if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+		*ret_pid = read_pid(p->lock_fd);
+		return BULLA_FAIL(BULLA_E_EXISTS, "the project is up already");
+	}
+	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(p->lock_fd, 0) != 0 || pwrite(p->lock_fd, text, (size_t)n, 0) != n)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be written", errno);
+	return BULLA_OK;
+}
+
+bulla_rc bulla_platform_find(const char *state, pid_t *ret_pid)
+{
+	char path[BULLA_PLATFORM_PATH];
+	int fd;
+
+	*ret_pid = 0;
+	BULLA_TRY(lock_path(state, path));
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return errno == ENOENT ? BULLA_OK : BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be opened", errno);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		*ret_pid = read_pid(fd);
+	close(fd);
+	return BULLA_OK;
+}
+
+static bulla_rc make_folders(const struct bulla_platform_options *options)
+{
+	static const char *const names[] = {"platform", "broker", "host"};
+	char path[BULLA_PLATFORM_PATH];
+
+	for (size_t i = 0; i < 3; i++) {
+		BULLA_TRY(format(path, sizeof(path), "%s/%s", options->state, names[i]));
+		BULLA_TRY(bulla_sys_make_folders(path));
+	}
+	return bulla_sys_make_folders(options->runtime);
+}
+
+static bulla_rc open_loop(struct bulla_platform *p)
+{
+	static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT, 0};
+	const struct bulla_loop_hooks hooks = {.ctx = p, .drain = on_drain, .next_deadline = next_deadline};
+
+	BULLA_TRY(bulla_loop_signals(signals, &p->signal_fd));
+	BULLA_TRY(bulla_loop_init(&p->loop, p->clock, &hooks));
+	p->signals = (struct bulla_watch){.ctx = p, .on_ready = on_signal, .fd = p->signal_fd};
+	return bulla_loop_add(&p->loop, &p->signals, EPOLLIN);
+}
+
+bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla_platform_options *options, pid_t *ret_pid)
+{
+	char folder[BULLA_PLATFORM_PATH];
+	bulla_rc rc;
+
+	bulla_zero(platform, sizeof(*platform));
+	platform->options = *options;
+	platform->clock = bulla_sys_clock();
+	platform->random = bulla_random_os();
+	platform->lock_fd = -1;
+	BULLA_TRY(make_folders(options));
+	BULLA_TRY(take_lock(platform, ret_pid));
+	BULLA_TRY(format(folder, sizeof(folder), "%s/%s", options->state, "platform"));
+	BULLA_TRY(bulla_dev_pki_open(folder, platform->clock, platform->random, &platform->pki));
+	BULLA_TRY(open_loop(platform));
+	BULLA_TRY(start_broker(platform));
+	rc = deploy(platform);
+	return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
+}
+
+bulla_rc bulla_platform_run(struct bulla_platform *platform)
+{
+	bulla_rc rc = bulla_loop_run(&platform->loop);
+
+	end_from(platform, 0);
+	return rc;
+}
+
+void bulla_platform_close(struct bulla_platform *platform)
+{
+	end_from(platform, 0);
+	bulla_dev_pki_done(&platform->pki);
+	bulla_loop_done(&platform->loop);
+	if (platform->lock_fd >= 0)
+		close(platform->lock_fd);
+}
