@@ -15,7 +15,7 @@ enum bulla_entry_kind {
 	BULLA_ENTRY_LOST = 8,     /* digest: the broker's receipt that fills the slot */
 };
 
-#define BULLA_ENTRY_BYTES 124
+#define BULLA_ENTRY_BYTES 116
 
 struct bulla_entry {
 	uint8_t kind;
