@@ -43,9 +43,12 @@ static bool has_project(const char *dir)
 static int find_project(struct context *context)
 {
 	const char *named = context->cli->dir != NULL ? context->cli->dir : getenv("BULLA_PROJECT");
-	char *slash;
+	char *slash, *resolved = realpath(named == NULL ? "." : named, NULL);
 
-	if (realpath(named == NULL ? "." : named, context->dir) == NULL) {
+	if (resolved != NULL)
+		snprintf(context->dir, sizeof(context->dir), "%s", strlen(resolved) < sizeof(context->dir) ? resolved : "");
+	free(resolved); /* libc's own memory */
+	if (context->dir[0] == '\0') {
 		say_error(context->cli, "not-found", NULL, "bulla init", "there is no folder `%.200s`", named == NULL ? "." : named);
 		return EXIT_NOT_FOUND;
 	}

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "platform/platform.h"
 
 #include "base/log.h"

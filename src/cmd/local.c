@@ -1,0 +1,200 @@
+#define _GNU_SOURCE
+#include "cmd/local.h"
+
+#include "cmd/names.h"
+#include "io/sys.h"
+#include "platform/platform.h"
+#include "wire/messages.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STEP_MS 5
+#define BROKER_MS 15000
+
+static void pause_ms(long ms)
+{
+	const struct timespec time = {.tv_nsec = ms * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+static int64_t now_ms(void)
+{
+	return bulla_mono_us(bulla_sys_clock()) / 1000;
+}
+
+bulla_rc local_program(const char *name, char ret[CONTEXT_PATH])
+{
+	char self[CONTEXT_PATH];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n <= 0)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the folder of this program cannot be found", errno);
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	path_join(ret, self, name);
+	return access(ret, X_OK) == 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_NOT_FOUND, "a program of Bulla is missing");
+}
+
+/* In the new process. It leaves the terminal and writes its log into the state folder. */
+_Noreturn static void become_platform(const char *program, const struct context *context, const char *programs)
+{
+	char log[CONTEXT_PATH];
+	int out, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	setsid();
+	path_join(log, context->state, "platform/log");
+	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (out < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		_exit(127);
+	close_range(3, ~0U, 0);
+	execl(program, program, "--state", context->state, "--run", context->runtime, "--bin", programs, (char *)NULL);
+	_exit(127);
+}
+
+int local_start_platform(struct context *context)
+{
+	char program[CONTEXT_PATH], programs[CONTEXT_PATH], folder[CONTEXT_PATH];
+	pid_t running = 0, pid;
+	bulla_rc rc;
+
+	path_join(folder, context->state, "platform");
+	rc = bulla_sys_make_folders(folder);
+	rc = rc == BULLA_OK ? local_program("bulla-platform", program) : rc;
+	rc = rc == BULLA_OK ? bulla_platform_find(context->state, &running) : rc;
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, folder, "make");
+	if (running > 0)
+		return 0;
+	bulla_copy(programs, program, sizeof(programs));
+	*strrchr(programs, '/') = '\0';
+	pid = fork();
+	if (pid == 0)
+		become_platform(program, context, programs);
+	if (pid < 0)
+		return say_rc(context->cli, BULLA_FAIL_OS(BULLA_E_IO, "the supervisor cannot be started", errno), program, NULL);
+	return 0;
+}
+
+int local_wait_broker(struct context *context, struct broker_info *ret)
+{
+	int64_t until = now_ms() + BROKER_MS;
+	char path[CONTEXT_PATH];
+	struct client *client = NULL;
+	bulla_rc rc = BULLA_E_NOT_FOUND;
+
+	path_join(path, context->runtime, "broker.sock");
+	while (rc != BULLA_OK && now_ms() < until) {
+		rc = client_open(path, &client);
+		client = rc == BULLA_OK ? client_close(client) : NULL;
+		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
+		if (rc != BULLA_OK)
+			pause_ms(STEP_MS);
+	}
+	if (rc == BULLA_OK)
+		return 0;
+	path_join(path, context->state, "broker/log");
+	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
+}
+
+bulla_rc local_signal_platform(const struct context *context, int number)
+{
+	int64_t until = now_ms() + 2000;
+	pid_t pid = 0;
+
+	BULLA_TRY(bulla_platform_find(context->state, &pid));
+	while (pid == 0 && now_ms() < until) { /* it has just been started and does not hold its lock yet */
+		pause_ms(STEP_MS);
+		BULLA_TRY(bulla_platform_find(context->state, &pid));
+	}
+	if (pid <= 0 || kill(pid, number) != 0)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the supervisor does not run");
+	return BULLA_OK;
+}
+
+bulla_rc local_connect(const char *path, int64_t wait_ms, struct client **ret)
+{
+	int64_t until = now_ms() + wait_ms;
+	bulla_rc rc;
+
+	for (;;) {
+		rc = client_open(path, ret);
+		if (rc == BULLA_OK || now_ms() >= until)
+			return rc;
+		pause_ms(STEP_MS);
+	}
+}
+
+int local_engine(struct context *context, struct client **ret)
+{
+	char path[CONTEXT_PATH];
+	bulla_rc rc;
+
+	path_join(path, context->runtime, "bullad.sock");
+	rc = client_open(path, ret);
+	if (rc == BULLA_OK)
+		return 0;
+	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here", context->project.name);
+	return EXIT_AGAIN;
+}
+
+/* Enclaves that serve, and the first reason why another does not. */
+static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *ret_broker, bulla_rc *ret_why)
+{
+	struct bulla_msg_status status;
+	struct bulla_msg_status_peer peer;
+	struct bulla_pb_iter iter;
+	bulla_bytes item;
+	BULLA_AUTO_BUF answer;
+
+	bulla_buf_init(&answer, 1 << 20);
+	*ret_ready = 0;
+	*ret_why = BULLA_OK;
+	BULLA_TRY(client_call(client, BULLA_OP_STATUS, (bulla_bytes){NULL, 0}, NULL, 5000, &answer));
+	BULLA_TRY(bulla_msg_decode(&bulla_msg_status_desc, bulla_buf_view(&answer), &status));
+	*ret_broker = status.broker_up != 0;
+	iter = bulla_pb_list_begin(&status.peers);
+	while (bulla_pb_list_next(&iter, &item)) {
+		BULLA_TRY(bulla_msg_decode(&bulla_msg_status_peer_desc, item, &peer));
+		if (peer.up != 0 && peer.why == 0)
+			(*ret_ready)++;
+		else if (*ret_why == BULLA_OK)
+			*ret_why = peer.why == 0 ? BULLA_E_UNREACHABLE : (bulla_rc)peer.why;
+	}
+	return BULLA_OK;
+}
+
+int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
+{
+	int64_t until = now_ms() + wait_ms;
+	struct client *client = NULL;
+	unsigned ready = 0;
+	bool broker = false;
+	bulla_rc rc, why = BULLA_OK;
+	char path[CONTEXT_PATH];
+
+	path_join(path, context->runtime, "bullad.sock");
+	rc = local_connect(path, wait_ms, &client);
+	while (rc == BULLA_OK && !(ready >= agents && broker) && now_ms() < until) {
+		rc = count_ready(client, &ready, &broker, &why);
+		if (rc == BULLA_OK && !(ready >= agents && broker))
+			pause_ms(STEP_MS);
+	}
+	client_close(client);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, path, "look into host/log in the state folder");
+	if (ready >= agents && broker)
+		return 0;
+	say_error(context->cli, why == BULLA_OK ? "not-ready" : bulla_rc_id(why), context->state, "look into platform/enclaves.log there",
+		"%u of %u enclaves serve%s%s%s", ready, agents, broker ? "" : ", the broker is not connected",
+		why == BULLA_OK ? "" : ": ", why == BULLA_OK ? "" : bulla_rc_text(why));
+	return EXIT_AGAIN;
+}

@@ -1,0 +1,30 @@
+#pragma once
+/* The parts that run on this machine, as the CLI sees them: where the programs are, is the supervisor up, are they ready. */
+#include "cmd/broker_info.h"
+#include "cmd/client.h"
+#include "cmd/context.h"
+
+#include <signal.h>
+
+#define SIGHUP_DEPLOY SIGHUP
+
+/* Path of a program beside this one. BULLA_E_NOT_FOUND. */
+BULLA_CHECK bulla_rc local_program(const char *name, char ret[CONTEXT_PATH]);
+
+/* Starts the supervisor of this project unless it runs. Says what is wrong; exit code or 0. */
+int local_start_platform(struct context *context);
+
+/* Waits until the broker has made its keys and listens. */
+int local_wait_broker(struct context *context, struct broker_info *ret);
+
+/* Sends the supervisor a signal; BULLA_E_NOT_FOUND when none runs. */
+BULLA_CHECK bulla_rc local_signal_platform(const struct context *context, int number);
+
+/* Connects, trying again for up to wait_ms while nobody listens. */
+BULLA_CHECK bulla_rc local_connect(const char *path, int64_t wait_ms, struct client **ret);
+
+/* Connects to the engine of this project: says what to do when it is not up; exit code or 0. */
+int local_engine(struct context *context, struct client **ret);
+
+/* Waits until the engine has its broker and `agents` enclaves that serve; says what it waits for after the time. */
+int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms);
