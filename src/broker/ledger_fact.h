@@ -1,0 +1,29 @@
+#pragma once
+/* Inside broker/ledger*: a record of the ledger's journal, decoded. Body by type (numbers little-endian):
+ *   RUN       entry | start record
+ *   PERMIT    entry | session 16 | expires_ms u64
+ *   COMMIT    entry | list lengths' size u16, lengths | escrow (may be empty)      entry: COMMIT or PARTY
+ *   GIVEN_UP  entry
+ *   CLOCK     entry | receipt record                                              entry: CLOCK or LOST
+ *   ORDER     entry | signed order
+ *   STORED    step u32 | item u32
+ *   SESSION   session 16 | instance 32 | manifest 32 | lapses_ms u64 | revoked u8 | agents, 8 bytes each
+ * The entry (receipt/entry.h) is what bundles show of it. */
+#include "broker/ledger.h"
+
+struct ledger_fact {
+	uint8_t type; /* enum bulla_ledger_record */
+	struct bulla_entry entry;
+	uint8_t session[BULLA_SESSION_ID_BYTES];
+	uint64_t expires_ms; /* PERMIT; SESSION: when it lapses */
+	bulla_digest instance, manifest; /* SESSION */
+	bool revoked;                    /* SESSION */
+	bulla_bytes lengths;
+	bulla_bytes rest; /* start record, escrow, receipt record, order, agents */
+};
+
+/* Appends the body. */
+BULLA_CHECK bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf);
+
+/* Views borrow from body. BULLA_E_VERSION for a type that is none of these. */
+BULLA_CHECK bulla_rc ledger_fact_read(uint8_t type, bulla_bytes body, struct ledger_fact *ret);
