@@ -3,6 +3,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "broker/ledger_state.h"
+#include "receipt/merkle.h"
 #include "wire/messages.h"
 
 bulla_rc bulla_ledger_new(const struct bulla_ledger_options *options, struct bulla_ledger **ret)
@@ -412,9 +413,9 @@ bulla_rc bulla_ledger_slot_next(const struct bulla_ledger *ledger, const bulla_r
 
 	if (run == NULL)
 		return BULLA_E_RUN_UNKNOWN;
-	slot = ledger_pool_at(&ledger->slots, *cursor == 0 ? run->first_slot : *cursor);
-	if (slot == NULL || *cursor == UINT32_MAX)
+	if (*cursor == UINT32_MAX || run->first_slot == 0)
 		return BULLA_E_NOT_FOUND;
+	slot = ledger_pool_at(&ledger->slots, *cursor == 0 ? run->first_slot : *cursor);
 	*cursor = slot->next_in_run != 0 ? slot->next_in_run : UINT32_MAX;
 	*ret = (struct bulla_ledger_slot_view){.step = slot->step,
 		.item = slot->item,

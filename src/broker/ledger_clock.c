@@ -3,6 +3,7 @@
 #include "base/checks.h"
 #include "base/limits.h"
 #include "crypto/hash.h"
+#include "flow/parents.h"
 #include "wire/messages.h"
 
 /* What the broker itself says: receipts of its clock, lost slots; and what parties order. */

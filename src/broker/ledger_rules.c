@@ -2,7 +2,7 @@
 
 #include "base/checks.h"
 #include "base/limits.h"
-#include "receipt/merkle.h"
+#include "flow/parents.h"
 #include "wire/messages.h"
 
 /* Parents of one slot: one a step, in the plan's order (a for_each: the root over its items). */
@@ -289,7 +289,7 @@ bulla_rc ledger_permit(struct bulla_ledger *ledger, struct ledger_run *run, bull
 /* --- commits --- */
 
 /* An answer that was given stays given; another receipt for the same attempt is a fork. */
-static bulla_rc commit_again(const struct bulla_ledger *ledger, const struct ledger_run *run,
+static bulla_rc commit_again(struct bulla_ledger *ledger, const struct ledger_run *run,
 	const struct ledger_slot *slot, const bulla_digest *receipt, uint32_t attempt, const struct bulla_entry **ret)
 {
 	const struct bulla_entry *entry = ledger_entry_of(ledger, run, slot->step, slot->item, attempt, true);
@@ -300,7 +300,7 @@ static bulla_rc commit_again(const struct bulla_ledger *ledger, const struct led
 	if (!bulla_digest_eq(&entry->digest, receipt))
 		return BULLA_FAIL(BULLA_E_FORK, "another receipt is committed for that attempt");
 	if (entry->filled == 1)
-		ledger_token_again((struct bulla_ledger *)ledger, run, slot);
+		ledger_token_again(ledger, run, slot);
 	*ret = entry;
 	return BULLA_OK;
 }
