@@ -107,7 +107,8 @@ struct bulla_attest_binding {
 
 enum bulla_attest_clock {
 	BULLA_CLOCK_FORGOTTEN,
-	BULLA_CLOCK_ONLINE, /* everything is judged at `now` */
+	BULLA_CLOCK_ONLINE, /* everything is judged at `now`, the time of a running clock */
+	BULLA_CLOCK_AT,     /* the same at any `now` that the caller names: as if it were then */
 	BULLA_CLOCK_AUDIT,  /* certificates are judged at the evidence's own signed time where it has one (Nitro); that time
 			     * must lie within `skew_ms` of `now`, which is the receipt's or the log's. Otherwise at `now` */
 };
@@ -250,6 +251,7 @@ struct bulla_attest_claim {
 };
 
 #define BULLA_ATTEST_CLAIMS 96
+#define BULLA_ATTEST_KEPT 128
 
 struct bulla_attest_result {
 	bulla_rc rc;       /* BULLA_OK, or the rc of the first failed factor in the list's order of severity */
@@ -262,11 +264,13 @@ struct bulla_attest_result {
 	struct bulla_factor_result factors[BULLA_FACTOR_COUNT];
 	struct bulla_attest_claim claims[BULLA_ATTEST_CLAIMS];
 	size_t claim_count;
+	uint8_t kept[BULLA_ATTEST_KEPT]; /* small claims whose bytes are not in the input as they stand */
+	size_t kept_size;
 };
 
 struct bulla_attest_cache; /* attest/cache.h */
 
-/* Appraises. *ret is always written in full and borrows from evidence and collateral. Returns ret->rc, except
+/* Appraises. *ret is always written in full and borrows from evidence, collateral and itself: it is not copied. Returns ret->rc, except
  * BULLA_E_ARGUMENT when an expectation is missing: then nothing was looked at. cache may be NULL. Evidence is at most
  * BULLA_MAX_EVIDENCE bytes; it may be wrapped in a CMW record (RFC 9999), which is only an envelope: its label is
  * compared with what the evidence turns out to be. Stack: below 64 KiB. */

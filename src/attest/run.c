@@ -91,6 +91,18 @@ void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned
 	bulla_run_claim_number(run, id, index, bytes, 0);
 }
 
+void bulla_run_claim_kept(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes)
+{
+	struct bulla_attest_result *result = run->result;
+
+	if (bytes.n > sizeof(result->kept) - result->kept_size)
+		return;
+	uint8_t *copy = result->kept + result->kept_size;
+	bulla_copy(copy, bytes.p, bytes.n);
+	result->kept_size += bytes.n;
+	bulla_run_claim(run, id, index, bulla_bytes_of(copy, bytes.n));
+}
+
 void bulla_run_claim_number(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes at,
 	uint64_t number)
 {
@@ -187,27 +199,34 @@ void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,
 
 #define PART_SIZE 32
 
+bool bulla_register_extend(uint8_t value[48], bulla_bytes parts, bool hashed)
+{
+	uint8_t hash[BULLA_SHA384_SIZE], next[BULLA_SHA384_SIZE];
+
+	for (size_t at = 0; at + PART_SIZE <= parts.n; at += PART_SIZE) {
+		bulla_bytes part = bulla_bytes_of(parts.p + at, PART_SIZE);
+
+		if (hashed) {
+			bulla_sha384(part, hash);
+			part = BULLA_BYTES_ARRAY(hash);
+		}
+		bulla_bytes both[] = {{value, BULLA_SHA384_SIZE}, part};
+		bulla_sha384_parts(both, 2, next);
+		bulla_copy(value, next, sizeof(next));
+	}
+	return parts.n % PART_SIZE == 0;
+}
+
 void bulla_run_register(struct bulla_attest_run *run, enum bulla_factor factor,
 	const struct bulla_attest_expected *expected, bulla_bytes found, bool hashed)
 {
-	uint8_t value[BULLA_SHA384_SIZE] = {0}, hash[BULLA_SHA384_SIZE];
+	uint8_t value[BULLA_SHA384_SIZE] = {0};
 
 	if (expected->how == BULLA_EXPECT_ANY) {
 		bulla_run_skip(run, factor, BULLA_WHY_POLICY_ANY);
 		return;
 	}
-	for (size_t at = 0; at + PART_SIZE <= expected->value.n; at += PART_SIZE) {
-		bulla_bytes part = bulla_bytes_of(expected->value.p + at, PART_SIZE);
-		if (hashed) {
-			bulla_sha384(part, hash);
-			part = BULLA_BYTES_ARRAY(hash);
-		}
-		bulla_bytes parts[] = {BULLA_BYTES_ARRAY(value), part};
-		uint8_t next[BULLA_SHA384_SIZE];
-		bulla_sha384_parts(parts, 2, next);
-		bulla_copy(value, next, sizeof(value));
-	}
-	bool whole = expected->value.n > 0 && expected->value.n % PART_SIZE == 0;
+	bool whole = bulla_register_extend(value, expected->value, hashed) && expected->value.n > 0;
 	bulla_run_check(run, factor, whole && bulla_bytes_eq(found, BULLA_BYTES_ARRAY(value)), bulla_run_at(run, found),
 		"the register holds something else");
 }

@@ -53,6 +53,8 @@ size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view);
 
 /* Records a claim; beyond BULLA_ATTEST_CLAIMS it is dropped (formats are bounded below that). */
 void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes);
+/* The same with a copy of the bytes in the result: for what was decoded on the stack. */
+void bulla_run_claim_kept(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes);
 void bulla_run_claim_number(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes at,
 	uint64_t number);
 
@@ -78,6 +80,9 @@ void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,
  * expected; in the register's TEE the part itself or its SHA-384 (hashed) is what extends it. */
 void bulla_run_register(struct bulla_attest_run *run, enum bulla_factor factor,
 	const struct bulla_attest_expected *expected, bulla_bytes found, bool hashed);
+
+/* Extends a register with each 32-byte part of parts in order; hashed as above. False unless parts are whole. */
+bool bulla_register_extend(uint8_t value[48], bulla_bytes parts, bool hashed);
 
 /* TEE, CLASS, DEBUG, MEASUREMENT, REQUIRED from the claims recorded so far. */
 void bulla_run_policy(struct bulla_attest_run *run, bool debug, size_t debug_at);
