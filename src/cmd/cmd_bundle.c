@@ -1,0 +1,72 @@
+/* bulla bundle [RUN]: a run with all its proof, in one file. */
+#include "cmd/runs.h"
+
+#include "io/sys.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include <errno.h>
+
+static bulla_rc fetch(struct client *client, const bulla_run_id *run, struct bulla_buf *ret)
+{
+	const struct bulla_msg_fetch message = {.run_id = bulla_run_id_view(run)};
+	uint8_t memory[64];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes body;
+
+	bulla_msg_encode(&bulla_msg_fetch_desc, &message, &w);
+	BULLA_TRY(bulla_wr_end(&w, &body));
+	return client_call(client, BULLA_OP_BUNDLE, body, NULL, 60000, ret);
+}
+
+static bulla_rc write_stdout(bulla_bytes bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t n = write(1, bytes.p, bytes.n);
+
+		if (n < 0 && errno != EINTR)
+			return BULLA_FAIL_OS(BULLA_E_IO, "standard output cannot be written", errno);
+		if (n > 0)
+			bytes = bulla_bytes_of(bytes.p + n, bytes.n - (size_t)n);
+	}
+	return BULLA_OK;
+}
+
+static int save(struct context *context, struct client *client, const bulla_run_id *run)
+{
+	char name[BULLA_RUN_NAME_SIZE], file[64];
+	const char *path = context->cli->out;
+	BULLA_AUTO_BUF bytes;
+	bulla_rc rc;
+
+	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
+	bulla_run_id_name(run, name);
+	snprintf(file, sizeof(file), "%.8s.bundle", name);
+	path = path == NULL ? file : path;
+	rc = fetch(client, run, &bytes);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, name, rc == BULLA_E_STATE ? "bulla wait: a bundle is of an ended run" : "bulla status");
+	if (path[0] == '-' && path[1] == '\0')
+		rc = write_stdout(bulla_buf_view(&bytes));
+	else
+		rc = bulla_sys_write_file(path, bulla_buf_view(&bytes), 0644);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, path, "bulla bundle -o FILE");
+	say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
+	return 0;
+}
+
+int cmd_bundle(struct cli *cli)
+{
+	struct context context;
+	struct client *client = NULL;
+	bulla_run_id run;
+	int code = runs_open(&context, cli, &client);
+
+	code = code == 0 ? runs_find(&context, client, cli->arg_count > 0 ? cli->args[0] : NULL, &run) : code;
+	code = code == 0 ? save(&context, client, &run) : code;
+	client_close(client);
+	context_done(&context);
+	return code;
+}
