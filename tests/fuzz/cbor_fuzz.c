@@ -75,15 +75,15 @@ static bulla_rc copy_item(bulla_cbor_rd *r, bulla_wr *w, unsigned depth)
 	enum bulla_cbor_type type;
 	uint64_t tag;
 
+	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
+	if (type != BULLA_CBOR_MAP && type != BULLA_CBOR_ARRAY && type != BULLA_CBOR_TAG)
+		return copy_scalar(r, w, type);
 	if (depth == 0)
 		return BULLA_E_FORMAT;
-	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
 	if (type == BULLA_CBOR_MAP)
 		return copy_map(r, w, depth - 1);
 	if (type == BULLA_CBOR_ARRAY)
 		return copy_array(r, w, depth - 1);
-	if (type != BULLA_CBOR_TAG)
-		return copy_scalar(r, w, type);
 	BULLA_TRY(bulla_cbor_rd_tag(r, &tag));
 	bulla_cbor_wr_tag(w, tag);
 	return copy_item(r, w, depth - 1);
@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	skipper = bulla_cbor_rd_with(bulla_bytes_of(p + 1, n - 1), options);
 	reader = skipper;
 	skipped = bulla_cbor_rd_skip(&skipper, &raw);
-	read = copy_item(&reader, &w, BULLA_MAX_CBOR_DEPTH + 1);
+	read = copy_item(&reader, &w, BULLA_MAX_CBOR_DEPTH);
 	if (read == BULLA_OK)
 		fuzz_assert(skipped == BULLA_OK && reader.rd.at == skipper.rd.at && raw.n == reader.rd.at);
 	if (read == BULLA_OK && (p[0] & 7) == 0) {
