@@ -1,5 +1,6 @@
 #include "test.h"
 #include "wire/json.h"
+#include "wire/json_unescape.h"
 
 static bulla_rc parse(const char *text)
 {
@@ -177,6 +178,23 @@ static void values_are_found_and_keep_their_text(void **state)
 	assert_int_equal(bulla_json_count(get("ok")), 0);
 }
 
+/* Whatever it is given, it stays inside and ends. */
+static void unescaping_stays_inside(void **state)
+{
+	static const char *const texts[] = {"\"", "\"\\", "\"\\u", "\"\\u00", "\"\\ud800", "\"\\ud800\\u", "\"abc", "\"\\q\""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		bulla_bytes text = bulla_bytes_str(texts[i]);
+		struct bulla_json_unescape u = bulla_json_unescape_of(text.p, text.n, 0);
+		size_t count = 0;
+
+		while (bulla_json_unescape_next(&u) >= 0)
+			assert_true(++count < 16);
+		assert_true(u.at <= text.n);
+	}
+}
+
 static void scalars_have_types_and_ranges(void **state)
 {
 	uint8_t text[16];
@@ -286,6 +304,7 @@ int main(void)
 		cmocka_unit_test(names_are_unique_however_they_are_written),
 		cmocka_unit_test(names_and_depth_are_bounded),
 		cmocka_unit_test(values_are_found_and_keep_their_text),
+		cmocka_unit_test(unescaping_stays_inside),
 		cmocka_unit_test(scalars_have_types_and_ranges),
 		cmocka_unit_test(damage_is_found_or_harmless),
 		cmocka_unit_test(what_is_written_is_read),

@@ -1,5 +1,6 @@
 #include "test.h"
 #include "wire/messages.h"
+#include "wire/pb.h"
 
 /* Fills every field of a message with values that depend on its number. */
 static void fill(const struct bulla_msg_desc *desc, void *msg, const bulla_bytes *items)
@@ -101,6 +102,17 @@ static void what_is_decoded_is_what_was_set(void **state)
 	assert_ok(bulla_pb_list_items(&back.inputs, 3, all));
 	assert_bytes(all[2], items[2]);
 	assert_rc(BULLA_E_LIMIT, bulla_pb_list_items(&back.inputs, 2, all));
+}
+
+/* The vector of doc/messages.md. */
+static void the_published_vector_holds(void **state)
+{
+	const uint8_t vector[] = {0x08, 1, 0x10, 2, 0x1a, 1, 0x78, 0x20, 0x80, 1};
+	struct bulla_msg_hello msg = {.version = 1, .role = 2, .boot_id = BULLA_BYTES_LITERAL("x"), .window = 128};
+	uint8_t memory[16];
+
+	(void)state;
+	assert_bytes(encode(&bulla_msg_hello_desc, &msg, memory, sizeof(memory)), BULLA_BYTES_ARRAY(vector));
 }
 
 static void a_decoded_list_moves_to_another_field(void **state)
@@ -234,6 +246,7 @@ int main(void)
 		cmocka_unit_test(every_message_comes_back),
 		cmocka_unit_test(field_numbers_ascend),
 		cmocka_unit_test(what_is_decoded_is_what_was_set),
+		cmocka_unit_test(the_published_vector_holds),
 		cmocka_unit_test(a_decoded_list_moves_to_another_field),
 		cmocka_unit_test(other_forms_are_refused),
 		cmocka_unit_test(lists_are_refused_when_split_or_cut),
