@@ -43,6 +43,8 @@
 	X(E_MEASUREMENT, "measurement-mismatch", "the measurement is not an approved one") \
 	X(E_BINDER, "binder-mismatch", "the evidence is bound to something else") \
 	X(E_EVIDENCE_POLICY, "evidence-policy", "the evidence does not satisfy the policy") \
+	X(E_EVIDENCE_MISSING, "evidence-missing", "there is no evidence where it is demanded") \
+	X(E_EVIDENCE_REPLAYED, "evidence-replayed", "the evidence was shown before") \
 	X(E_EPOCH_OLD, "epoch-old", "a newer epoch is in force") \
 	X(E_REVOKED, "revoked", "it was revoked") \
 	/* births and links: protocol.md sections 5 and 6 */ \

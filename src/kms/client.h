@@ -7,7 +7,7 @@
 #include "kms/context.h"
 #include "kms/sigv4.h"
 
-struct bulla_rsa; /* crypto/rsa.h */
+struct bulla_rsa_key; /* crypto/rsa.h */
 
 struct bulla_kms_call {
 	bulla_bytes host;   /* Host header */
@@ -29,7 +29,7 @@ BULLA_CHECK bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *cal
  * errors become: AccessDenied BULLA_E_DENIED; InvalidCiphertext, IncorrectKey BULLA_E_KEY_CONTEXT; NotFound
  * BULLA_E_NOT_FOUND; another KeyId BULLA_E_KEY_SUBSTITUTED; bulla-kms's own names of evidence errors (x-bulla-error)
  * the error of that name. */
-BULLA_CHECK bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, const struct bulla_rsa *key,
+BULLA_CHECK bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bulla_rsa_key *key,
                                         bulla_bytes key_id, struct bulla_buf *ret_blob, bulla_secret *ret_seed);
 
 /* Policy text of the answer to get_policy, appended to ret. */

@@ -26,7 +26,7 @@ void bulla_kms_context_write(bulla_wr *w, const struct bulla_kms_context *contex
  * bulla:manifest, bulla:tenant; values in lower-case hex, the epoch in decimal. */
 struct bulla_kms_seed_context {
 	struct bulla_kms_context context;
-	char text[160];
+	uint8_t text[160]; /* what the values are views of: do not move */
 };
-void bulla_kms_seed_context(const uint8_t tenant[8], const uint8_t agent[8], uint64_t epoch,
-                            const bulla_digest *manifest, struct bulla_kms_seed_context *ret);
+BULLA_CHECK bulla_rc bulla_kms_seed_context_make(const uint8_t tenant[8], const uint8_t agent[8], uint64_t epoch,
+                                                 const bulla_digest *manifest, struct bulla_kms_seed_context *ret);

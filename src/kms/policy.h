@@ -23,6 +23,7 @@ struct bulla_kms_facts {
 /* BULLA_OK when the text is a policy of the subset; BULLA_E_FORMAT, BULLA_E_UNSUPPORTED. */
 BULLA_CHECK bulla_rc bulla_kms_policy_check(bulla_bytes policy);
 
-/* BULLA_OK: allowed. BULLA_E_DENIED; BULLA_E_MEASUREMENT when it was denied and only conditions on attested registers
- * stood in the way of an Allow. A policy that was not checked before may give BULLA_E_FORMAT: deny. */
+/* BULLA_OK: allowed. BULLA_E_DENIED. Where only conditions on attested registers stood in the way of an Allow:
+ * BULLA_E_MEASUREMENT with evidence, BULLA_E_EVIDENCE_MISSING without. A policy that was not checked before may give
+ * BULLA_E_FORMAT: deny. */
 BULLA_CHECK bulla_rc bulla_kms_policy_eval(bulla_bytes policy, const struct bulla_kms_facts *facts);

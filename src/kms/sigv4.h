@@ -1,6 +1,7 @@
 #pragma once
 /* AWS Signature Version 4, signing and verifying. The verifier honours any SignedHeaders list, uses the raw Host, takes
  * the payload hash from the body, and accepts 15 minutes of skew. */
+#include "base/buf.h"
 #include "io/http.h"
 
 struct bulla_kms_credential {
@@ -13,7 +14,6 @@ struct bulla_kms_credential {
 struct bulla_kms_authorization {
 	bulla_bytes access_key, date, region, service; /* date: YYYYMMDD */
 	bulla_bytes signed_headers, signature;
-	bool present;
 };
 
 /* BULLA_E_NOT_FOUND: no Authorization header; BULLA_E_FORMAT: there, and not complete. */

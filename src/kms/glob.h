@@ -1,0 +1,5 @@
+#pragma once
+/* Patterns of policies: '*' any bytes, '?' one byte. Linear in pattern times text at worst; no recursion. */
+#include "base/bytes.h"
+
+bool bulla_kms_glob(bulla_bytes pattern, bulla_bytes text);
