@@ -325,6 +325,8 @@ bulla_rc bulla_kms_sigv4_verify(const struct bulla_http_message *request,
 	BULLA_TRY(read_time(date_time, &then_ms));
 	if (then_ms - wall_ms > SKEW_MS || wall_ms - then_ms > SKEW_MS)
 		return BULLA_FAIL(BULLA_E_CLOCK, "the request was signed more than 15 minutes ago or ahead");
+	if (!bulla_bytes_eq(authorization->access_key, credential->access_key))
+		return BULLA_FAIL(BULLA_E_SIGNATURE, "the request is signed with another access key");
 	if (!bulla_bytes_eq(authorization->date, (bulla_bytes){date_time.p, DATE}) ||
 	    !bulla_bytes_eq(authorization->region, credential->region) ||
 	    !bulla_bytes_eq(authorization->service, credential->service))
