@@ -9,15 +9,27 @@ static void fault(struct bulla_dcap_collateral *collateral, enum bulla_factor fa
 		collateral->faults[collateral->fault_count++] = (struct bulla_dcap_fault){(uint8_t)factor, text};
 }
 
+static bool self_signed(const struct bulla_cert *root)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+
+	return bulla_cert_key(root, &key) == BULLA_OK && bulla_cert_signed_by(root, key) == BULLA_OK;
+}
+
 static bool is_anchor(const struct bulla_attest_anchors *anchors, const struct bulla_cert *root)
 {
-	bulla_digest digest;
+	bulla_digest der, spki;
 
-	bulla_sha256(root->der, &digest);
-	for (size_t i = 0; i < anchors->count; i++)
-		if (anchors->list[i].tee == BULLA_TEE_TDX && anchors->list[i].how == BULLA_ANCHOR_CERTIFICATE &&
-			bulla_bytes_eq(anchors->list[i].id, bulla_bytes_digest(&digest)))
-			return true;
+	bulla_sha256(root->der, &der);
+	bulla_sha256(root->spki, &spki);
+	for (size_t i = 0; i < anchors->count; i++) {
+		const struct bulla_attest_anchor *anchor = &anchors->list[i];
+		bool certificate = anchor->how == BULLA_ANCHOR_CERTIFICATE, key = anchor->how == BULLA_ANCHOR_KEY;
+		bulla_bytes found = bulla_bytes_digest(certificate ? &der : &spki);
+
+		if (anchor->tee == BULLA_TEE_TDX && (certificate || key) && bulla_bytes_eq(anchor->id, found))
+			return certificate || self_signed(root);
+	}
 	return false;
 }
 

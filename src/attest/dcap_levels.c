@@ -31,9 +31,9 @@ static bool take_faults(struct bulla_attest_run *run, const struct bulla_dcap_co
 static bool same_root(struct bulla_attest_run *run, const struct bulla_dcap_collateral *collateral,
 	const struct bulla_cert *root)
 {
-	bool same = bulla_bytes_eq(collateral->tcb_signer.root.der, root->der) &&
-		bulla_bytes_eq(collateral->qe_signer.root.der, root->der) &&
-		bulla_bytes_eq(collateral->crl_signer.root.der, root->der);
+	bool same = bulla_bytes_eq(collateral->tcb_signer.root.spki, root->spki) &&
+		bulla_bytes_eq(collateral->qe_signer.root.spki, root->spki) &&
+		bulla_bytes_eq(collateral->crl_signer.root.spki, root->spki);
 
 	return bulla_run_check(run, BULLA_FACTOR_TCB_INFO_SIGNATURE, same, 0, "the collateral has another root than the quote");
 }
