@@ -16,19 +16,27 @@ void bulla_wr_fail(bulla_wr *w, bulla_rc rc)
 		w->rc = rc;
 }
 
-void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes)
+/* Everything but bytes that fit into fixed memory. */
+static void write_slowly(bulla_wr *w, bulla_bytes bytes)
 {
 	if (w->rc != BULLA_OK || bytes.n == 0)
 		return;
-	if (w->grow != NULL) {
+	if (w->grow != NULL)
 		w->rc = bulla_buf_append(w->grow, bytes);
-	} else if (bytes.n > w->cap - w->n) {
+	else
 		w->rc = BULLA_FAIL(BULLA_E_LIMIT, "the bytes do not fit where they are written");
-	} else {
-		bulla_copy(w->p + w->n, bytes.p, bytes.n);
-	}
 	if (w->rc == BULLA_OK)
 		w->n += bytes.n;
+}
+
+void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes)
+{
+	if (w->rc != BULLA_OK || w->grow != NULL || bytes.n > w->cap - w->n) {
+		write_slowly(w, bytes);
+		return;
+	}
+	bulla_copy(w->p + w->n, bytes.p, bytes.n);
+	w->n += bytes.n;
 }
 
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest)
@@ -68,7 +76,10 @@ static void write_le(bulla_wr *w, uint64_t value, size_t size)
 
 void bulla_wr_u8(bulla_wr *w, uint8_t value)
 {
-	write_be(w, value, 1);
+	if (w->rc == BULLA_OK && w->grow == NULL && w->n < w->cap)
+		w->p[w->n++] = value; /* most of what codecs write */
+	else
+		write_be(w, value, 1);
 }
 
 void bulla_wr_u16be(bulla_wr *w, uint16_t value)

@@ -11,64 +11,74 @@ enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21, SIMPLE_NULL = 22, FLOAT_16 = 25, FLO
 
 /* --- reader: heads --- */
 
+/* Passed by value, in two registers: heads are read for every item of every step. */
 struct head {
 	uint64_t argument; /* for SIMPLE with info > 24: the bits of the float */
-	size_t size;       /* bytes of the head itself */
+	uint8_t size;      /* bytes of the head itself */
 	uint8_t major;
-	uint8_t info; /* 0..27, or INDEFINITE */
+	uint8_t info;   /* 0..27, or INDEFINITE */
+	uint8_t failed; /* bulla_rc; the rest is undefined unless it is BULLA_OK */
 };
 
-/* Arguments that follow the first byte: 1, 2, 4 or 8 bytes, and only where a shorter form does not suffice. */
-static bulla_rc read_argument(const uint8_t *p, size_t left, struct head *head)
+_Static_assert(BULLA_RC_COUNT <= UINT8_MAX, "a bulla_rc fits into struct head");
+
+static struct head failed(bulla_rc rc)
 {
-	size_t size = (size_t)1 << (head->info - 24);
+	return (struct head){.failed = (uint8_t)rc};
+}
+
+/* Arguments that follow the first byte: 1, 2, 4 or 8 bytes, and only where a shorter form does not suffice. */
+static struct head read_argument(const uint8_t *p, size_t left, struct head head)
+{
+	size_t size = (size_t)1 << (head.info - 24);
 	uint64_t value = 0;
 
 	if (left < 1 + size)
-		return BULLA_FAIL(BULLA_E_TRUNCATED, "the CBOR ends inside a head");
+		return failed(BULLA_FAIL(BULLA_E_TRUNCATED, "the CBOR ends inside a head"));
 	for (size_t i = 1; i <= size; i++)
 		value = value << 8 | p[i];
-	if (head->major == SIMPLE) {
+	if (head.major == SIMPLE) {
 		if (size == 1) /* simple values above 31 are assigned to nothing we read */
-			return BULLA_FAIL(BULLA_E_FORMAT, "the CBOR holds an unknown simple value");
+			return failed(BULLA_FAIL(BULLA_E_FORMAT, "the CBOR holds an unknown simple value"));
 	} else if (size == 1 ? value < 24 : value >> (4 * size) == 0) {
-		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR head is not in its shortest form");
+		return failed(BULLA_FAIL(BULLA_E_FORMAT, "a CBOR head is not in its shortest form"));
 	}
-	head->argument = value;
-	head->size = 1 + size;
-	return BULLA_OK;
+	head.argument = value;
+	head.size = (uint8_t)(1 + size);
+	return head;
 }
 
-static bulla_rc peek_head(const bulla_cbor_rd *r, struct head *ret)
+static struct head peek_head(const bulla_cbor_rd *r)
 {
 	size_t left = bulla_rd_left(&r->rd);
+	struct head head = {.size = 1};
 	const uint8_t *p;
 
 	if (left == 0)
-		return BULLA_FAIL(BULLA_E_TRUNCATED, "the CBOR ends where an item must follow");
+		return failed(BULLA_FAIL(BULLA_E_TRUNCATED, "the CBOR ends where an item must follow"));
 	p = r->rd.p + r->rd.at;
-	ret->major = p[0] >> 5;
-	ret->info = p[0] & 31;
-	ret->argument = ret->info;
-	ret->size = 1;
-	if (ret->info < 24)
-		return BULLA_OK;
-	if (ret->info <= 27)
-		return read_argument(p, left, ret);
-	if (ret->info != INDEFINITE)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR head is reserved");
-	return BULLA_OK;
+	head.major = p[0] >> 5;
+	head.info = p[0] & 31;
+	head.argument = head.info;
+	if (head.info < 24 || head.info == INDEFINITE)
+		return head;
+	if (head.info > 27)
+		return failed(BULLA_FAIL(BULLA_E_FORMAT, "a CBOR head is reserved"));
+	return read_argument(p, left, head);
 }
 
 /* Head of a definite item of this major type. */
-static bulla_rc peek_major(const bulla_cbor_rd *r, enum major major, struct head *ret)
+static struct head peek_major(const bulla_cbor_rd *r, enum major major)
 {
-	BULLA_TRY(peek_head(r, ret));
-	if (ret->major != major)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item has another type than it must have");
-	if (ret->info == INDEFINITE)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item has indefinite length");
-	return BULLA_OK;
+	struct head head = peek_head(r);
+
+	if (head.failed != BULLA_OK)
+		return head;
+	if (head.major != major)
+		return failed(BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item has another type than it must have"));
+	if (head.info == INDEFINITE)
+		return failed(BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item has indefinite length"));
+	return head;
 }
 
 static enum bulla_cbor_type simple_type(uint8_t info)
@@ -102,9 +112,9 @@ bulla_rc bulla_cbor_rd_uint(bulla_cbor_rd *r, uint64_t *ret)
 
 bulla_rc bulla_cbor_rd_uint_max(bulla_cbor_rd *r, uint64_t max, uint64_t *ret)
 {
-	struct head head;
+	struct head head = peek_major(r, UINT);
 
-	BULLA_TRY(peek_major(r, UINT, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.argument > max)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a CBOR integer is too large");
 	*ret = head.argument;
@@ -123,9 +133,9 @@ bulla_rc bulla_cbor_rd_u32(bulla_cbor_rd *r, uint32_t *ret)
 
 bulla_rc bulla_cbor_rd_int(bulla_cbor_rd *r, int64_t *ret)
 {
-	struct head head;
+	struct head head = peek_head(r);
 
-	BULLA_TRY(peek_head(r, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.major > NEGATIVE || head.info == INDEFINITE)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item is no integer");
 	if (head.argument > INT64_MAX)
@@ -137,9 +147,9 @@ bulla_rc bulla_cbor_rd_int(bulla_cbor_rd *r, int64_t *ret)
 
 static bulla_rc read_string(bulla_cbor_rd *r, enum major major, size_t max, bulla_bytes *ret)
 {
-	struct head head;
+	struct head head = peek_major(r, major);
 
-	BULLA_TRY(peek_major(r, major, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.argument > max)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a CBOR string is too long");
 	if (head.argument > bulla_rd_left(&r->rd) - head.size)
@@ -190,9 +200,9 @@ bulla_rc bulla_cbor_rd_text(bulla_cbor_rd *r, size_t max, bulla_bytes *ret)
 
 bulla_rc bulla_cbor_rd_bool(bulla_cbor_rd *r, bool *ret)
 {
-	struct head head;
+	struct head head = peek_major(r, SIMPLE);
 
-	BULLA_TRY(peek_major(r, SIMPLE, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (simple_type(head.info) != BULLA_CBOR_BOOL)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item is no truth value");
 	*ret = head.info == SIMPLE_TRUE;
@@ -202,9 +212,9 @@ bulla_rc bulla_cbor_rd_bool(bulla_cbor_rd *r, bool *ret)
 
 bulla_rc bulla_cbor_rd_null(bulla_cbor_rd *r)
 {
-	struct head head;
+	struct head head = peek_major(r, SIMPLE);
 
-	BULLA_TRY(peek_major(r, SIMPLE, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.info != SIMPLE_NULL)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item is not null");
 	r->rd.at += head.size;
@@ -215,9 +225,9 @@ bulla_rc bulla_cbor_rd_null(bulla_cbor_rd *r)
 
 bulla_rc bulla_cbor_rd_array(bulla_cbor_rd *r, size_t max, size_t *ret_count)
 {
-	struct head head;
+	struct head head = peek_major(r, ARRAY);
 
-	BULLA_TRY(peek_major(r, ARRAY, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.argument > max)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a CBOR array is too long");
 	if (head.argument > bulla_rd_left(&r->rd) - head.size)
@@ -229,9 +239,9 @@ bulla_rc bulla_cbor_rd_array(bulla_cbor_rd *r, size_t max, size_t *ret_count)
 
 bulla_rc bulla_cbor_rd_tag(bulla_cbor_rd *r, uint64_t *ret)
 {
-	struct head head;
+	struct head head = peek_major(r, TAG);
 
-	BULLA_TRY(peek_major(r, TAG, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	*ret = head.argument;
 	r->rd.at += head.size;
 	return BULLA_OK;
@@ -248,9 +258,9 @@ static void map_begin(struct bulla_cbor_map *map, size_t count, bool indefinite)
 
 bulla_rc bulla_cbor_rd_map(bulla_cbor_rd *r, size_t max, struct bulla_cbor_map *ret_map)
 {
-	struct head head;
+	struct head head = peek_head(r);
 
-	BULLA_TRY(peek_head(r, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.major != MAP)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item is no map");
 	if (head.info == INDEFINITE) {
@@ -287,7 +297,8 @@ static bulla_bytes encoded_key(const bulla_cbor_rd *r, size_t at)
 	size_t size;
 
 	key.rd.at = at;
-	if (peek_head(&key, &head) != BULLA_OK) /* cannot be: it was read before */
+	head = peek_head(&key);
+	if (head.failed != BULLA_OK) /* cannot be: it was read before */
 		return (bulla_bytes){NULL, 0};
 	size = head.size + (head.major == TEXT || head.major == BYTES ? (size_t)head.argument : 0);
 	return bulla_bytes_of(r->rd.p + at, size);
@@ -394,9 +405,9 @@ bulla_rc bulla_cbor_rd_expect_text(bulla_cbor_rd *r, const char *text)
 
 static bulla_rc expect_count(bulla_cbor_rd *r, enum major major, size_t count)
 {
-	struct head head;
+	struct head head = peek_major(r, major);
 
-	BULLA_TRY(peek_major(r, major, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.argument != count)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR array or map has another length than it must have");
 	r->rd.at += head.size;
@@ -448,9 +459,9 @@ static bulla_rc skip_map(bulla_cbor_rd *r, unsigned depth)
 static bulla_rc skip_simple(bulla_cbor_rd *r)
 {
 	enum bulla_cbor_type type;
-	struct head head;
+	struct head head = peek_major(r, SIMPLE);
 
-	BULLA_TRY(peek_major(r, SIMPLE, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	type = simple_type(head.info);
 	if (type == BULLA_CBOR_OTHER || (type == BULLA_CBOR_FLOAT && !r->options.floats))
 		return BULLA_FAIL(BULLA_E_FORMAT, "the CBOR holds a value that may not be there");
@@ -460,9 +471,9 @@ static bulla_rc skip_simple(bulla_cbor_rd *r)
 
 static bulla_rc skip_scalar(bulla_cbor_rd *r)
 {
-	struct head head;
+	struct head head = peek_head(r);
 
-	BULLA_TRY(peek_head(r, &head));
+	BULLA_TRY((bulla_rc)head.failed);
 	if (head.info == INDEFINITE)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a CBOR item has indefinite length");
 	r->rd.at += head.size;

@@ -7,18 +7,23 @@ enum { SIMPLE_FALSE = 20, SIMPLE_TRUE = 21, SIMPLE_NULL = 22 };
 
 static void write_head(bulla_wr *w, enum major major, uint64_t argument)
 {
-	uint8_t out[9];
-	size_t size = 0;
-	unsigned info = (unsigned)argument;
+	unsigned first = (unsigned)major << 5;
 
-	if (argument >= 24) {
-		info = argument <= UINT8_MAX ? 24 : argument <= UINT16_MAX ? 25 : argument <= UINT32_MAX ? 26 : 27;
-		size = (size_t)1 << (info - 24);
+	if (argument < 24) {
+		bulla_wr_u8(w, (uint8_t)(first | argument));
+	} else if (argument <= UINT8_MAX) {
+		bulla_wr_u8(w, (uint8_t)(first | 24));
+		bulla_wr_u8(w, (uint8_t)argument);
+	} else if (argument <= UINT16_MAX) {
+		bulla_wr_u8(w, (uint8_t)(first | 25));
+		bulla_wr_u16be(w, (uint16_t)argument);
+	} else if (argument <= UINT32_MAX) {
+		bulla_wr_u8(w, (uint8_t)(first | 26));
+		bulla_wr_u32be(w, (uint32_t)argument);
+	} else {
+		bulla_wr_u8(w, (uint8_t)(first | 27));
+		bulla_wr_u64be(w, argument);
 	}
-	out[0] = (uint8_t)((unsigned)major << 5 | info);
-	for (size_t i = 0; i < size; i++)
-		out[1 + i] = (uint8_t)(argument >> (8 * (size - 1 - i)));
-	bulla_wr_bytes(w, (bulla_bytes){out, 1 + size});
 }
 
 void bulla_cbor_wr_uint(bulla_wr *w, uint64_t value)
