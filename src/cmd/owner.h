@@ -1,0 +1,34 @@
+#pragma once
+/* The owner's cryptography: what a run starts with is sealed here, what it gives is opened here. */
+#include "cmd/context.h"
+#include "flow/plan.h"
+#include "receipt/start.h"
+#include "seal/envelope.h"
+#include "wire/messages.h"
+
+/* Builds the body of START (message `start`, appended to ret): run secret, envelopes for the readers of step `input`, a link
+ * to each of them, the signed start record. keys: the engine's answer to KEYS; what it says of the broker and of births is
+ * checked. id: business id or NULL. Says what is wrong; exit code or 0. */
+int owner_start(struct context *context, const struct bulla_workflow *workflow, bulla_bytes input, const char *id,
+	const struct bulla_msg_keys_reply *keys, struct bulla_buf *ret, bulla_run_id *ret_run);
+
+/* What a receipt's envelope is asked for: the whole output, a field of it, or the failure. */
+struct owner_wish {
+	const bulla_bytes *path; /* names; count 0: the whole */
+	size_t path_count;
+	enum bulla_envelope_kind kind; /* OUTPUT, FAILURE or LOG */
+};
+
+/* Opens the wished envelope of a receipt for the party whose key this is: evidence of the instance that signed, the
+ * receipt's signature, the link, the envelope, in that order. The payload is appended to ret. objects: links and instance
+ * records (messages `object`); flow: the run's plan. BULLA_E_NOT_FOUND: the receipt names no such part;
+ * BULLA_E_NOT_ADDRESSED: it is not for this key. */
+BULLA_CHECK bulla_rc owner_open(struct context *context, const struct bulla_flow *flow, bulla_bytes receipt_record,
+	const struct bulla_pb_list *envelopes, const struct bulla_pb_list *objects, const struct owner_wish *wish,
+	struct bulla_buf *ret);
+
+/* The broker's commit token covers this receipt of this run: BULLA_E_SIGNATURE, BULLA_E_PARENT. */
+BULLA_CHECK bulla_rc owner_check_token(const struct context *context, bulla_bytes token, bulla_bytes receipt_record);
+
+/* The plan of a compiled workflow, decoded in the context's arena. */
+BULLA_CHECK bulla_rc owner_plan(struct context *context, const struct bulla_workflow *workflow, struct bulla_flow *ret);

@@ -1,0 +1,314 @@
+#include "cmd/owner.h"
+
+#include "base/mem.h"
+#include "cmd/names.h"
+#include "crypto/mac.h"
+#include "crypto/random.h"
+#include "flow/plan.h"
+#include "io/sys.h"
+#include "judge/birth.h"
+#include "seal/start_secret.h"
+#include "wire/json.h"
+#include "wire/kinds.h"
+
+#include <string.h>
+
+#define LINKS_MAX 64
+#define PARTS_MAX 256
+#define ENVELOPES_MAX ((size_t)48 << 20)
+
+/* One start in the making. */
+struct starter {
+	struct context *context;
+	const struct bulla_workflow *workflow;
+	const struct bulla_msg_keys_reply *keys;
+	struct bulla_flow flow;
+	bulla_json input;
+	struct bulla_start start;
+	enum bulla_kem kem;
+	bulla_secret run_secret, salt, instance;
+	/* one link per reader that is used */
+	struct bulla_link links[LINKS_MAX];
+	uint16_t link_actor[LINKS_MAX];
+	uint8_t link_ids[LINKS_MAX * BULLA_LINK_ID_BYTES];
+	size_t link_count;
+	struct bulla_buf link_bytes, envelope_bytes;
+	bulla_bytes link_objects[LINKS_MAX], envelopes[PARTS_MAX];
+	uint8_t pairs[PARTS_MAX * BULLA_PAIR_BYTES];
+	size_t envelope_count;
+	struct bulla_buf scratch;
+};
+
+static bulla_rc find_birth(struct starter *s, const bulla_handle *agent, struct bulla_birth *ret)
+{
+	struct bulla_pb_iter births = bulla_pb_list_begin(&s->keys->births);
+	bulla_bytes record, item;
+
+	while (bulla_pb_list_next(&births, &record)) {
+		struct bulla_pb_iter instances = bulla_pb_list_begin(&s->keys->instances);
+
+		if (bulla_birth_peek(record, ret) != BULLA_OK || !bulla_handle_eq(&ret->agent, agent) ||
+		    !bulla_digest_eq(&ret->manifest, &s->context->manifest.digest))
+			continue;
+		while (bulla_pb_list_next(&instances, &item)) {
+			struct bulla_msg_object object;
+
+			BULLA_TRY(bulla_msg_decode(&bulla_msg_object_desc, item, &object));
+			if (object.kind == BULLA_OBJECT_INSTANCE && bulla_bytes_eq(object.id, bulla_bytes_digest(&ret->signer)))
+				return bulla_judge_birth(&s->context->manifest, record, object.body, NULL, ret);
+		}
+	}
+	return BULLA_FAIL(BULLA_E_BIRTH_MISSING, "the first agent's key is not born yet");
+}
+
+static bulla_rc recipient(struct starter *s, const struct bulla_flow_actor *actor, struct bulla_link_spec *ret)
+{
+	const struct bulla_manifest *manifest = &s->context->manifest;
+	const struct bulla_party *party;
+	struct bulla_birth birth;
+
+	ret->kem = s->kem;
+	ret->epoch = manifest->epoch;
+	ret->manifest = manifest->digest;
+	bulla_copy(ret->recipient.b, actor->handle, sizeof(ret->recipient.b));
+	if (actor->kind == BULLA_FLOW_AGENT) {
+		BULLA_TRY(find_birth(s, &ret->recipient, &birth));
+		ret->to = BULLA_TO_AGENT;
+		ret->public_key = birth.public_key;
+		return BULLA_OK;
+	}
+	party = bulla_manifest_party(manifest, &ret->recipient);
+	if (party == NULL)
+		return BULLA_FAIL(BULLA_E_PARTY, "the plan names a party that the manifest does not");
+	ret->to = BULLA_TO_PARTY;
+	ret->public_key = party->hpke;
+	return BULLA_OK;
+}
+
+/* The object message around a link, kept in link_bytes (which never moves). */
+static bulla_rc keep_object(struct starter *s, const struct bulla_link *link, bulla_bytes body)
+{
+	const struct bulla_msg_object object = {.kind = BULLA_OBJECT_LINK, .id = BULLA_BYTES_ARRAY(link->id.b), .body = body};
+	bulla_wr w = bulla_wr_buf(&s->link_bytes);
+
+	bulla_msg_encode(&bulla_msg_object_desc, &object, &w);
+	BULLA_TRY(bulla_wr_end(&w, &s->link_objects[s->link_count]));
+	bulla_copy(s->link_ids + s->link_count * BULLA_LINK_ID_BYTES, link->id.b, BULLA_LINK_ID_BYTES);
+	return BULLA_OK;
+}
+
+static bulla_rc link_to(struct starter *s, uint16_t actor, const struct bulla_link **ret)
+{
+	struct bulla_link_spec spec = {.kem = s->kem};
+
+	for (size_t i = 0; i < s->link_count; i++)
+		if (s->link_actor[i] == actor) {
+			*ret = &s->links[i];
+			return BULLA_OK;
+		}
+	if (s->link_count == LINKS_MAX)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the input has too many readers");
+	BULLA_TRY(recipient(s, &s->flow.actors[actor], &spec));
+	bulla_buf_clear(&s->scratch);
+	BULLA_TRY(bulla_link_make(&spec, s->context->key.sign, bulla_random_os(), &s->scratch, &s->links[s->link_count]));
+	s->link_actor[s->link_count] = actor;
+	BULLA_TRY(keep_object(s, &s->links[s->link_count], bulla_buf_view(&s->scratch)));
+	*ret = &s->links[s->link_count++];
+	return BULLA_OK;
+}
+
+static bulla_rc part_readers(struct starter *s, const struct bulla_flow_part *part, struct bulla_envelope_reader *ret)
+{
+	for (uint32_t i = 0; i < part->readers.count; i++) {
+		uint16_t actor = s->flow.readers[part->readers.first + i];
+		const struct bulla_link *link = NULL;
+		bool agent = s->flow.actors[actor].kind == BULLA_FLOW_AGENT;
+		bool covered = bulla_envelope_is_covered(true, agent ? BULLA_TO_AGENT : BULLA_TO_PARTY, true, BULLA_ENVELOPE_INPUT);
+
+		BULLA_TRY(link_to(s, actor, &link));
+		ret[i] = (struct bulla_envelope_reader){link->id, link->secret, covered ? s->run_secret : BULLA_SECRET_NONE};
+	}
+	return BULLA_OK;
+}
+
+static void keep_pair(struct starter *s, const bulla_digest *digest, const bulla_digest *commitment)
+{
+	uint8_t *pair = s->pairs + s->envelope_count * BULLA_PAIR_BYTES;
+
+	bulla_copy(pair, digest->b, sizeof(digest->b));
+	bulla_copy(pair + sizeof(digest->b), commitment->b, sizeof(commitment->b));
+	s->envelope_count++;
+}
+
+static bulla_rc seal_part(struct starter *s, const struct bulla_flow_part *part)
+{
+	struct bulla_envelope_reader readers[BULLA_MAX_READERS];
+	uint8_t path[BULLA_PATH_MAX];
+	bulla_digest digest, commitment;
+	size_t before = s->envelope_bytes.n;
+	BULLA_AUTO_SECRET salt = BULLA_SECRET_NONE;
+	bulla_json value;
+
+	if (s->envelope_count == PARTS_MAX || part->readers.count > BULLA_MAX_READERS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the input has too many parts or readers");
+	if (bulla_json_select(s->input, s->flow.names + part->path.first, part->path.count, &value) != BULLA_OK)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "the input has not the field that a step reads");
+	BULLA_TRY(part_readers(s, part, readers));
+	struct bulla_envelope_spec spec = {
+		.position = {.slot = {s->start.tenant, s->start.workflow, s->start.run, 0, 0}, .attempt = 1},
+		.kind = BULLA_ENVELOPE_INPUT,
+		.producer = s->start.party,
+		.padding = {s->context->manifest.padding, s->context->manifest.padding_size},
+		.instance = s->instance,
+		.random = bulla_random_os(),
+		.readers = readers,
+		.reader_count = part->readers.count,
+	};
+	BULLA_TRY(bulla_path_write(s->flow.names + part->path.first, part->path.count, BULLA_PATH_NO_INDEX, path, &spec.path));
+	BULLA_TRY(bulla_envelope_part_salt(s->salt, spec.path, &salt));
+	spec.salt = salt;
+	BULLA_TRY(bulla_envelope_seal(&spec, value.raw, &s->envelope_bytes, &digest, &commitment));
+	s->envelopes[s->envelope_count] = bulla_bytes_of(s->envelope_bytes.p + before, s->envelope_bytes.n - before);
+	keep_pair(s, &digest, &commitment);
+	return BULLA_OK;
+}
+
+static bulla_rc open_day_key(struct starter *s, struct bulla_day_key *ret)
+{
+	int64_t now = bulla_wall_ms(bulla_sys_clock());
+	BULLA_AUTO_VERIFY_KEY ledger = NULL;
+
+	BULLA_TRY(bulla_verify_key_spki(s->context->manifest.ledger_spki, &ledger));
+	BULLA_TRY(bulla_day_key_open(s->keys->day_key, ledger, ret));
+	if (now < (int64_t)ret->begins_ms - 60000 || now > (int64_t)ret->ends_ms)
+		return BULLA_FAIL(BULLA_E_CLOCK, "the broker's day key is not of today: one of the clocks is wrong");
+	return BULLA_OK;
+}
+
+static bulla_rc make_run_id(struct starter *s, const char *id)
+{
+	uint8_t random[10];
+
+	if (id != NULL) {
+		bulla_run_id_named(s->context->name_key, bulla_bytes_str(id), &s->start.run);
+		return BULLA_OK;
+	}
+	BULLA_TRY(bulla_random_fill(bulla_random_os(), random, sizeof(random)));
+	s->start.run = bulla_run_id_make(s->start.time_ms, random);
+	return BULLA_OK;
+}
+
+static bulla_rc begin(struct starter *s, const char *id)
+{
+	void *memory = NULL;
+	size_t size;
+
+	BULLA_TRY(bulla_flow_measure(s->workflow->plan, &size));
+	BULLA_TRY(arena_alloc(&s->context->arena, size, &memory));
+	BULLA_TRY(bulla_flow_decode(s->workflow->plan, memory, size, &s->flow));
+	BULLA_TRY(bulla_kem_of_suite(s->context->manifest.suite, &s->kem));
+	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->run_secret));
+	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->salt));
+	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->instance));
+	BULLA_TRY(bulla_buf_reserve(&s->link_bytes, (size_t)LINKS_MAX * (BULLA_LINK_MAX + 64)));
+	BULLA_TRY(bulla_buf_reserve(&s->envelope_bytes, s->input.raw.n * 2 + 65536 * (s->flow.steps[0].parts.count + 1)));
+	s->start.tenant = s->context->manifest.tenant;
+	s->start.workflow = s->workflow->digest;
+	s->start.manifest = s->context->manifest.digest;
+	s->start.party = *bulla_sign_key_kid(s->context->key.sign);
+	s->start.time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock());
+	return make_run_id(s, id);
+}
+
+/* The views in `envelopes` point into one buffer: it was given room for all, but check that it did not have to move. */
+static bulla_rc seal_all(struct starter *s)
+{
+	const struct bulla_flow_span *parts = &s->flow.steps[0].parts;
+	const uint8_t *before = s->envelope_bytes.p;
+
+	for (uint32_t i = 0; i < parts->count; i++)
+		BULLA_TRY(seal_part(s, &s->flow.parts[parts->first + i]));
+	size_t at = 0;
+	for (size_t i = 0; i < s->envelope_count && before != s->envelope_bytes.p; i++) {
+		s->envelopes[i].p = s->envelope_bytes.p + at;
+		at += s->envelopes[i].n;
+	}
+	s->start.inputs = bulla_bytes_of(s->pairs, s->envelope_count * BULLA_PAIR_BYTES);
+	s->start.links = bulla_bytes_of(s->link_ids, s->link_count * BULLA_LINK_ID_BYTES);
+	return BULLA_OK;
+}
+
+static bulla_rc write_record(struct starter *s, struct bulla_buf *ret)
+{
+	struct bulla_day_key day;
+	struct bulla_auth auth;
+	BULLA_AUTO_BUF secret, payload;
+	bulla_bytes bytes, ignored;
+	bulla_wr w;
+
+	bulla_buf_init(&secret, BULLA_SEALED_SECRET_MAX);
+	bulla_buf_init(&payload, 1 << 20);
+	BULLA_TRY(open_day_key(s, &day));
+	bulla_sha256(day.public_key, &s->start.day_key);
+	BULLA_TRY(bulla_start_secret_seal(&s->start, s->kem, day.public_key, s->run_secret, bulla_random_os(), &secret));
+	s->start.secret = bulla_buf_view(&secret);
+	w = bulla_wr_buf(&payload);
+	BULLA_TRY(bulla_start_write(&w, &s->start));
+	BULLA_TRY(bulla_wr_end(&w, &bytes));
+	BULLA_TRY(bulla_auth_sign(s->context->key.sign, BULLA_SIGNED_START, bytes, &auth));
+	w = bulla_wr_buf(ret);
+	bulla_start_record_write(&w, bytes, &auth);
+	return bulla_wr_end(&w, &ignored);
+}
+
+static bulla_rc write_message(struct starter *s, struct bulla_buf *ret)
+{
+	BULLA_AUTO_BUF record;
+	bulla_wr w = bulla_wr_buf(ret);
+	bulla_bytes ignored;
+
+	bulla_buf_init(&record, 2 << 20);
+	BULLA_TRY(write_record(s, &record));
+	const struct bulla_msg_start message = {
+		.record = bulla_buf_view(&record),
+		.envelopes = bulla_pb_list_of(s->envelopes, s->envelope_count),
+		.objects = bulla_pb_list_of(s->link_objects, s->link_count),
+		.follow = 0,
+	};
+	bulla_msg_encode(&bulla_msg_start_desc, &message, &w);
+	return bulla_wr_end(&w, &ignored);
+}
+
+static void end(struct starter *s)
+{
+	for (size_t i = 0; i < s->link_count; i++)
+		bulla_link_done(&s->links[i]);
+	bulla_secret_free(&s->run_secret);
+	bulla_secret_free(&s->salt);
+	bulla_secret_free(&s->instance);
+	bulla_buf_done(&s->link_bytes);
+	bulla_buf_done(&s->envelope_bytes);
+	bulla_buf_done(&s->scratch);
+}
+
+int owner_start(struct context *context, const struct bulla_workflow *workflow, bulla_bytes input, const char *id,
+	const struct bulla_msg_keys_reply *keys, struct bulla_buf *ret, bulla_run_id *ret_run)
+{
+	void *memory = NULL;
+	bulla_rc rc = arena_alloc(&context->arena, sizeof(struct starter), &memory);
+
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, NULL, NULL);
+	struct starter *s = memory;
+	*s = (struct starter){.context = context, .workflow = workflow, .keys = keys};
+	bulla_buf_init(&s->link_bytes, (size_t)LINKS_MAX * (BULLA_LINK_MAX + 64));
+	bulla_buf_init(&s->envelope_bytes, ENVELOPES_MAX);
+	bulla_buf_init(&s->scratch, BULLA_LINK_MAX);
+	rc = bulla_json_parse(input, &s->input);
+	rc = rc == BULLA_OK ? begin(s, id) : rc;
+	rc = rc == BULLA_OK ? seal_all(s) : rc;
+	rc = rc == BULLA_OK ? write_message(s, ret) : rc;
+	*ret_run = s->start.run;
+	end(s);
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "sealing the input", rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" : "bulla status");
+}
