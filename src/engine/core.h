@@ -82,6 +82,7 @@ struct bulla_engine_input {
 	struct bulla_engine_place place;
 	int64_t now_ms;   /* Unix ms; never less than before */
 	uint64_t ticket;
+	enum bulla_engine_question question; /* LOADED: the one that was asked */
 	bulla_rc rc;
 	size_t backlog;   /* bytes submitted to the journal and not durable */
 	bool has_room;    /* the journal has a spare segment */

@@ -1,0 +1,394 @@
+#include "engine/state.h"
+
+#include "base/mem.h"
+
+/* --- journal --- */
+
+static bulla_rc pending_grow(struct bulla_engine *e)
+{
+	uint32_t capacity = e->pending_capacity ? 2 * e->pending_capacity : 1024;
+	struct pending_record *larger;
+	void *p;
+
+	BULLA_TRY(bulla_alloc(capacity, sizeof(*e->pending), &p));
+	larger = p;
+	for (uint32_t i = 0; i < e->pending_count; i++)
+		larger[i] = e->pending[(e->pending_head + i) % e->pending_capacity];
+	bulla_free(e->pending);
+	e->pending = larger;
+	e->pending_head = 0;
+	e->pending_capacity = capacity;
+	return BULLA_OK;
+}
+
+static bulla_rc pending_add(struct bulla_engine *e, const struct pending_record *record)
+{
+	if (e->pending_count == e->pending_capacity)
+		BULLA_TRY(pending_grow(e));
+	e->pending[(e->pending_head + e->pending_count++) % e->pending_capacity] = *record;
+	return BULLA_OK;
+}
+
+bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint16_t step, uint32_t attempt,
+		     bulla_bytes body, bool urgent)
+{
+	struct run *run = index == NO_REF ? NULL : run_at(e, index);
+	struct bulla_journal_record record = {
+		.run_no = run ? run->run_no : 0, .seq = run ? run->seq++ : 0, .type = type, .body = body};
+	struct pending_record pending = {.run = index,
+					 .generation = run ? run->generation : 0,
+					 .offset = (uint32_t)e->journal.n,
+					 .bytes = (uint32_t)(BULLA_JOURNAL_RECORD_HEADER + body.n),
+					 .attempt = attempt,
+					 .step = step,
+					 .type = type};
+
+	if (e->journal.n + pending.bytes > BULLA_MAX_JOURNAL_BATCH - BULLA_JOURNAL_PAGE)
+		BULLA_TRY(book_flush(e));
+	pending.offset = (uint32_t)e->journal.n;
+	BULLA_TRY(bulla_journal_record_put(&record, &e->journal));
+	BULLA_TRY(pending_add(e, &pending));
+	e->journal_count++;
+	e->journal_urgent = e->journal_urgent || urgent;
+	return BULLA_OK;
+}
+
+/* One submission of what was gathered. */
+bulla_rc book_flush(struct bulla_engine *e)
+{
+	if (e->journal_count == 0)
+		return BULLA_OK;
+	e->pending[(e->pending_head + e->pending_count - 1) % e->pending_capacity].last = true;
+	BULLA_TRY(e->effects.append(e->effects.ctx, bulla_buf_view(&e->journal), e->journal_count, e->journal_urgent));
+	e->journal.n = 0;
+	e->journal_count = 0;
+	e->journal_urgent = false;
+	return BULLA_OK;
+}
+
+static bulla_rc tell_row(struct bulla_engine *e, uint32_t index)
+{
+	struct run *run = run_at(e, index);
+	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
+	struct bulla_rec_row row = {.run = run->id,
+				    .run_no = run->run_no,
+				    .replay_lsn = bulla_engine_replay_lsn(e),
+				    .workflow = run_workflow(e, run)->digest,
+				    .start = run->start,
+				    .epoch = e->projects[run->manifest].manifest.epoch,
+				    .closed = book_closed(e, run)};
+	bulla_bytes bytes;
+
+	if (run->spans)
+		row.spans = bulla_bytes_of(run->spans->data, (size_t)run->span_count * BULLA_REC_SPAN_BYTES);
+	bulla_rec_row_write(&w, &row);
+	BULLA_TRY(bulla_wr_end(&w, &bytes));
+	return e->effects.tell(e->effects.ctx, BULLA_ENGINE_PUT_ROW, bytes);
+}
+
+/* One record of a run is durable. */
+bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
+		       struct bulla_engine_place place)
+{
+	struct run *run = run_at(e, record->run);
+
+	if (run->generation != record->generation || run->used != 1)
+		return BULLA_OK;
+	place.offset += record->offset;
+	place.bytes = record->bytes;
+	BULLA_TRY(run_span(e, run, place));
+	if (record->type == BULLA_HOST_STARTED) {
+		run->start_durable = true;
+		run->first_lsn = lsn;
+		return client_start_durable(e, record->run);
+	}
+	if (record->type == BULLA_HOST_RESULT)
+		return runner_result_durable(e, ref_of(record->run, record->step), record->attempt);
+	if (record->type == BULLA_HOST_CLOSED) {
+		run_keep(e, record->run);
+		return tell_row(e, record->run);
+	}
+	return BULLA_OK;
+}
+
+bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_place place)
+{
+	bool last = false;
+
+	e->durable_lsn = lsn;
+	while (!last && e->pending_count > 0) {
+		struct pending_record record = e->pending[e->pending_head];
+
+		e->pending_head = (e->pending_head + 1) % e->pending_capacity;
+		e->pending_count--;
+		last = record.last;
+		if (record.run != NO_REF)
+			BULLA_TRY(book_replayed(e, &record, lsn, place));
+		lsn++;
+	}
+	e->durable_lsn = lsn;
+	return BULLA_OK;
+}
+
+/* --- facts --- */
+
+static bulla_rc apply(struct bulla_engine *e, struct run *run, const struct bulla_flow_event *event)
+{
+	return bulla_flow_apply(run_flow(e, run), &run->fold, event);
+}
+
+bulla_rc book_begin(struct bulla_engine *e, uint32_t index, int64_t at_ms)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_flow_event event = {.kind = BULLA_FLOW_STARTED, .at_ms = at_ms, .digest = run->start};
+
+	return apply(e, run, &event);
+}
+
+static enum bulla_step_state state_after(const struct work *work, const struct bulla_flow_slot *slot)
+{
+	if (!BULLA_OUTCOME_IS_FAILURE(work->outcome))
+		return BULLA_STEP_DONE;
+	return slot->state == BULLA_FLOW_FILLED ? BULLA_STEP_FAILED : BULLA_STEP_RETRYING;
+}
+
+bulla_rc book_committed(struct bulla_engine *e, ref r)
+{
+	struct run *run = run_by_ref(e, r);
+	struct work *work = work_at(e, r);
+	struct bulla_flow_event event = {.kind = BULLA_FLOW_RESULT,
+					 .outcome = work->outcome,
+					 .step = step_of(r),
+					 .attempt = work->attempt,
+					 .at_ms = e->now_ms,
+					 .digest = work->receipt};
+
+	work->phase = COMMITTED;
+	BULLA_TRY(apply(e, run, &event));
+	if (run->fold.slots[step_of(r)].state == BULLA_FLOW_FILLED)
+		run->steps_done++;
+	else
+		e->counts.retries++;
+	e->counts.steps++;
+	if (!e->replaying)
+		book_event(e, r, state_after(work, &run->fold.slots[step_of(r)]));
+	return BULLA_OK;
+}
+
+bulla_rc book_lost(struct bulla_engine *e, ref r)
+{
+	struct run *run = run_by_ref(e, r);
+	struct work *work = work_at(e, r);
+	struct bulla_flow_event event = {.kind = BULLA_FLOW_LOST,
+					 .step = step_of(r),
+					 .attempt = run->fold.slots[step_of(r)].attempt,
+					 .at_ms = e->now_ms};
+
+	work->phase = IDLE;
+	bulla_pool_give(&e->pool, work->result);
+	work->result = NULL;
+	e->counts.lost++;
+	return apply(e, run, &event);
+}
+
+/* --- commands --- */
+
+static bulla_rc ask_clock(struct bulla_engine *e, ref r, const struct bulla_flow_command *command)
+{
+	struct work *work = work_at(e, r);
+
+	work->phase = CLOCKED;
+	work->attempt = command->attempt;
+	if (command->due_ms > e->now_ms)
+		return timer_add(e, command->due_ms, r, command->attempt);
+	return advance_add(e, r);
+}
+
+static bulla_rc obey(struct bulla_engine *e, uint32_t index, const struct bulla_flow_command *command)
+{
+	ref r = ref_of(index, command->step);
+
+	switch (command->kind) {
+	case BULLA_FLOW_RUN:
+	case BULLA_FLOW_UNDO:
+		return runner_want(e, r, command->attempt, command->due_ms);
+	case BULLA_FLOW_ASK_CLOCK:
+		return ask_clock(e, r, command);
+	case BULLA_FLOW_STOP:
+		return runner_stop(e, r);
+	case BULLA_FLOW_COMPLETE:
+	case BULLA_FLOW_FAIL:
+		return book_finish(e, index);
+	default: /* a party's answer comes by itself */
+		return BULLA_OK;
+	}
+}
+
+bulla_rc book_decide(struct bulla_engine *e, uint32_t index)
+{
+	struct bulla_flow_command commands[16];
+	size_t n;
+
+	do {
+		struct run *run = run_at(e, index);
+
+		BULLA_TRY(bulla_flow_decide(run_flow(e, run), &run->fold, commands, 16, &n));
+		for (size_t i = 0; i < n; i++)
+			BULLA_TRY(obey(e, index, &commands[i]));
+	} while (n == 16);
+	return BULLA_OK;
+}
+
+bulla_rc book_resume(struct bulla_engine *e, uint32_t index)
+{
+	struct bulla_flow_command command;
+	size_t cursor = 0, n;
+	struct run *run = run_at(e, index);
+
+	/* what is queued as new is outstanding too */
+	do
+		BULLA_TRY(bulla_flow_decide(run_flow(e, run), &run->fold, &command, 1, &n));
+	while (n == 1);
+	while (bulla_flow_outstanding(run_flow(e, run), &run->fold, &cursor, &command) == BULLA_OK) {
+		enum phase phase = (enum phase)run->works[command.step].phase;
+
+		if (phase == IDLE || phase == COMMITTED || command.kind == BULLA_FLOW_COMPLETE ||
+		    command.kind == BULLA_FLOW_FAIL)
+			BULLA_TRY(obey(e, index, &command));
+		run = run_at(e, index);
+	}
+	return BULLA_OK;
+}
+
+/* --- ends --- */
+
+ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run)
+{
+	(void)e;
+	if (run->fold.state == BULLA_RUN_DONE)
+		return ref_of(index, run->fold.result);
+	return ref_of(index, run->fold.failed_step);
+}
+
+struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run)
+{
+	bool done = run->fold.state == BULLA_RUN_DONE;
+
+	return (struct bulla_rec_closed){.started_ms = run->fold.started_ms,
+					 .ended_ms = run->fold.ended_ms,
+					 .state = run->fold.state,
+					 .outcome = done ? run->fold.slots[run->fold.result].outcome : run->fold.why,
+					 .failed_step = done ? 0 : run->fold.failed_step,
+					 .steps_done = run->steps_done,
+					 .steps = (uint16_t)(run_flow(e, run)->forward_count - 1)};
+}
+
+static bulla_rc append_tokens(struct bulla_engine *e, uint32_t index)
+{
+	struct run *run = run_at(e, index);
+
+	for (uint32_t s = 0; s < run->fold.slot_count; s++) {
+		bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
+		struct bulla_rec_token token = {.receipt = run->works[s].receipt,
+						.token = bulla_block_view(run->works[s].token)};
+		bulla_bytes body;
+
+		if (!run->works[s].token)
+			continue;
+		bulla_rec_token_write(&w, &token);
+		BULLA_TRY(bulla_wr_end(&w, &body));
+		BULLA_TRY(book_append(e, index, BULLA_HOST_TOKENS, (uint16_t)s, 0, body, false));
+	}
+	return BULLA_OK;
+}
+
+/* A run that is over waits for the token of its last receipt: clients act on nothing else. */
+static bool waits_for_token(struct bulla_engine *e, uint32_t index)
+{
+	struct run *run = run_at(e, index);
+	const struct work *last = work_at(e, book_last(e, index, run));
+
+	return run->fold.state != BULLA_RUN_ERASED && last->result != NULL && last->phase == COMMITTED && !last->token;
+}
+
+bulla_rc book_finish(struct bulla_engine *e, uint32_t index)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_flow_event event = {.kind = BULLA_FLOW_CLOSED};
+	struct bulla_rec_closed closed;
+	bulla_wr w;
+	bulla_bytes body;
+
+	if (run->recorded)
+		return BULLA_OK;
+	run->needs_token = waits_for_token(e, index);
+	if (run->needs_token)
+		return BULLA_OK;
+	run->recorded = true;
+	for (uint32_t s = 0; s < run->fold.slot_count; s++)
+		runner_release(e, ref_of(index, (uint16_t)s));
+	BULLA_TRY(append_tokens(e, index));
+	closed = book_closed(e, run);
+	w = bulla_wr_buf(clear_buf(&e->scratch));
+	bulla_rec_closed_write(&w, &closed);
+	BULLA_TRY(bulla_wr_end(&w, &body));
+	BULLA_TRY(book_append(e, index, BULLA_HOST_CLOSED, 0, 0, body, false));
+	BULLA_TRY(apply(e, run, &event));
+	if (closed.state == BULLA_RUN_DONE)
+		e->counts.done++;
+	else
+		e->counts.failed++;
+	return client_ended(e, index);
+}
+
+bulla_rc book_abort(struct bulla_engine *e, uint32_t index, uint8_t state, bulla_rc why)
+{
+	struct run *run = run_at(e, index);
+
+	if (run->fold.state != BULLA_RUN_OPEN)
+		return book_finish(e, index);
+	run->why = why;
+	run->fold.state = state;
+	run->fold.ended_ms = e->now_ms;
+	run->fold.why = BULLA_OUTCOME_DENIED;
+	for (uint32_t s = 0; s < run->fold.slot_count; s++)
+		if (run->fold.slots[s].state == BULLA_FLOW_WANTED)
+			run->fold.failed_step = (uint16_t)s;
+	run->fold.announced = 1;
+	if (state == BULLA_RUN_STUCK)
+		e->effects.note(e->effects.ctx, BULLA_NOTE_RUN_STUCK, run->run_no);
+	return book_finish(e, index);
+}
+
+/* --- progress for followers --- */
+
+void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state)
+{
+	struct run *run = run_by_ref(e, r);
+	const struct work *work = work_at(e, r);
+	struct bulla_msg_run_event event;
+	bulla_wr w;
+	bulla_bytes body;
+	bool followed = false;
+
+	for (uint32_t i = run->waiters; i != NO_REF; i = e->waiters[i].next)
+		followed = followed || e->waiters[i].follow;
+	if (!followed)
+		return;
+	event = (struct bulla_msg_run_event){.run_id = bulla_run_id_view(&run->id),
+					     .step = step_of(r),
+					     .attempt = work->attempt,
+					     .state = state,
+					     .outcome = work->outcome,
+					     .at_ms = (uint64_t)e->now_ms,
+					     .why = run->why};
+	if (state != BULLA_STEP_RUNNING && work->since_ms > 0)
+		event.took_us = (uint64_t)(e->now_ms - work->since_ms) * 1000;
+	w = bulla_wr_buf(clear_buf(&e->scratch));
+	bulla_msg_run_event_encode(&event, &w);
+	if (bulla_wr_end(&w, &body) != BULLA_OK)
+		return;
+	for (uint32_t i = run->waiters; i != NO_REF; i = e->waiters[i].next)
+		if (e->waiters[i].follow)
+			e->effects.event(e->effects.ctx, e->waiters[i].peer, e->waiters[i].op, e->waiters[i].stream, body);
+}

@@ -1,0 +1,403 @@
+#include "engine/state.h"
+
+#include "receipt/receipt.h"
+#include "receipt/start.h"
+
+#define SYNC_RUNS 1000
+#define LIMBO_MS 2000
+
+/* --- reading the journal back --- */
+
+static bulla_rc map_put(struct bulla_engine *e, uint64_t run_no, uint32_t index)
+{
+	bulla_wr w;
+
+	if (e->replay_map.n == 0)
+		e->replay_first = run_no;
+	if (run_no < e->replay_first || run_no - e->replay_first > UINT32_MAX / 4)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a run number out of order");
+	while (e->replay_map.n / 4 < run_no - e->replay_first) {
+		w = bulla_wr_buf(&e->replay_map);
+		bulla_wr_u32le(&w, 0);
+		BULLA_TRY(w.rc);
+	}
+	if (e->replay_map.n / 4 > run_no - e->replay_first)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a run number twice");
+	w = bulla_wr_buf(&e->replay_map);
+	bulla_wr_u32le(&w, index + 1);
+	return w.rc;
+}
+
+/* NO_REF: a run that began before what is replayed; it has ended then. */
+static uint32_t map_get(const struct bulla_engine *e, uint64_t run_no)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&e->replay_map));
+	uint32_t value;
+
+	if (run_no < e->replay_first || run_no - e->replay_first >= e->replay_map.n / 4)
+		return NO_REF;
+	if (bulla_rd_skip(&r, (size_t)(run_no - e->replay_first) * 4) != BULLA_OK ||
+	    bulla_rd_u32le(&r, &value) != BULLA_OK || value == 0)
+		return NO_REF;
+	return value - 1;
+}
+
+static bulla_rc replay_started(struct bulla_engine *e, const struct bulla_journal_record *record,
+			       struct bulla_engine_place place)
+{
+	struct bulla_rec_started started;
+	struct bulla_msg_start message;
+	struct bulla_start_record start;
+	uint16_t project, workflow;
+	uint32_t index;
+	struct run *run;
+
+	BULLA_TRY(bulla_rec_started_read(record->body, &started));
+	BULLA_TRY(bulla_msg_start_decode(started.start, &message));
+	BULLA_TRY(bulla_start_record_decode(message.record, &start));
+	if (run_find(e, &start.start.run) != NO_REF)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a run was started twice");
+	BULLA_TRY(find_workflow(e, &start.start, &project, &workflow));
+	BULLA_TRY(run_new(e, &start.start.run, project, workflow, &index));
+	BULLA_TRY(map_put(e, record->run_no, index));
+	run = run_at(e, index);
+	run->run_no = record->run_no;
+	if (e->next_run_no <= record->run_no)
+		e->next_run_no = record->run_no + 1;
+	run->seq = record->seq + 1;
+	run->start = start.digest;
+	run->start_durable = true;
+	run->unsynced = true;
+	run->first_lsn = record->lsn;
+	BULLA_TRY(run_span(e, run, place));
+	BULLA_TRY(bulla_pool_copy(&e->pool, record->body, &run->started));
+	return book_begin(e, index, started.at_ms);
+}
+
+/* What the journal implies: a later record of a step or of its descendants says that its pending result was taken. */
+static bulla_rc settle(struct bulla_engine *e, uint32_t index, uint32_t step, uint32_t attempt)
+{
+	struct run *run = run_at(e, index);
+	const struct bulla_flow *flow = run_flow(e, run);
+	uint64_t needed[BULLA_MAX_FLOW_STEPS / 64] = {0};
+
+	for (uint32_t s = step; s > 0; s--) {
+		if (s != step && (needed[s / 64] >> (s % 64) & 1) == 0)
+			continue;
+		for (uint32_t k = 0; k < flow->steps[s].deps.count; k++) {
+			uint16_t dep = flow->refs[flow->steps[s].deps.first + k];
+
+			needed[dep / 64] |= (uint64_t)1 << (dep % 64);
+		}
+	}
+	for (uint32_t s = 1; s <= step; s++) {
+		const struct work *work = &run->works[s];
+		bool needs = s == step ? work->attempt < attempt : (needed[s / 64] >> (s % 64) & 1) != 0;
+
+		if (needs && work->phase == COMMITTING && work->result && run->fold.slots[s].state == BULLA_FLOW_WANTED)
+			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc replay_result(struct bulla_engine *e, uint32_t index, const struct bulla_journal_record *record)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_rec_result result;
+	struct bulla_msg_executed executed;
+	struct bulla_receipt_record receipt;
+	struct work *work;
+
+	BULLA_TRY(bulla_rec_result_read(record->body, &result));
+	if (result.step == 0 || result.step >= run->fold.slot_count)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a result of no step");
+	BULLA_TRY(settle(e, index, result.step, result.attempt));
+	work = &run->works[result.step];
+	if (run->fold.slots[result.step].state != BULLA_FLOW_WANTED ||
+	    run->fold.slots[result.step].attempt != result.attempt)
+		return BULLA_OK;
+	if (record->type == BULLA_HOST_GIVEN_UP)
+		return book_lost(e, ref_of(index, result.step));
+	BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
+	BULLA_TRY(bulla_receipt_record_decode(executed.receipt, &receipt));
+	bulla_pool_give(&e->pool, work->result);
+	work->result = NULL;
+	BULLA_TRY(bulla_pool_copy(&e->pool, record->body, &work->result));
+	work->receipt = receipt.digest;
+	work->outcome = receipt.receipt.outcome;
+	work->attempt = result.attempt;
+	work->phase = COMMITTING;
+	return BULLA_OK;
+}
+
+static bulla_rc replay_token(struct bulla_engine *e, uint32_t index, bulla_bytes body)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_rec_token token;
+
+	BULLA_TRY(bulla_rec_token_read(body, &token));
+	for (uint32_t s = 1; s < run->fold.slot_count; s++)
+		if (run->works[s].result && !run->works[s].token &&
+		    bulla_digest_eq(&run->works[s].receipt, &token.receipt))
+			return bulla_pool_copy(&e->pool, token.token, &run->works[s].token);
+	return BULLA_OK;
+}
+
+static bulla_rc replay_closed(struct bulla_engine *e, uint32_t index, bulla_bytes body)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_rec_closed closed;
+
+	BULLA_TRY(bulla_rec_closed_read(body, &closed));
+	BULLA_TRY(settle(e, index, run->fold.slot_count - 1, UINT32_MAX));
+	for (uint32_t s = 1; s < run->fold.slot_count; s++)
+		if (run->works[s].phase == COMMITTING && run->fold.slots[s].state == BULLA_FLOW_WANTED)
+			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
+	run->fold.state = closed.state;
+	run->fold.ended_ms = closed.ended_ms;
+	run->fold.recorded = run->fold.announced = 1;
+	if (closed.state != BULLA_RUN_DONE) {
+		run->fold.why = closed.outcome;
+		run->fold.failed_step = closed.failed_step;
+	}
+	run->recorded = true;
+	run->unsynced = false;
+	return BULLA_OK;
+}
+
+static bulla_rc replay_of_run(struct bulla_engine *e, const struct bulla_journal_record *record,
+			      struct bulla_engine_place place)
+{
+	uint32_t index = map_get(e, record->run_no);
+	struct run *run;
+	struct pending_record done;
+
+	if (index == NO_REF)
+		return BULLA_OK;
+	run = run_at(e, index);
+	if (run->run_no != record->run_no || run->used != 1)
+		return BULLA_OK;
+	run->seq = record->seq + 1;
+	switch (record->type) {
+	case BULLA_HOST_RESULT:
+	case BULLA_HOST_GIVEN_UP:
+		BULLA_TRY(replay_result(e, index, record));
+		break;
+	case BULLA_HOST_TOKENS:
+		BULLA_TRY(replay_token(e, index, record->body));
+		break;
+	default:
+		BULLA_TRY(replay_closed(e, index, record->body));
+		break;
+	}
+	if (record->type != BULLA_HOST_CLOSED)
+		return run_span(e, run, place);
+	/* the same as when it becomes durable */
+	done = (struct pending_record){.run = index, .generation = run->generation, .type = BULLA_HOST_CLOSED, .last = true};
+	done.bytes = place.bytes;
+	return book_replayed(e, &done, record->lsn, place);
+}
+
+bulla_rc bulla_engine_replay(struct bulla_engine *e, const struct bulla_journal_record *record,
+			     struct bulla_engine_place place)
+{
+	bulla_rc rc;
+
+	e->replaying = true;
+	e->durable_lsn = record->lsn + 1;
+	switch (record->type) {
+	case BULLA_HOST_STARTED:
+		rc = replay_started(e, record, place);
+		break;
+	case BULLA_HOST_RESULT:
+	case BULLA_HOST_GIVEN_UP:
+	case BULLA_HOST_TOKENS:
+	case BULLA_HOST_CLOSED:
+		rc = replay_of_run(e, record, place);
+		break;
+	case BULLA_HOST_OBJECT:
+		rc = bulla_engine_recall_object(e, record->body);
+		if (rc == BULLA_OK)
+			rc = e->effects.tell(e->effects.ctx, BULLA_ENGINE_PUT_OBJECT, record->body);
+		break;
+	case BULLA_HOST_ORDER:
+	case BULLA_HOST_COPIED:
+		rc = BULLA_OK;
+		break;
+	default:
+		rc = BULLA_FAIL(BULLA_E_VERSION, "a record of a newer version");
+	}
+	e->replaying = false;
+	return rc;
+}
+
+/* --- the ledger's view --- */
+
+static bulla_rc send_sync(struct bulla_engine *e, const bulla_bytes *ids, size_t count)
+{
+	struct bulla_msg_sync sync = {.runs = bulla_pb_list_of(ids, count)};
+	bulla_wr w = bulla_wr_buf(clear_buf(&e->out));
+	bulla_bytes body;
+
+	bulla_msg_sync_encode(&sync, &w);
+	BULLA_TRY(bulla_wr_end(&w, &body));
+	e->broker_stream = e->broker_stream % 0x3fffffff + 1;
+	e->syncing++;
+	if (e->effects.call(e->effects.ctx, e->broker, BULLA_OP_SYNC, e->broker_stream, body) != BULLA_OK)
+		advance_again(e, 100);
+	return BULLA_OK;
+}
+
+bulla_rc sync_ask(struct bulla_engine *e)
+{
+	bulla_bytes ids[SYNC_RUNS];
+	size_t count = 0;
+
+	if (e->broker == 0)
+		return BULLA_OK;
+	for (uint32_t index = e->newest; index != NO_REF; index = run_at(e, index)->older) {
+		if (!run_at(e, index)->unsynced)
+			continue;
+		ids[count++] = bulla_run_id_view(&run_at(e, index)->id);
+		if (count < SYNC_RUNS)
+			continue;
+		BULLA_TRY(send_sync(e, ids, count));
+		count = 0;
+	}
+	return count > 0 ? send_sync(e, ids, count) : BULLA_OK;
+}
+
+/* The wanted attempt is over in the ledger: its receipt was a failure with tries left, or it was lost. */
+static bulla_rc attempt_ended(struct bulla_engine *e, ref r)
+{
+	struct work *work = work_at(e, r);
+	const struct bulla_flow_slot *slot = &run_by_ref(e, r)->fold.slots[step_of(r)];
+	bool failure = work->result && work->attempt == slot->attempt && BULLA_OUTCOME_IS_FAILURE(work->outcome);
+
+	runner_release(e, r);
+	return failure ? book_committed(e, r) : book_lost(e, r);
+}
+
+static bulla_rc still_open(struct bulla_engine *e, ref r)
+{
+	struct work *work = work_at(e, r);
+
+	if (work->phase != IDLE && work->phase != COMMITTED && work->phase != BACKOFF && work->phase != QUEUED)
+		return BULLA_OK; /* it goes on as it was */
+	runner_release(e, r);
+	work->phase = LIMBO;
+	work->attempt = run_by_ref(e, r)->fold.slots[step_of(r)].attempt;
+	e->have_limbo = true;
+	e->limbo_until_ms = e->now_ms + LIMBO_MS;
+	return BULLA_OK;
+}
+
+static bulla_rc filled(struct bulla_engine *e, ref r, bulla_bytes receipt)
+{
+	struct work *work = work_at(e, r);
+	const struct bulla_flow_slot *slot = &run_by_ref(e, r)->fold.slots[step_of(r)];
+
+	if (slot->state == BULLA_FLOW_FILLED)
+		return bulla_bytes_eq(bulla_bytes_digest(&slot->digest), receipt) ? BULLA_OK : BULLA_E_FORK;
+	if (!work->result || work->attempt != slot->attempt ||
+	    !bulla_bytes_eq(bulla_bytes_digest(&work->receipt), receipt))
+		return BULLA_E_STATE_OLD;
+	runner_release(e, r);
+	return book_committed(e, r);
+}
+
+static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_slot *m)
+{
+	struct run *run = run_at(e, index);
+	const struct bulla_flow_slot *slot;
+	ref r;
+
+	if (m->step == 0 || m->step >= run->fold.slot_count || m->item != 0)
+		return BULLA_OK;
+	r = ref_of(index, (uint16_t)m->step);
+	slot = &run->fold.slots[m->step];
+	while (slot->state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN && slot->attempt < m->attempt)
+		BULLA_TRY(attempt_ended(e, r));
+	if (m->receipt.n > 0)
+		return slot->state == BULLA_FLOW_WANTED && m->outcome == BULLA_OUTCOME_LOST ? BULLA_OK
+											     : filled(e, r, m->receipt);
+	if (slot->state != BULLA_FLOW_WANTED || slot->attempt != m->attempt || run->fold.state != BULLA_RUN_OPEN)
+		return BULLA_OK;
+	return m->open ? still_open(e, r) : attempt_ended(e, r);
+}
+
+static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_run *m)
+{
+	struct run *run = run_at(e, index);
+	struct bulla_pb_iter iter;
+	bulla_bytes item;
+
+	run->unsynced = false;
+	run->start_known = m->known != 0;
+	for (iter = bulla_pb_list_begin(&m->slots); bulla_pb_list_next(&iter, &item);) {
+		struct bulla_msg_sync_slot slot;
+		bulla_rc rc = bulla_msg_sync_slot_decode(item, &slot);
+
+		if (rc == BULLA_OK)
+			rc = reconcile_slot(e, index, &slot);
+		if (rc == BULLA_E_MEMORY || rc == BULLA_E_IO)
+			return rc;
+		if (rc != BULLA_OK)
+			return book_abort(e, index, BULLA_RUN_STUCK, rc);
+	}
+	for (uint32_t s = 1; s < run->fold.slot_count; s++)
+		if (run->works[s].phase == COMMITTING || run->works[s].phase == ASKED)
+			BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
+	BULLA_TRY(book_resume(e, index));
+	if (run->needs_token)
+		BULLA_TRY(advance_add(e, book_last(e, index, run)));
+	return BULLA_OK;
+}
+
+bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body)
+{
+	struct bulla_msg_synced synced;
+	struct bulla_pb_iter iter;
+	bulla_bytes item;
+	uint64_t count = 0;
+
+	if (e->syncing > 0)
+		e->syncing--;
+	if (body.n == 0 || bulla_msg_synced_decode(body, &synced) != BULLA_OK) {
+		advance_again(e, 500);
+		return BULLA_OK;
+	}
+	for (iter = bulla_pb_list_begin(&synced.runs); bulla_pb_list_next(&iter, &item);) {
+		struct bulla_msg_sync_run m;
+		bulla_run_id id;
+		uint32_t index;
+
+		if (bulla_msg_sync_run_decode(item, &m) != BULLA_OK ||
+		    bulla_bytes_copy_exact(m.run_id, sizeof(id.b), id.b) != BULLA_OK)
+			continue;
+		index = run_find(e, &id);
+		if (index == NO_REF || run_at(e, index)->used != 1 || !run_at(e, index)->unsynced)
+			continue;
+		BULLA_TRY(reconcile(e, index, &m));
+		count++;
+	}
+	e->effects.note(e->effects.ctx, BULLA_NOTE_SYNCED, count);
+	for (size_t k = 0; e->have_limbo && k < INSTANCES_MAX; k++)
+		if (e->instances[k].peer != 0)
+			BULLA_TRY(runner_resume(e, &e->instances[k]));
+	return BULLA_OK;
+}
+
+bulla_rc limbo_end(struct bulla_engine *e)
+{
+	uint32_t older;
+
+	e->have_limbo = false;
+	for (uint32_t index = e->newest; index != NO_REF; index = older) {
+		older = run_at(e, index)->older;
+		for (uint32_t s = 1; run_at(e, index)->used == 1 && s < run_at(e, index)->fold.slot_count; s++)
+			if (run_at(e, index)->works[s].phase == LIMBO)
+				BULLA_TRY(runner_give_up(e, ref_of(index, (uint16_t)s)));
+	}
+	return BULLA_OK;
+}

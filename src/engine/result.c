@@ -1,0 +1,392 @@
+#include "engine/state.h"
+
+#include "receipt/bundle.h"
+#include "receipt/entry.h"
+#include "receipt/receipt.h"
+#include "receipt/start.h"
+
+#define EVENTS_MAX 256
+
+/* --- the records of a run --- */
+
+bulla_rc history_of_run(struct bulla_engine *e, uint32_t index, struct history *ret)
+{
+	struct run *run = run_at(e, index);
+
+	ret->id = run->id;
+	ret->started = bulla_block_view(run->started);
+	ret->result_count = ret->token_count = 0;
+	ret->manifest = e->projects[run->manifest].manifest.digest;
+	ret->workflow = run_workflow(e, run)->digest;
+	ret->started_ms = run->fold.started_ms;
+	ret->closed = book_closed(e, run);
+	if (!run->recorded)
+		ret->closed.state = BULLA_RUN_OPEN;
+	for (uint32_t s = 1; s < run->fold.slot_count && ret->result_count < EVENTS_MAX; s++) {
+		if (run->works[s].result)
+			ret->results[ret->result_count++] = bulla_block_view(run->works[s].result);
+		if (run->works[s].token)
+			ret->tokens[ret->token_count++] = bulla_block_view(run->works[s].token);
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc read_start(struct history *h)
+{
+	struct bulla_rec_started started;
+	struct bulla_msg_start message;
+	struct bulla_start_record start;
+
+	BULLA_TRY(bulla_rec_started_read(h->started, &started));
+	BULLA_TRY(bulla_msg_start_decode(started.start, &message));
+	BULLA_TRY(bulla_start_record_decode(message.record, &start));
+	h->id = start.start.run;
+	h->manifest = start.start.manifest;
+	h->workflow = start.start.workflow;
+	h->started_ms = started.at_ms;
+	return BULLA_OK;
+}
+
+bulla_rc history_of_records(bulla_bytes records, struct history *ret)
+{
+	bulla_rd r = bulla_rd_of(records);
+	struct bulla_journal_record record;
+	struct bulla_rec_token token;
+
+	ret->result_count = ret->token_count = 0;
+	ret->started = (bulla_bytes){NULL, 0};
+	ret->closed = (struct bulla_rec_closed){.state = BULLA_RUN_OPEN};
+	while (bulla_rd_left(&r) > 0) {
+		BULLA_TRY(bulla_journal_record_next(&r, &record));
+		if (record.type == BULLA_HOST_STARTED)
+			ret->started = record.body;
+		else if (record.type == BULLA_HOST_RESULT && ret->result_count < EVENTS_MAX)
+			ret->results[ret->result_count++] = record.body;
+		else if (record.type == BULLA_HOST_CLOSED)
+			BULLA_TRY(bulla_rec_closed_read(record.body, &ret->closed));
+		else if (record.type == BULLA_HOST_TOKENS && ret->token_count < EVENTS_MAX) {
+			BULLA_TRY(bulla_rec_token_read(record.body, &token));
+			ret->tokens[ret->token_count++] = token.token;
+		}
+	}
+	return read_start(ret);
+}
+
+/* --- run_result --- */
+
+/* The result that answers for the run: of the last step, or of the step that failed. */
+static bool final_result(const struct history *h, struct bulla_rec_result *ret)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < h->result_count; i++) {
+		struct bulla_rec_result result;
+
+		if (bulla_rec_result_read(h->results[i], &result) != BULLA_OK)
+			continue;
+		if (h->closed.state == BULLA_RUN_DONE ? BULLA_OUTCOME_IS_FAILURE(result.outcome)
+						      : result.step != h->closed.failed_step)
+			continue;
+		if (found && (result.step < ret->step || (result.step == ret->step && result.attempt < ret->attempt)))
+			continue;
+		*ret = result;
+		found = true;
+	}
+	return found;
+}
+
+static bulla_rc write_events(struct bulla_engine *e, const struct history *h, bulla_bytes *ret_items, size_t *ret_count)
+{
+	size_t ends[EVENTS_MAX], n = 0;
+	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
+
+	for (size_t i = 0; i < h->result_count; i++) {
+		struct bulla_rec_result result;
+		struct bulla_msg_executed executed;
+		struct bulla_msg_run_event event;
+
+		BULLA_TRY(bulla_rec_result_read(h->results[i], &result));
+		BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
+		event = (struct bulla_msg_run_event){
+			.step = result.step,
+			.item = result.item,
+			.attempt = result.attempt,
+			.state = BULLA_OUTCOME_IS_FAILURE(result.outcome) ? BULLA_STEP_FAILED : BULLA_STEP_DONE,
+			.outcome = result.outcome,
+			.took_us = executed.took_us,
+			.at_ms = (uint64_t)result.at_ms};
+		bulla_msg_run_event_encode(&event, &w);
+		BULLA_TRY(w.rc);
+		ends[n++] = e->scratch.n;
+	}
+	for (size_t i = 0; i < n; i++)
+		ret_items[i] = bulla_bytes_of(e->scratch.p + (i ? ends[i - 1] : 0), ends[i] - (i ? ends[i - 1] : 0));
+	*ret_count = n;
+	return BULLA_OK;
+}
+
+static bulla_rc pack_objects(struct bulla_engine *e, const struct bulla_msg_executed *executed, bulla_engine_peer peer,
+			     struct parcel *parcel, struct bulla_block **ret_memory, bulla_bytes *ret_items)
+{
+	struct bulla_receipt_record receipt;
+	struct bulla_pb_iter iter;
+	bulla_bytes envelope;
+
+	BULLA_TRY(bulla_receipt_record_decode(executed->receipt, &receipt));
+	parcel_add_instance(e, parcel, peer, &receipt.receipt.kid);
+	for (iter = bulla_pb_list_begin(&executed->outputs); bulla_pb_list_next(&iter, &envelope);)
+		parcel_add_links(e, parcel, peer, envelope, &receipt.receipt.kid);
+	return parcel_pack(e, parcel, peer, ret_memory, ret_items);
+}
+
+static bulla_bytes token_for(const struct history *h, const struct bulla_msg_executed *executed)
+{
+	(void)executed;
+	return h->token_count > 0 ? h->tokens[h->token_count - 1] : (bulla_bytes){NULL, 0};
+}
+
+bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer)
+{
+	bulla_bytes events[EVENTS_MAX], objects[64], body;
+	size_t event_count = 0;
+	struct parcel parcel = {.count = 0};
+	struct bulla_block *memory = NULL;
+	struct bulla_rec_result last;
+	struct bulla_msg_executed executed;
+	struct bulla_msg_run_result m = {.run_id = bulla_run_id_view(&h->id),
+					 .state = h->closed.state,
+					 .outcome = h->closed.outcome,
+					 .failed_step = h->closed.failed_step,
+					 .started_ms = (uint64_t)h->started_ms,
+					 .ended_ms = (uint64_t)h->closed.ended_ms,
+					 .workflow = bulla_bytes_digest(&h->workflow)};
+	bulla_wr w;
+
+	if (h->closed.state == BULLA_RUN_OPEN)
+		m.ended_ms = m.outcome = m.failed_step = 0;
+	if (h->closed.state != BULLA_RUN_OPEN && final_result(h, &last)) {
+		BULLA_TRY(bulla_msg_executed_decode(last.executed, &executed));
+		BULLA_TRY(pack_objects(e, &executed, peer, &parcel, &memory, objects));
+		m.receipts = bulla_pb_list_of(&executed.receipt, 1);
+		m.envelopes = executed.outputs;
+		m.objects = bulla_pb_list_of(objects, parcel.count);
+		m.token = token_for(h, &executed);
+	}
+	if (write_events(e, h, events, &event_count) == BULLA_OK)
+		m.events = bulla_pb_list_of(events, event_count);
+	w = bulla_wr_buf(clear_buf(&e->out));
+	bulla_msg_run_result_encode(&m, &w);
+	bulla_pool_give(&e->pool, memory);
+	return bulla_wr_end(&w, &body);
+}
+
+/* --- bundle --- */
+
+struct bundle {
+	struct bulla_engine *e;
+	const struct history *h;
+	struct bulla_bundle_writer *writer;
+	bulla_wr w;
+	struct parcel written; /* objects that are in it */
+	bool headers_only;
+};
+
+static bool is_written(const struct bundle *b, uint32_t object)
+{
+	for (size_t i = 0; i < b->written.count; i++)
+		if (b->written.objects[i] == object)
+			return true;
+	return false;
+}
+
+static bulla_rc put(struct bundle *b, enum bulla_bundle_kind kind, bulla_bytes body)
+{
+	return bulla_bundle_put(b->writer, kind, body, &b->w);
+}
+
+static bulla_rc put_object(struct bundle *b, uint32_t object)
+{
+	static const enum bulla_bundle_kind kinds[] = {[BULLA_OBJECT_LINK] = BULLA_BUNDLE_LINK,
+						       [BULLA_OBJECT_INSTANCE] = BULLA_BUNDLE_INSTANCE,
+						       [BULLA_OBJECT_BIRTH] = BULLA_BUNDLE_BIRTH};
+	const struct object *o;
+
+	if (object == NO_OBJECT || is_written(b, object) || b->written.count == 64)
+		return BULLA_OK;
+	o = &b->e->objects[object];
+	b->written.objects[b->written.count++] = object;
+	return put(b, kinds[o->kind], bulla_block_view(o->body));
+}
+
+static bool contains(bulla_bytes where, bulla_bytes what)
+{
+	for (size_t i = 0; i + what.n <= where.n; i++)
+		if (where.p[i] == what.p[0] && bulla_bytes_eq(bulla_bytes_of(where.p + i, what.n), what))
+			return true;
+	return false;
+}
+
+static bulla_bytes object_id(const struct object *o)
+{
+	return (bulla_bytes){o->id, o->id_size};
+}
+
+/* Links that the bytes name. */
+static bulla_rc put_links(struct bundle *b, bulla_bytes bytes)
+{
+	for (uint32_t i = 0; i < b->e->object_count; i++) {
+		const struct object *o = &b->e->objects[i];
+
+		if (o->kind != BULLA_OBJECT_LINK || is_written(b, i) || !contains(bytes, object_id(o)))
+			continue;
+		BULLA_TRY(put_object(b, object_find(b->e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&o->maker))));
+		BULLA_TRY(put_object(b, i));
+	}
+	return BULLA_OK;
+}
+
+/* Births of the project's agents, each after the instance that signed it. */
+static bulla_rc put_births(struct bundle *b, const struct project *project)
+{
+	for (uint32_t i = 0; i < b->e->object_count; i++) {
+		const struct object *o = &b->e->objects[i];
+
+		if (o->kind != BULLA_OBJECT_BIRTH ||
+		    !contains(bulla_block_view(o->body), bulla_bytes_digest(&project->manifest.digest)))
+			continue;
+		for (uint32_t k = 0; k < b->e->object_count; k++)
+			if (b->e->objects[k].kind == BULLA_OBJECT_INSTANCE &&
+			    contains(bulla_block_view(o->body), object_id(&b->e->objects[k])))
+				BULLA_TRY(put_object(b, k));
+		BULLA_TRY(put_object(b, i));
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc put_envelopes(struct bundle *b, const struct bulla_pb_list *envelopes)
+{
+	struct bulla_pb_iter iter = bulla_pb_list_begin(envelopes);
+	bulla_bytes envelope;
+
+	while (bulla_pb_list_next(&iter, &envelope))
+		BULLA_TRY(put(b, BULLA_BUNDLE_ENVELOPE, envelope));
+	return BULLA_OK;
+}
+
+static bulla_rc put_start(struct bundle *b)
+{
+	struct bulla_rec_started started;
+	struct bulla_msg_start message;
+
+	BULLA_TRY(bulla_rec_started_read(b->h->started, &started));
+	BULLA_TRY(bulla_msg_start_decode(started.start, &message));
+	BULLA_TRY(put_links(b, message.record));
+	BULLA_TRY(put(b, BULLA_BUNDLE_START, message.record));
+	return put_envelopes(b, &message.envelopes);
+}
+
+static bulla_rc put_result(struct bundle *b, const struct bulla_msg_executed *executed,
+			   const struct bulla_receipt_record *receipt)
+{
+	struct bulla_pb_iter iter = bulla_pb_list_begin(&executed->outputs);
+	bulla_bytes envelope;
+
+	BULLA_TRY(put_object(b, object_find(b->e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&receipt->receipt.kid))));
+	while (bulla_pb_list_next(&iter, &envelope))
+		BULLA_TRY(put_links(b, bulla_bytes_of(envelope.p, envelope.n < 8192 ? envelope.n : 8192)));
+	BULLA_TRY(put(b, BULLA_BUNDLE_RECEIPT, executed->receipt));
+	return put_envelopes(b, &executed->outputs);
+}
+
+/* The receipt that an entry names, before the entry. */
+static bulla_rc put_named(struct bundle *b, const struct bulla_entry *entry)
+{
+	for (size_t i = 0; i < b->h->result_count; i++) {
+		struct bulla_rec_result result;
+		struct bulla_msg_executed executed;
+		struct bulla_receipt_record receipt;
+
+		BULLA_TRY(bulla_rec_result_read(b->h->results[i], &result));
+		BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
+		BULLA_TRY(bulla_receipt_record_decode(executed.receipt, &receipt));
+		if (bulla_digest_eq(&receipt.digest, &entry->digest))
+			return put_result(b, &executed, &receipt);
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc put_record(struct bundle *b, bulla_bytes record)
+{
+	struct bulla_msg_record m;
+	struct bulla_pb_iter iter;
+	bulla_bytes item;
+
+	BULLA_TRY(bulla_msg_record_decode(record, &m));
+	for (iter = bulla_pb_list_begin(&m.items); bulla_pb_list_next(&iter, &item);) {
+		struct bulla_entry entry;
+
+		if (item.n != BULLA_ENTRY_BYTES || bulla_entry_decode(item, &entry) != BULLA_OK) {
+			for (size_t i = 0; i < b->h->token_count; i++)
+				BULLA_TRY(put(b, BULLA_BUNDLE_TOKEN, b->h->tokens[i]));
+			BULLA_TRY(put(b, BULLA_BUNDLE_RUN_HEAD, item));
+			continue;
+		}
+		if (entry.kind == BULLA_ENTRY_START)
+			BULLA_TRY(put_start(b));
+		else if (entry.kind != BULLA_ENTRY_PERMIT && entry.kind != BULLA_ENTRY_GIVEN_UP)
+			BULLA_TRY(put_named(b, &entry));
+		BULLA_TRY(put(b, BULLA_BUNDLE_ENTRY, item));
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc put_project(struct bundle *b)
+{
+	struct bulla_msg_put_manifest m;
+	struct bulla_msg_keys_reply keys;
+	struct bulla_pb_iter iter;
+	bulla_bytes approval;
+
+	for (size_t p = 0; p < MANIFESTS_MAX; p++) {
+		const struct project *project = &b->e->projects[p];
+
+		if (!project->used || !bulla_digest_eq(&project->manifest.digest, &b->h->manifest))
+			continue;
+		BULLA_TRY(bulla_msg_put_manifest_decode(bulla_block_view(project->bytes), &m));
+		BULLA_TRY(put(b, BULLA_BUNDLE_MANIFEST, m.manifest));
+		for (iter = bulla_pb_list_begin(&m.approvals); bulla_pb_list_next(&iter, &approval);)
+			BULLA_TRY(put(b, BULLA_BUNDLE_APPROVAL, approval));
+		if (b->e->keys && bulla_msg_keys_reply_decode(bulla_block_view(b->e->keys), &keys) == BULLA_OK &&
+		    keys.day_key.n > 0)
+			BULLA_TRY(put(b, BULLA_BUNDLE_DAY_KEY, keys.day_key));
+		return put_births(b, project);
+	}
+	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the run's manifest is not known");
+}
+
+static bulla_rc write_all(struct bundle *b, bulla_bytes record)
+{
+	BULLA_TRY(put_project(b));
+	BULLA_TRY(put_record(b, record));
+	return bulla_bundle_finish(b->writer, &b->w);
+}
+
+bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_bytes record, bool headers_only)
+{
+	struct bulla_bundle_header header = {.manifest = h->manifest, .headers_only = headers_only};
+	struct bundle b = {.e = e, .h = h, .headers_only = headers_only};
+	bulla_bytes bytes;
+	bulla_rc rc;
+
+	header.slot.workflow = h->workflow;
+	header.slot.run = h->id;
+	for (size_t p = 0; p < MANIFESTS_MAX; p++)
+		if (e->projects[p].used && bulla_digest_eq(&e->projects[p].manifest.digest, &h->manifest))
+			header.slot.tenant = e->projects[p].manifest.tenant;
+	b.w = bulla_wr_buf(clear_buf(&e->out));
+	BULLA_TRY(bulla_bundle_writer_new(&header, &b.w, &b.writer));
+	rc = write_all(&b, record);
+	bulla_bundle_writer_free(b.writer);
+	BULLA_TRY(rc);
+	return bulla_wr_end(&b.w, &bytes);
+}

@@ -1,0 +1,405 @@
+#pragma once
+/* Inside of the engine's core: its state, shared by the files of this folder that make it up. Nobody else includes it.
+ *
+ *   core.c    inputs, turns            book.c    history: facts, records, ends of runs
+ *   runs.c    runs, names, numbers     runner.c  one step to its committed receipt: instances, permits, commits
+ *   objects.c links, records           advance.c messages to and from the broker
+ *   client.c  API                      result.c  answers made of a run's records
+ *   replay.c  recovery */
+#include "engine/core.h"
+#include "engine/pool.h"
+#include "engine/records.h"
+#include "flow/flow.h"
+#include "flow/parents.h"
+#include "manifest/manifest.h"
+
+#define NO_REF UINT32_MAX
+#define STEP_BITS 12
+#define MANIFESTS_MAX 16
+#define INSTANCES_MAX 128
+#define INSTANCE_OPEN 256
+#define INSTANCE_AGENTS 16
+#define PENDING_MAX 1024 /* questions under way */
+
+/* A slot of a resident run: run index and step. (for_each: items will need a wider one.) */
+typedef uint32_t ref;
+
+/* Where the engine is with a slot that the fold wants. */
+enum phase {
+	IDLE = 0,
+	BACKOFF,    /* its time has not come */
+	QUEUED,     /* waits for an instance */
+	ASKED,      /* waits for a permit */
+	PERMITTED,  /* has one; waits for the instance's window or for its causes to be durable */
+	RUNNING,    /* in the enclave */
+	WRITING,    /* result on its way to the journal */
+	COMMITTING, /* durable; waits for the ledger */
+	LIMBO,      /* after a restart: open in the ledger, perhaps still in an enclave */
+	CLOCKED,    /* waits for the broker's clock */
+	COMMITTED,
+};
+
+struct work {
+	uint8_t phase; /* enum phase */
+	uint8_t outcome;
+	bool speculated; /* the permit was asked with the parent's commit: the fold does not want the slot yet */
+	bool tell_lost;  /* the attempt before this one is to be given up at the broker */
+	bool advancing;  /* in the list of the next ADVANCE */
+	bool need_sent;  /* the enclave asked for objects once */
+	uint8_t instance; /* index + 1: a place is reserved there, from ASKED until the answer */
+	uint8_t source;   /* index + 1: where the result came from */
+	uint8_t open;     /* index in the instance's open table, while RUNNING */
+	uint8_t ask;      /* counts what was asked of the broker: answers to older questions are ignored */
+	uint32_t attempt;
+	ref next;         /* queue of its agent or instance */
+	ref speculation;  /* the slot whose permit was asked together with this commit */
+	struct bulla_block *permit, *result, *token; /* result: body of RESULT */
+	bulla_digest receipt;                        /* of result */
+	int64_t since_ms; /* RUNNING: dispatched */
+	int64_t deadline_ms;
+};
+
+/* Somebody who waits for a run. */
+struct waiter {
+	bulla_engine_peer peer;
+	uint32_t stream, next; /* next: in engine->waiters, NO_REF at the end */
+	uint8_t op;            /* of the reply */
+	bool follow, on_start; /* on_start: is answered when STARTED is durable */
+};
+
+struct run {
+	bulla_run_id id;
+	uint64_t run_no;
+	uint32_t generation, next_hash;
+	uint8_t used;          /* 0: free place, 1: resident, 2: ended and kept for questions */
+	bool start_durable, start_known; /* start_known: the ledger has the start record */
+	bool unsynced;         /* recovered: the ledger's view is not known yet */
+	bool recorded;         /* CLOSED is on its way to the journal */
+	bool needs_token, sync_asked;
+	uint16_t manifest, workflow; /* in engine->manifests, and there */
+	uint16_t steps_done;
+	bulla_rc why;          /* what it waits for */
+	uint32_t seq, waiters; /* seq: next record */
+	uint32_t older, newer; /* list of kept ones, or of open ones */
+	uint64_t first_lsn;
+	bulla_digest start;    /* digest of the start record */
+	struct bulla_block *started, *memory, *spans;
+	uint32_t span_count;
+	struct bulla_flow_run fold;
+	struct work *works;    /* in memory, after the fold's slots */
+};
+
+struct agent {
+	bulla_handle handle;
+	ref head, tail; /* slots that wait for an instance */
+	uint32_t count;
+};
+
+struct open_step {
+	uint32_t stream;
+	ref ref;
+	uint32_t generation; /* of the run; 0: free */
+};
+
+struct instance {
+	bulla_engine_peer peer; /* 0: free place */
+	bool usable;            /* INSTANCE came and the broker did not refuse it */
+	bulla_rc why;
+	bulla_digest kid, manifest;
+	uint8_t session[16];
+	uint16_t agents[INSTANCE_AGENTS];
+	bulla_handle handles[INSTANCE_AGENTS];
+	uint32_t agent_count, window, reserved, open_count, stream;
+	int64_t reattest_ms;
+	struct open_step open[INSTANCE_OPEN];
+	ref head, tail; /* permitted, waiting for the window */
+	bulla_digest stored[INSTANCE_OPEN]; /* to be told this turn */
+	uint32_t stored_count;
+};
+
+struct object {
+	uint8_t kind, id_size;
+	uint8_t id[32];
+	bulla_digest maker; /* kid of the instance that made a link; zero: a party */
+	uint32_t next_hash;
+	struct bulla_block *body;
+};
+
+struct peer {
+	bulla_engine_peer id; /* 0: free */
+	enum bulla_role role;
+	uint64_t *carried;    /* bit per object */
+};
+
+struct workflow {
+	struct bulla_flow flow;
+	void *memory;
+	bulla_digest digest;
+	uint16_t *agent_of; /* engine->agents per actor */
+};
+
+struct project {
+	struct bulla_block *bytes; /* put_manifest message */
+	struct bulla_manifest manifest;
+	struct workflow *workflows;
+	bool used;
+};
+
+/* What becomes durable with a submission. */
+struct pending_record {
+	uint32_t run, generation, offset, bytes;
+	uint32_t attempt;
+	uint16_t step;
+	uint8_t type;
+	bool last; /* of its submission */
+};
+
+/* A question under way: to the librarian, or to the broker on behalf of a client. */
+struct question {
+	uint64_t ticket; /* 0: free */
+	bulla_engine_peer peer;
+	uint32_t stream;
+	uint8_t op;
+	struct bulla_block *body;  /* the client's request */
+	struct bulla_block *first; /* the librarian's answer, while the broker is asked */
+};
+
+struct timer {
+	int64_t due_ms;
+	uint64_t run_no;
+	ref ref;
+	uint32_t generation, attempt;
+};
+
+struct pointer_list {
+	ref *items;
+	uint32_t *generations;
+	uint32_t count, capacity;
+};
+
+struct bulla_engine {
+	struct bulla_engine_effects effects;
+	struct bulla_engine_options options;
+	struct bulla_pool pool;
+	int64_t now_ms;
+	size_t backlog;
+	bool has_room, draining, replaying;
+
+	struct run **chunks; /* RUN_CHUNK runs each */
+	uint32_t *run_hash;
+	uint32_t run_count, free_run; /* places ever made; list of free ones through next_hash */
+	uint32_t newest, oldest;      /* open runs, by start */
+	uint32_t newest_kept, oldest_kept, kept_count;
+	uint64_t next_run_no;
+	uint64_t *bloom;
+
+	struct agent agents[BULLA_MAX_AGENTS];
+	uint32_t agent_count;
+	struct instance *instances;
+	struct project projects[MANIFESTS_MAX];
+	uint32_t newest_project;
+
+	struct object *objects;
+	uint32_t object_count;
+	uint32_t *object_hash;
+	struct peer peers[BULLA_MAX_PEERS];
+
+	struct waiter *waiters;
+	uint32_t waiter_capacity, free_waiter;
+	struct question questions[PENDING_MAX];
+	uint64_t next_ticket;
+
+	/* broker */
+	bulla_engine_peer broker;
+	uint32_t broker_stream;
+	struct pointer_list advancing;
+	struct bulla_block *keys; /* newest keys_reply */
+	uint32_t syncing;         /* SYNC frames under way */
+	int64_t again_ms;         /* everything that waits for the broker is asked again then; 0: no need */
+	int64_t limbo_until_ms;
+	bool have_limbo;
+
+	/* journal */
+	struct bulla_buf journal; /* records of this turn */
+	uint32_t journal_count;
+	bool journal_urgent;
+	struct pending_record *pending;
+	uint32_t pending_head, pending_count, pending_capacity;
+	uint64_t durable_lsn, next_lsn;
+
+	struct timer *timers;
+	uint32_t timer_count, timer_capacity;
+
+	struct bulla_buf out, scratch; /* of one message */
+	struct bulla_buf replay_map;   /* u32 per run_no since replay_first: run index + 1 */
+	uint64_t replay_first;
+	struct bulla_engine_counts counts;
+	int64_t checked_ms; /* deadlines of running steps were looked at */
+};
+
+/* --- runs.c --- */
+struct run *run_at(struct bulla_engine *e, uint32_t index);
+static inline ref ref_of(uint32_t run, uint16_t step)
+{
+	return run << STEP_BITS | step;
+}
+static inline uint32_t run_of(ref r)
+{
+	return r >> STEP_BITS;
+}
+static inline uint16_t step_of(ref r)
+{
+	return (uint16_t)(r & ((1U << STEP_BITS) - 1));
+}
+static inline struct run *run_by_ref(struct bulla_engine *e, ref r)
+{
+	return run_at(e, run_of(r));
+}
+static inline struct work *work_at(struct bulla_engine *e, ref r)
+{
+	return &run_by_ref(e, r)->works[step_of(r)];
+}
+BULLA_CHECK bulla_rc runs_init(struct bulla_engine *e);
+void runs_done(struct bulla_engine *e);
+uint32_t run_find(struct bulla_engine *e, const bulla_run_id *id); /* NO_REF: not resident */
+BULLA_CHECK bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t project, uint16_t workflow,
+			     uint32_t *ret);
+void run_keep(struct bulla_engine *e, uint32_t index); /* from open to kept; the oldest kept one goes */
+const struct workflow *run_workflow(const struct bulla_engine *e, const struct run *run);
+const struct bulla_flow *run_flow(const struct bulla_engine *e, const struct run *run);
+BULLA_CHECK bulla_rc run_span(struct bulla_engine *e, struct run *run, struct bulla_engine_place place);
+bool bloom_has(const struct bulla_engine *e, const bulla_run_id *id);
+void bloom_add(struct bulla_engine *e, const bulla_run_id *id);
+BULLA_CHECK bulla_rc waiter_add(struct bulla_engine *e, struct run *run, const struct waiter *waiter);
+void waiter_free(struct bulla_engine *e, uint32_t index);
+
+/* --- objects.c --- */
+#define NO_OBJECT UINT32_MAX
+BULLA_CHECK bulla_rc objects_init(struct bulla_engine *e);
+void objects_done(struct bulla_engine *e);
+uint32_t object_find(const struct bulla_engine *e, uint8_t kind, bulla_bytes id);
+/* Keeps a new object; *ret_new: it was not there. maker NULL: a party. */
+BULLA_CHECK bulla_rc object_keep(struct bulla_engine *e, const struct bulla_msg_object *object,
+				 const bulla_digest *maker, bool *ret_new);
+/* Keeps, and if new writes it to journal and catalogue. */
+BULLA_CHECK bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *object,
+				  const bulla_digest *maker);
+BULLA_CHECK bulla_rc objects_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker);
+bool object_carried(const struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
+void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
+/* Collects encoded `object` messages for one frame. */
+struct parcel {
+	uint32_t objects[64];
+	size_t count;
+};
+/* Adds an object unless it was carried to this peer or is in the parcel. */
+void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, uint32_t object);
+/* Links that this envelope names and the instance record of who made them. */
+void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
+		      const bulla_digest *maker);
+void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer,
+			 const bulla_digest *kid);
+/* Encodes into blocks of views: writes the messages to buf, their views to ret_items[64]; marks them as carried. */
+BULLA_CHECK bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
+				 struct bulla_block **ret_memory, bulla_bytes *ret_items);
+
+/* --- core.c --- */
+struct peer *peer_of(struct bulla_engine *e, bulla_engine_peer id);
+BULLA_CHECK bulla_rc timer_add(struct bulla_engine *e, int64_t due_ms, ref r, uint32_t attempt);
+BULLA_CHECK bulla_rc list_add(struct pointer_list *list, ref r, uint32_t generation);
+static inline struct bulla_buf *clear_buf(struct bulla_buf *buf)
+{
+	buf->n = 0;
+	return buf;
+}
+struct question *question_new(struct bulla_engine *e, bulla_engine_peer peer, uint32_t stream, uint8_t op);
+struct question *question_find(struct bulla_engine *e, uint64_t ticket);
+void question_free(struct bulla_engine *e, struct question *q);
+
+/* --- book.c: history --- */
+/* Adds a record of the run to this turn's submission. */
+BULLA_CHECK bulla_rc book_append(struct bulla_engine *e, uint32_t run, uint8_t type, uint16_t step, uint32_t attempt,
+				 bulla_bytes body, bool urgent);
+BULLA_CHECK bulla_rc book_begin(struct bulla_engine *e, uint32_t run, int64_t at_ms);
+/* The ledger took (or refused) the result of a slot. */
+BULLA_CHECK bulla_rc book_committed(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc book_lost(struct bulla_engine *e, ref r);
+/* New commands of the run go to the runner; ends the run when it has ended. */
+BULLA_CHECK bulla_rc book_decide(struct bulla_engine *e, uint32_t run);
+/* All outstanding commands, after recovery. */
+BULLA_CHECK bulla_rc book_resume(struct bulla_engine *e, uint32_t run);
+/* The broker said that the run is over, or refused its start. */
+BULLA_CHECK bulla_rc book_abort(struct bulla_engine *e, uint32_t run, uint8_t state, bulla_rc why);
+BULLA_CHECK bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_place place);
+BULLA_CHECK bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
+				   struct bulla_engine_place place);
+BULLA_CHECK bulla_rc book_flush(struct bulla_engine *e);
+BULLA_CHECK bulla_rc book_finish(struct bulla_engine *e, uint32_t run);
+struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run);
+ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run); /* slot of the final receipt */
+void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state);
+
+/* --- runner.c: one step to its committed receipt --- */
+BULLA_CHECK bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t due_ms);
+BULLA_CHECK bulla_rc runner_assign(struct bulla_engine *e, ref r);
+struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint16_t agent);
+void runner_release(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);
+BULLA_CHECK bulla_rc runner_retry(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc runner_dispatch(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc runner_kick(struct bulla_engine *e, struct instance *i);
+BULLA_CHECK bulla_rc runner_stop(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc runner_give_up(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt);
+BULLA_CHECK bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc runner_up(struct bulla_engine *e, bulla_engine_peer peer);
+BULLA_CHECK bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer);
+BULLA_CHECK bulla_rc runner_time(struct bulla_engine *e);
+BULLA_CHECK bulla_rc runner_flush(struct bulla_engine *e);
+BULLA_CHECK bulla_rc runner_resume(struct bulla_engine *e, struct instance *i);
+void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why);
+struct instance *instance_of(struct bulla_engine *e, bulla_engine_peer peer);
+
+/* --- advance.c: to and from the broker --- */
+BULLA_CHECK bulla_rc advance_add(struct bulla_engine *e, ref r);
+BULLA_CHECK bulla_rc advance_flush(struct bulla_engine *e);
+BULLA_CHECK bulla_rc advance_all(struct bulla_engine *e); /* everything that waits for the broker */
+void advance_again(struct bulla_engine *e, int64_t delay_ms);
+BULLA_CHECK bulla_rc broker_up(struct bulla_engine *e, bulla_engine_peer peer);
+BULLA_CHECK bulla_rc broker_down(struct bulla_engine *e);
+BULLA_CHECK bulla_rc broker_frame(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc broker_call(struct bulla_engine *e, enum bulla_op_number op, uint64_t ticket, bulla_bytes body);
+
+/* --- replay.c --- */
+BULLA_CHECK bulla_rc sync_ask(struct bulla_engine *e);
+BULLA_CHECK bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body);
+BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those results: they are lost */
+
+/* --- client.c, result.c --- */
+struct bulla_start;
+BULLA_CHECK bulla_rc find_workflow(const struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
+				   uint16_t *ret_workflow);
+BULLA_CHECK bulla_rc client_frame(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc client_broker_answer(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc client_start_durable(struct bulla_engine *e, uint32_t run);
+BULLA_CHECK bulla_rc client_ended(struct bulla_engine *e, uint32_t run);
+void client_down(struct bulla_engine *e, bulla_engine_peer peer);
+
+/* A run's records, of a resident run or read back. */
+struct history {
+	bulla_run_id id;
+	bulla_bytes started; /* body of STARTED */
+	bulla_bytes results[256]; /* bodies of RESULT, in order */
+	bulla_bytes tokens[256];
+	size_t result_count, token_count;
+	bulla_digest manifest, workflow;
+	struct bulla_rec_closed closed; /* state BULLA_RUN_OPEN: not closed */
+	int64_t started_ms;
+};
+BULLA_CHECK bulla_rc history_of_run(struct bulla_engine *e, uint32_t run, struct history *ret);
+BULLA_CHECK bulla_rc history_of_records(bulla_bytes records, struct history *ret);
+/* run_result message into e->out, for this peer. */
+BULLA_CHECK bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer);
+/* Bundle bytes into e->out. record: the ledger's `record` message. */
+BULLA_CHECK bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_bytes record, bool headers_only);
