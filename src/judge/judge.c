@@ -103,23 +103,30 @@ static bulla_rc bind_to(const struct bulla_manifest *manifest, const struct bull
 }
 
 static bulla_rc judge_for(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
-	const struct bulla_agent *agent, const struct bound *bound, struct bulla_attest_time time,
-	struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
+	const struct bulla_agent *agent, const struct bulla_attest_anchors *anchors, const struct bound *bound,
+	struct bulla_attest_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
 {
 	const struct bulla_attest_collateral none = {.certificate_count = 0};
-	struct bulla_attest_anchor list[ANCHORS_MAX];
-	struct bulla_attest_anchors anchors;
 	struct bulla_attest_policy policy;
 	struct references references;
 
 	BULLA_TRY(read_images(agent, instance->tee, &references));
-	BULLA_TRY(read_anchors(manifest, list, &anchors));
 	read_policy(manifest, &references, &policy);
-	return bulla_attest_appraise(instance->evidence, &none, &anchors, &policy, &bound->binding, time, cache, ret);
+	return bulla_attest_appraise(instance->evidence, &none, anchors, &policy, &bound->binding, time, cache, ret);
 }
 
 bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result)
+{
+	struct bulla_attest_anchor list[ANCHORS_MAX];
+	struct bulla_attest_anchors anchors;
+
+	BULLA_TRY(read_anchors(manifest, list, &anchors));
+	return bulla_judge_instance_by(manifest, instance, &anchors, time, cache, ret_result);
+}
+
+bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
+	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result)
 {
 	const struct bulla_attest_time at = {
 		.now_ms = time.now_ms, .clock = time.online ? BULLA_CLOCK_ONLINE : BULLA_CLOCK_AUDIT};
@@ -139,7 +146,7 @@ bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struc
 		agent = bulla_manifest_agent(manifest, &handle);
 		if (agent == NULL)
 			return BULLA_FAIL(BULLA_E_NOT_FOUND, "the manifest has no such agent");
-		BULLA_TRY(judge_for(manifest, instance, agent, &bound, at, cache, ret_result != NULL ? ret_result : &mine));
+		BULLA_TRY(judge_for(manifest, instance, agent, anchors, &bound, at, cache, ret_result != NULL ? ret_result : &mine));
 	}
 	return BULLA_OK;
 }

@@ -17,3 +17,8 @@ struct bulla_judge_time {
  * not have, BULLA_E_EPOCH_OLD: attested under another manifest. About 100 KiB of stack. */
 BULLA_CHECK bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result);
+
+/* The same by these anchors alone: a verifier takes no anchor's class from the manifest. */
+BULLA_CHECK bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
+	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache,
+	struct bulla_attest_result *ret_result);
