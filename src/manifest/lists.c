@@ -75,7 +75,7 @@ bulla_rc bulla_list_read(bulla_cbor_rd *r, enum bulla_cbor_type type, size_t max
 		if (type == BULLA_CBOR_TEXT)
 			BULLA_TRY(bulla_cbor_rd_text(&at, BULLA_LIST_ITEM_MAX, &item));
 		else
-			BULLA_TRY(bulla_cbor_rd_bytes_max(&at, BULLA_LIST_ITEM_MAX, &item));
+			BULLA_TRY(read_item(&at, &item));
 	}
 	*ret = (bulla_bytes){r->rd.p + r->rd.at, at.rd.at - r->rd.at};
 	*r = at;

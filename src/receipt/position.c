@@ -4,8 +4,9 @@
 #include "crypto/hash.h"
 #include "crypto/mac.h"
 #include "receipt/fixed.h"
+#include "wire/text.h"
 
-enum { SLOT_ITEMS = 5, POSITION_ITEMS = 6, RANDOM_BYTES = 10, NAME_CHARACTERS = BULLA_RUN_NAME_SIZE - 1 };
+enum { SLOT_ITEMS = 5, POSITION_ITEMS = 6, TIME_BYTES = 6, RANDOM_BYTES = 10 };
 
 void bulla_slot_write_fields(bulla_wr *w, const struct bulla_slot *slot)
 {
@@ -156,9 +157,9 @@ bulla_run_id bulla_run_id_make(uint64_t unix_ms, const uint8_t random[RANDOM_BYT
 {
 	bulla_run_id run;
 
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < TIME_BYTES; i++)
 		run.b[i] = (uint8_t)(unix_ms >> (40 - 8 * i));
-	bulla_copy(run.b + 6, random, RANDOM_BYTES);
+	bulla_copy(run.b + TIME_BYTES, random, RANDOM_BYTES);
 	return run;
 }
 
@@ -174,44 +175,26 @@ uint64_t bulla_run_id_ms(const bulla_run_id *run)
 {
 	uint64_t ms = 0;
 
-	for (unsigned i = 0; i < 6; i++)
+	for (unsigned i = 0; i < TIME_BYTES; i++)
 		ms = ms << 8 | run->b[i];
 	return ms;
 }
 
-/* Crockford's alphabet in small letters: no i, l, o, u. */
-static const char alphabet[] = "0123456789abcdefghjkmnpqrstvwxyz";
-
-static char name_character(const bulla_run_id *run, unsigned i)
+static bulla_bytes random_part(const bulla_run_id *run)
 {
-	unsigned bit = 48 + 5 * i, at = bit / 8;
-	unsigned two = (unsigned)run->b[at] << 8 | (at + 1 < sizeof(run->b) ? run->b[at + 1] : 0u);
-
-	return alphabet[two >> (11 - bit % 8) & 31];
+	return bulla_bytes_of(run->b + TIME_BYTES, RANDOM_BYTES);
 }
 
 void bulla_run_id_name(const bulla_run_id *run, char ret[BULLA_RUN_NAME_SIZE])
 {
-	for (unsigned i = 0; i < NAME_CHARACTERS; i++)
-		ret[i] = name_character(run, i);
-	ret[NAME_CHARACTERS] = 0;
-}
+	uint8_t name[BULLA_RUN_NAME_SIZE] = {0};
+	bulla_wr w = bulla_wr_fixed(name, sizeof(name));
 
-static char forgive(uint8_t character)
-{
-	char c = (char)(character >= 'A' && character <= 'Z' ? character + ('a' - 'A') : character);
-
-	if (c == 'o')
-		return '0';
-	return c == 'i' || c == 'l' ? '1' : c;
+	bulla_text_wr_base32(&w, random_part(run));
+	bulla_copy(ret, name, sizeof(name));
 }
 
 bool bulla_run_id_has_name(const bulla_run_id *run, bulla_bytes text)
 {
-	if (text.n == 0 || text.n > NAME_CHARACTERS)
-		return false;
-	for (unsigned i = 0; i < text.n; i++)
-		if (forgive(text.p[i]) != name_character(run, i))
-			return false;
-	return true;
+	return text.n > 0 && bulla_text_base32_has_prefix(random_part(run), text);
 }
