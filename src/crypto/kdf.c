@@ -100,7 +100,9 @@ bulla_rc bulla_kdf(bulla_secret secret, enum bulla_label label, bulla_bytes cont
 bulla_rc bulla_kdf2(bulla_secret first, bulla_secret second, enum bulla_label label, bulla_bytes context,
 	bulla_secret *ret)
 {
-	const bulla_bytes bytes[] = {bulla_secret_view(first), bulla_secret_view(second)};
+	static const uint8_t zeros[BULLA_KEY_SIZE];
+	const bulla_bytes bytes[] = {
+		bulla_secret_view(first), second.slot != 0 ? bulla_secret_view(second) : BULLA_BYTES_ARRAY(zeros)};
 	uint8_t *p = NULL;
 
 	BULLA_TRY(bulla_secret_alloc(BULLA_KEY_SIZE, ret, &p));

@@ -10,7 +10,8 @@
  * the CBOR encoding the protocol names for the label; empty bytes mean "no context" and are not CBOR null. */
 BULLA_CHECK bulla_rc bulla_kdf(bulla_secret secret, enum bulla_label label, bulla_bytes context, bulla_secret *ret);
 
-/* The same from first || second, for secrets that protocol.md writes as a concatenation. */
+/* The same from first || second, for secrets that protocol.md writes as a concatenation. second may be none: then 32 zero
+ * bytes stand in its place. */
 BULLA_CHECK bulla_rc bulla_kdf2(bulla_secret first, bulla_secret second, enum bulla_label label, bulla_bytes context,
 	bulla_secret *ret);
 
