@@ -1,24 +1,11 @@
 /* bulla bundle [RUN]: a run with all its proof, in one file. */
-#include "cmd/runs.h"
+#include "cmd/run_bundle.h"
 
 #include "io/sys.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#include <errno.h>
-
-static bulla_rc fetch(struct client *client, const bulla_run_id *run, struct bulla_buf *ret)
-{
-	const struct bulla_msg_fetch message = {.run_id = bulla_run_id_view(run)};
-	uint8_t memory[64];
-	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	bulla_bytes body;
-
-	bulla_msg_encode(&bulla_msg_fetch_desc, &message, &w);
-	BULLA_TRY(bulla_wr_end(&w, &body));
-	return client_call(client, BULLA_OP_BUNDLE, body, NULL, 60000, ret);
-}
 
 static bulla_rc write_stdout(bulla_bytes bytes)
 {
@@ -44,7 +31,7 @@ static int save(struct context *context, struct client *client, const bulla_run_
 	bulla_run_id_name(run, name);
 	snprintf(file, sizeof(file), "%.8s.bundle", name);
 	path = path == NULL ? file : path;
-	rc = fetch(client, run, &bytes);
+	rc = run_bundle_bytes(client, run, &bytes);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, name, rc == BULLA_E_STATE ? "bulla wait: a bundle is of an ended run" : "bulla status");
 	if (path[0] == '-' && path[1] == '\0')
