@@ -1,0 +1,240 @@
+/* bulla verify [RUN|FILE]: is this run what it says? Offline: a bundle, and whom you trust. Line one is the answer. */
+#include "cmd/local.h"
+#include "cmd/run_bundle.h"
+
+#include "io/sys.h"
+#include "verify/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE 65536
+
+struct verification {
+	struct cli *cli;
+	struct bulla_trust trust;
+	bool trusting;
+	struct bulla_buf trust_text;
+	struct bulla_verify_result result;
+	char run[BULLA_RUN_NAME_SIZE];
+	const char *workflow;
+};
+
+static int read_trust(struct verification *v)
+{
+	unsigned line = 0;
+	char where[300];
+	bulla_rc rc;
+
+	bulla_buf_init(&v->trust_text, BULLA_TRUST_MAX);
+	if (v->cli->trust == NULL)
+		return 0;
+	rc = bulla_sys_read_file(v->cli->trust, &v->trust_text);
+	if (rc != BULLA_OK)
+		return say_rc(v->cli, rc, v->cli->trust, "bulla trust, in the project of those you trust, prints one");
+	rc = bulla_trust_parse(bulla_buf_view(&v->trust_text), &v->trust, &line);
+	snprintf(where, sizeof(where), "%.200s:%u", v->cli->trust, line);
+	if (rc != BULLA_OK)
+		return say_rc(v->cli, rc, where, "bulla trust prints one");
+	v->trusting = true;
+	return 0;
+}
+
+static bulla_rc feed_file(struct bulla_verify *verify, const char *path)
+{
+	uint8_t piece[PIECE];
+	bulla_rc rc = BULLA_OK;
+	ssize_t n = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? BULLA_FAIL(BULLA_E_NOT_FOUND, "there is no such file") :
+					 BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be opened", errno);
+	while (rc == BULLA_OK && n > 0) {
+		n = read(fd, piece, sizeof(piece));
+		if (n > 0)
+			rc = bulla_verify_feed(verify, bulla_bytes_of(piece, (size_t)n));
+		else if (n < 0)
+			rc = BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be read", errno);
+	}
+	close(fd);
+	return rc;
+}
+
+static bulla_rc judge(struct verification *v, const char *path, bulla_bytes bytes)
+{
+	struct bulla_verify *verify = NULL;
+	bulla_rc rc;
+
+	BULLA_TRY(bulla_verify_new(v->trusting ? &v->trust : NULL, &verify));
+	rc = path != NULL ? feed_file(verify, path) : bulla_verify_feed(verify, bytes);
+	rc = rc == BULLA_OK ? bulla_verify_end(verify, &v->result) : rc;
+	bulla_verify_free(verify);
+	return rc;
+}
+
+static void count_checks(const struct bulla_verify_result *result, unsigned *held, unsigned *failed, unsigned *left)
+{
+	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++) {
+		*held += result->checks[i].state == BULLA_VERIFY_HELD;
+		*failed += result->checks[i].state == BULLA_VERIFY_FAILED;
+		*left += result->checks[i].state == BULLA_VERIFY_NOT_CHECKED;
+	}
+}
+
+static void print_checks(const struct bulla_verify_result *result)
+{
+	static const char *const states[] = {"not checked", "held", "FAILED"};
+
+	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++)
+		printf("%-22s %-11s %s\n", bulla_verify_check_id(i), states[result->checks[i].state], bulla_verify_check_text(i));
+}
+
+static void print_line_one(const struct verification *v)
+{
+	enum bulla_verdict verdict = v->result.verdict;
+	const char *colors[] = {"\033[32m", "\033[33m", "\033[33m", "\033[33m", "\033[31m"};
+	bool color = strcmp(v->cli->color, "always") == 0 ||
+		     (strcmp(v->cli->color, "auto") == 0 && isatty(1) && getenv("NO_COLOR") == NULL);
+
+	printf("%s%s%s  %s %.8s", color ? colors[verdict] : "", bulla_verdict_word(verdict), color ? "\033[0m" : "",
+		v->workflow, v->run);
+	switch (verdict) {
+	case BULLA_VERDICT_VERIFIED:
+		printf(" ran as approved\n");
+		break;
+	case BULLA_VERDICT_DEV_ONLY:
+		printf(" is intact, but was never confidential\n"
+		       "whoever administers the machine that ran it could read it, or make it up\n");
+		break;
+	case BULLA_VERDICT_EMULATOR_ONLY:
+		printf(" is intact, but its hardware was emulated\n");
+		break;
+	case BULLA_VERDICT_UNKNOWN_SIGNER:
+		printf(" is intact; %s\n", v->result.rc == BULLA_E_APPROVALS ? "too few approvers signed" : "nobody you trust approved it");
+		break;
+	case BULLA_VERDICT_REFUSED:
+		printf(": do not use this result\n");
+		break;
+	default:
+		printf("\n");
+	}
+}
+
+static void print_proved(const struct verification *v)
+{
+	const struct bulla_verify_facts *f = &v->result.facts;
+
+	printf("proved      code      %u agent%s as in epoch %llu (%u of %u approvals)\n", f->agents, f->agents == 1 ? "" : "s",
+		(unsigned long long)f->epoch, f->signed_by, f->need);
+	printf("            order     %u steps, each once; %u attempts, %u lost; no gap, fork or replay\n", f->steps, f->attempts,
+		f->lost);
+	printf("            data      every input is the sealed output it should be\n"
+	       "            readers   exactly those of the plan, by %u links\n", f->links);
+	printf("not proved  that agents are right, that the input is true, %s\n",
+		v->result.verdict == BULLA_VERDICT_VERIFIED ? "that the hardware is unbroken" : "that anything was confidential");
+}
+
+static void print_refused(const struct verification *v)
+{
+	unsigned held = 0, failed = 0, left = 0;
+
+	count_checks(&v->result, &held, &failed, &left);
+	printf("%s  %s", bulla_rc_id(v->result.rc), v->result.text == NULL ? bulla_rc_text(v->result.rc) : v->result.text);
+	if (v->result.step != BULLA_STEP_RUN)
+		printf(" (step %u, try %u)", v->result.step, v->result.attempt);
+	printf("\nwhere  check %s, after byte %llu\n", bulla_verify_check_id(v->result.failed), (unsigned long long)v->result.at);
+	printf("next   keep this bundle: it is the proof.  %u held, %u failed, %u open\n", held, failed, left);
+}
+
+static void print_json(const struct verification *v)
+{
+	static const char *const states[] = {"open", "held", "failed"};
+
+	printf("{\"v\":1,\"t\":\"verdict\",\"verdict\":\"%s\",\"assurance\":\"%s\",\"run\":\"%s\",\"rc\":\"%s\",\"checks\":[",
+		bulla_verdict_id(v->result.verdict), bulla_assurance_name(v->result.facts.assurance), v->run,
+		bulla_rc_id(v->result.rc));
+	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++)
+		printf("%s{\"id\":\"%s\",\"state\":\"%s\"}", i == 0 ? "" : ",", bulla_verify_check_id(i), states[v->result.checks[i].state]);
+	printf("],\"not_proved\":[\"agents are right\",\"inputs are true\",\"the hardware is unbroken\"]}\n");
+}
+
+static int report(struct verification *v)
+{
+	unsigned held = 0, failed = 0, left = 0, accept = 0;
+
+	if (v->cli->accept != NULL)
+		accept = strcmp(v->cli->accept, "dev") == 0 ? BULLA_ACCEPT_DEV | BULLA_ACCEPT_EMULATOR :
+			 strcmp(v->cli->accept, "emulator") == 0 ? BULLA_ACCEPT_EMULATOR : 0;
+	bulla_run_id_name(&v->result.facts.run, v->run);
+	if (v->cli->json) {
+		print_json(v);
+		return bulla_verdict_exit(v->result.verdict, accept);
+	}
+	print_line_one(v);
+	if (v->result.verdict == BULLA_VERDICT_REFUSED)
+		print_refused(v);
+	else
+		print_proved(v);
+	count_checks(&v->result, &held, &failed, &left);
+	if (v->cli->checks)
+		print_checks(&v->result);
+	printf("assurance   %s; freshness %s; %u checks held, %u not checked%s\n",
+		bulla_assurance_name(v->result.facts.assurance), "strict", held, left, v->cli->checks ? "" : " (--checks)");
+	return bulla_verdict_exit(v->result.verdict, accept);
+}
+
+static int verify_file(struct verification *v, const char *path)
+{
+	bulla_rc rc = judge(v, path, (bulla_bytes){NULL, 0});
+
+	if (rc != BULLA_OK)
+		return say_rc(v->cli, rc, path, "get it again");
+	return report(v);
+}
+
+/* Inside a project its own approvers and anchors are trusted, and names are known. */
+static int verify_run(struct verification *v)
+{
+	struct context context;
+	struct client *client = NULL;
+	bulla_run_id run;
+	BULLA_AUTO_BUF bytes;
+	bulla_rc rc;
+	int code = runs_open(&context, v->cli, &client);
+
+	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
+	code = code == 0 ? runs_find(&context, client, v->cli->arg_count > 0 ? v->cli->args[0] : NULL, &run) : code;
+	if (code == 0) {
+		if (!v->trusting)
+			bulla_trust_of(&context.manifest, &v->trust);
+		v->trusting = true;
+		rc = run_bundle_bytes(client, &run, &bytes);
+		rc = rc == BULLA_OK ? judge(v, NULL, bulla_buf_view(&bytes)) : rc;
+		if (rc == BULLA_OK && context_workflow(&context, &v->result.facts.workflow) != NULL)
+			v->workflow = context_workflow(&context, &v->result.facts.workflow)->name;
+		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
+	}
+	client_close(client);
+	context_done(&context);
+	return code;
+}
+
+int cmd_verify(struct cli *cli)
+{
+	struct verification v = {.cli = cli, .workflow = "run"};
+	int code = read_trust(&v);
+
+	if (code == 0 && bulla_secret_slab_size() == 0 && bulla_secret_slab_init(256) != BULLA_OK)
+		code = say_rc(cli, BULLA_E_LOCK, NULL, "ulimit -l 1024");
+	if (code == 0 && cli->arg_count > 0 && access(cli->args[0], F_OK) == 0)
+		code = verify_file(&v, cli->args[0]);
+	else if (code == 0)
+		code = verify_run(&v);
+	bulla_buf_done(&v.trust_text);
+	return code;
+}
