@@ -194,6 +194,7 @@ static int bad_option(const struct cli *cli, int c, const char *typed)
 {
 	const char *names[ROWS];
 	const char *near;
+	char next[48] = "bulla --help";
 
 	if (c == ':') {
 		say_error(cli, "usage", NULL, NULL, "`%.40s` needs a value", typed);
@@ -202,7 +203,9 @@ static int bad_option(const struct cli *cli, int c, const char *typed)
 	for (size_t i = 0; i < ROWS; i++)
 		names[i] = rows[i].name;
 	near = strncmp(typed, "--", 2) == 0 ? nearest(typed + 2, names, ROWS) : NULL;
-	say_error(cli, "usage", NULL, near == NULL ? "bulla --help" : near, "there is no option `%.40s`", typed);
+	if (near != NULL)
+		snprintf(next, sizeof(next), "--%s", near);
+	say_error(cli, "usage", NULL, next, "there is no option `%.40s`", typed);
 	return EXIT_USAGE;
 }
 

@@ -86,6 +86,7 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 	const struct bulla_kms_call call = {.host = BULLA_BYTES_LITERAL("localhost"), .credential = &credential,
 		.wall_ms = bulla_wall_ms(bulla_sys_clock())};
 	struct bulla_http_message response;
+	uint8_t measured[3][BULLA_NITRO_PCR_SIZE]; /* a copy: gcc 12 mistakes the member for its first row */
 	char socket[CONTEXT_PATH];
 	const char *copy = NULL;
 	BULLA_AUTO_BUF policy, request, memory, arn;
@@ -94,8 +95,8 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 	bulla_buf_init(&request, 65536);
 	bulla_buf_init(&memory, 65536);
 	bulla_buf_init(&arn, ARN_MAX);
-	BULLA_TRY(bulla_kms_default_policy(broker->arn, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])facts->measured, tenant.b,
-		agent->b, &policy));
+	bulla_copy(measured, facts->measured, sizeof(measured));
+	BULLA_TRY(bulla_kms_default_policy(broker->arn, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])measured, tenant.b, agent->b, &policy));
 	BULLA_TRY(bulla_kms_write_create_key(&call, bulla_buf_view(&policy), BULLA_BYTES_LITERAL("agent seeds"), &request));
 	path_join(socket, context->runtime, "broker-tls.sock");
 	BULLA_TRY(https_call(socket, &broker->tls_pin, bulla_buf_view(&request), &memory, &response));
