@@ -230,6 +230,8 @@ static int wait_for(struct context *context, struct client *client, const bulla_
 		return EXIT_REFUSED;
 	}
 	follow_init(&follow, context, context_workflow(context, &digest), bulla_run_id_view(run));
+	if (now.state != BULLA_RUN_OPEN) /* links and instances are sent once per connection: they came with this answer */
+		return report_end(context, workflow, &follow, &now);
 	return follow_to_end(context, client, workflow, &follow, run);
 }
 

@@ -5,8 +5,7 @@
 #include "io/tree.h"
 #include "manifest/bundle_digest.h"
 
-#include <string.h>
-#include <unistd.h>
+#include <stdlib.h>
 
 #define PARTY_KEYS ((size_t)256 * 1024)
 
@@ -227,6 +226,37 @@ static void compile_evidence(struct compiler *c)
 	c->manifest.tcb = BULLA_BYTES_ARRAY(empty_map);
 }
 
+/* Lists of a manifest stand in rising order of their handles, which each row begins with. */
+static int by_handle(const void *a, const void *b)
+{
+	return bulla_bytes_cmp(bulla_handle_view(a), bulla_handle_view(b));
+}
+
+_Static_assert(offsetof(struct bulla_party, handle) == 0 && offsetof(struct bulla_agent, handle) == 0 &&
+	offsetof(struct bulla_workflow, handle) == 0, "by_handle looks at the beginning of a row");
+
+static int by_kid(const void *a, const void *b)
+{
+	const struct bulla_approver *left = a, *right = b;
+	bulla_digest kids[2];
+
+	bulla_sha256(left->spki, &kids[0]);
+	bulla_sha256(right->spki, &kids[1]);
+	return bulla_bytes_cmp(bulla_bytes_digest(&kids[0]), bulla_bytes_digest(&kids[1]));
+}
+
+static void sort_lists(struct compiler *c)
+{
+	struct bulla_manifest *m = &c->manifest;
+
+	if (c->code != 0)
+		return;
+	qsort(m->parties, m->party_count, sizeof(*m->parties), by_handle);
+	qsort(m->agents, m->agent_count, sizeof(*m->agents), by_handle);
+	qsort(m->workflows, m->workflow_count, sizeof(*m->workflows), by_handle);
+	qsort(m->approvers, m->approver_count, sizeof(*m->approvers), by_kid);
+}
+
 static void compile_head(struct compiler *c)
 {
 	struct context *context = c->context;
@@ -276,6 +306,7 @@ int compile_manifest(struct context *context, const struct compile_facts *facts,
 	compile_agents(&c);
 	compile_workflows(&c);
 	compile_evidence(&c);
+	sort_lists(&c);
 	finish(&c, ret);
 	bulla_buf_done(&c.keys);
 	bulla_buf_done(&c.lists);
