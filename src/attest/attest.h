@@ -251,7 +251,7 @@ struct bulla_attest_claim {
 };
 
 #define BULLA_ATTEST_CLAIMS 96
-#define BULLA_ATTEST_KEPT 128
+#define BULLA_ATTEST_KEPT 12288
 
 struct bulla_attest_result {
 	bulla_rc rc;       /* BULLA_OK, or the rc of the first failed factor in the list's order of severity */
@@ -264,7 +264,7 @@ struct bulla_attest_result {
 	struct bulla_factor_result factors[BULLA_FACTOR_COUNT];
 	struct bulla_attest_claim claims[BULLA_ATTEST_CLAIMS];
 	size_t claim_count;
-	uint8_t kept[BULLA_ATTEST_KEPT]; /* small claims whose bytes are not in the input as they stand */
+	uint8_t kept[BULLA_ATTEST_KEPT]; /* what claims borrow that is not in the input as it stands: decoded text */
 	size_t kept_size;
 };
 

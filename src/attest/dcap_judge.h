@@ -22,6 +22,8 @@ void bulla_dcap_levels(struct bulla_attest_run *run, const struct bulla_dcap_jud
 
 /* The rules about a TD or an enclave, its claims, its binding; set the TEE. */
 void bulla_tdx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);
+/* The same without binding and registers: for a TD behind a vTPM. */
+void bulla_tdx_judge_platform(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);
 void bulla_sgx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);
 
 /* Replays a CCEL event log against RTMR0..3 (each 48 bytes, in order). BULLA_E_FORMAT when it is damaged,

@@ -21,8 +21,12 @@ static bool sniff(bulla_bytes evidence)
 	static const uint8_t head[] = {0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0};
 	size_t skip = evidence.n > 0 && evidence.p[0] == 0xd2 ? 1 : 0;
 
-	return evidence.n > skip + sizeof(head) &&
-		bulla_bytes_eq(bulla_bytes_of(evidence.p + skip, sizeof(head)), BULLA_BYTES_ARRAY(head));
+	if (evidence.n <= skip + sizeof(head) ||
+		!bulla_bytes_eq(bulla_bytes_of(evidence.p + skip, sizeof(head)), BULLA_BYTES_ARRAY(head)))
+		return false;
+	/* a PSA token under ES384 begins alike, but its claims have numbers for names: behind the heads of bytes and map */
+	size_t key = skip + sizeof(head) + (evidence.p[skip + sizeof(head)] == 0x58 ? 3 : 4);
+	return evidence.n <= key || evidence.p[key] >> 6 != 0;
 }
 
 /* Where "-enc" or "-tpm" begins in the module id; its size when it has neither. */

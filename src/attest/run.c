@@ -91,15 +91,23 @@ void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned
 	bulla_run_claim_number(run, id, index, bytes, 0);
 }
 
-void bulla_run_claim_kept(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes)
+uint8_t *bulla_run_keep(struct bulla_attest_run *run, size_t size)
 {
 	struct bulla_attest_result *result = run->result;
 
-	if (bytes.n > sizeof(result->kept) - result->kept_size)
+	if (size > sizeof(result->kept) - result->kept_size)
+		return NULL;
+	result->kept_size += size;
+	return result->kept + result->kept_size - size;
+}
+
+void bulla_run_claim_kept(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes)
+{
+	uint8_t *copy = bulla_run_keep(run, bytes.n);
+
+	if (copy == NULL)
 		return;
-	uint8_t *copy = result->kept + result->kept_size;
 	bulla_copy(copy, bytes.p, bytes.n);
-	result->kept_size += bytes.n;
 	bulla_run_claim(run, id, index, bulla_bytes_of(copy, bytes.n));
 }
 

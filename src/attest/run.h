@@ -53,6 +53,9 @@ size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view);
 
 /* Records a claim; beyond BULLA_ATTEST_CLAIMS it is dropped (formats are bounded below that). */
 void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes);
+/* Memory of the result that lives as long as it does; NULL when it is used up. */
+uint8_t *bulla_run_keep(struct bulla_attest_run *run, size_t size);
+
 /* The same with a copy of the bytes in the result: for what was decoded on the stack. */
 void bulla_run_claim_kept(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes);
 void bulla_run_claim_number(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes at,

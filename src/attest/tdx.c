@@ -123,7 +123,7 @@ static void check_rtmr3(struct bulla_attest_run *run, bulla_bytes body)
 		bulla_run_skip(run, BULLA_FACTOR_BUNDLES, BULLA_WHY_POLICY_ANY);
 }
 
-void bulla_tdx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged)
+void bulla_tdx_judge_platform(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged)
 {
 	bulla_bytes body = judged->quote.body;
 
@@ -132,6 +132,13 @@ void bulla_tdx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judge
 	check_attributes(run, body);
 	check_service_td(run, &judged->quote);
 	check_event_log(run, body);
-	bulla_run_bound(run, BULLA_FACTOR_BINDER, &run->binding->binder, part(body, 520, 64), true);
+}
+
+void bulla_tdx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged)
+{
+	bulla_bytes body = judged->quote.body;
+
+	bulla_tdx_judge_platform(run, judged);
+	bulla_run_bound(run, BULLA_FACTOR_BINDER, &run->binding->binder, bulla_bytes_of(body.p + 520, 64), true);
 	check_rtmr3(run, body);
 }

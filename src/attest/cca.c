@@ -1,0 +1,229 @@
+#include "attest/psa.h"
+
+#include "crypto/hash.h"
+#include "wire/cbor.h"
+
+#define TAG_COLLECTION_LEGACY 399
+#define TAG_COLLECTION 907
+#define KEY_PLATFORM 44234
+#define KEY_REALM 44241
+#define REMS 4
+
+static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING,
+	BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR,
+	BULLA_FACTOR_CHAIN_KEYS, BULLA_FACTOR_TEST_KEY, BULLA_FACTOR_SIGNATURE_RANGE, BULLA_FACTOR_SIGNATURE,
+	BULLA_FACTOR_CLASS, BULLA_FACTOR_CLOCK, BULLA_FACTOR_NOT_FUTURE, BULLA_FACTOR_FRESH, BULLA_FACTOR_NONCE,
+	BULLA_FACTOR_BINDER, BULLA_FACTOR_PUBLIC_KEY, BULLA_FACTOR_DEBUG, BULLA_FACTOR_MEASUREMENT,
+	BULLA_FACTOR_REQUIRED, BULLA_FACTOR_MANIFEST, BULLA_FACTOR_BUNDLES, BULLA_FACTOR_PLATFORM_ALLOWED,
+	BULLA_FACTOR_PSA_PROFILE, BULLA_FACTOR_PSA_LIFECYCLE, BULLA_FACTOR_PSA_INSTANCE,
+	BULLA_FACTOR_PSA_IMPLEMENTATION, BULLA_FACTOR_CCA_BINDING, BULLA_FACTOR_CCA_REALM_SIGNATURE};
+
+static bool sniff(bulla_bytes evidence)
+{
+	const uint8_t *p = evidence.p;
+
+	return evidence.n > 4 && p[0] == 0xd9 && ((p[1] == 0x01 && p[2] == 0x8f) || (p[1] == 0x03 && p[2] == 0x8b));
+}
+
+/* ---- the collection ---- */
+static bulla_rc read_halves(bulla_cbor_rd *r, bulla_bytes *platform, bulla_bytes *realm)
+{
+	struct bulla_cbor_map map;
+	int64_t key;
+	uint64_t tag;
+
+	BULLA_TRY(bulla_cbor_rd_tag(r, &tag));
+	if (tag != TAG_COLLECTION && tag != TAG_COLLECTION_LEGACY)
+		return BULLA_FAIL(BULLA_E_FORMAT, "the tag is none of a CCA token");
+	BULLA_TRY(bulla_cbor_rd_map(r, 2, &map));
+	while (bulla_cbor_map_more(r, &map)) {
+		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
+		if (key != KEY_PLATFORM && key != KEY_REALM)
+			return BULLA_FAIL(BULLA_E_FORMAT, "the collection has something else than the two tokens");
+		BULLA_TRY(bulla_cbor_rd_bytes_max(r, BULLA_PSA_SIZE_MAX, key == KEY_PLATFORM ? platform : realm));
+	}
+	BULLA_TRY(bulla_cbor_rd_end(r));
+	return platform->p != NULL && realm->p != NULL ? BULLA_OK :
+							 BULLA_FAIL(BULLA_E_FORMAT, "one of the two tokens is missing");
+}
+
+/* ---- the realm's claims ---- */
+struct realm {
+	bulla_bytes challenge, personalisation, key, key_hash, initial, rem[REMS], profile;
+	unsigned unknown;
+};
+
+static bulla_rc read_rems(bulla_cbor_rd *r, struct realm *ret)
+{
+	BULLA_TRY(bulla_cbor_rd_expect_array(r, REMS));
+	for (size_t i = 0; i < REMS; i++)
+		BULLA_TRY(bulla_cbor_rd_bytes_max(r, 64, &ret->rem[i]));
+	return BULLA_OK;
+}
+
+static bulla_rc read_realm_claim(bulla_cbor_rd *r, int64_t key, struct realm *ret)
+{
+	bulla_bytes ignored;
+
+	switch (key) {
+	case 10:
+		return bulla_cbor_rd_bytes_max(r, 64, &ret->challenge);
+	case 265:
+		return bulla_cbor_rd_text(r, 128, &ret->profile);
+	case 44235:
+		return bulla_cbor_rd_bytes_max(r, 64, &ret->personalisation);
+	case 44236: /* the measurements' hash: named, not used */
+		return bulla_cbor_rd_text(r, 16, &ignored);
+	case 44237:
+		return bulla_cbor_rd_bytes_max(r, 256, &ret->key);
+	case 44238:
+		return bulla_cbor_rd_bytes_max(r, 64, &ret->initial);
+	case 44239:
+		return read_rems(r, ret);
+	case 44240:
+		return bulla_cbor_rd_text(r, 16, &ret->key_hash);
+	default:
+		ret->unknown++;
+		return bulla_cbor_rd_skip(r, &ignored);
+	}
+}
+
+static bulla_rc read_realm(bulla_cbor_rd *r, struct realm *ret)
+{
+	struct bulla_cbor_map map;
+	int64_t key;
+
+	BULLA_TRY(bulla_cbor_rd_map(r, 16, &map));
+	while (bulla_cbor_map_more(r, &map)) {
+		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
+		BULLA_TRY(read_realm_claim(r, key, ret));
+	}
+	BULLA_TRY(bulla_cbor_rd_end(r));
+	if (ret->challenge.n != 64 || ret->key.n == 0 || ret->initial.n < 32 || ret->rem[REMS - 1].n < 32 ||
+		ret->key_hash.n == 0)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim of the realm is missing or short");
+	return BULLA_OK;
+}
+
+/* The point as 04 x y, or a COSE_Key {1: 2 (EC2), -1: 2 (P-384), -2: x, -3: y} in the newer profile. */
+static bulla_rc read_realm_key(bulla_bytes key, bulla_bytes *x, bulla_bytes *y)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(key);
+
+	if (key.n == 97 && key.p[0] == 0x04) {
+		*x = bulla_bytes_of(key.p + 1, 48);
+		*y = bulla_bytes_of(key.p + 49, 48);
+		return BULLA_OK;
+	}
+	BULLA_TRY(bulla_cbor_rd_expect_map(&r, 4));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, 1));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, 2));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, -1));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, 2));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, -2));
+	BULLA_TRY(bulla_cbor_rd_bytes(&r, x));
+	BULLA_TRY(bulla_cbor_rd_expect_int(&r, -3));
+	BULLA_TRY(bulla_cbor_rd_bytes(&r, y));
+	return bulla_cbor_rd_end(&r);
+}
+
+/* ---- the rules ---- */
+static bool check_realm_signature(struct bulla_attest_run *run, const struct bulla_sign1 *sign1,
+	const struct realm *realm)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+	bulla_bytes x, y;
+	bool ok = sign1->alg == BULLA_ES384 && sign1->unprotected.n == 1 &&
+		read_realm_key(realm->key, &x, &y) == BULLA_OK &&
+		bulla_verify_key_point(BULLA_KEY_P384, x, y, &key) == BULLA_OK &&
+		bulla_signature_in_range(BULLA_KEY_P384, sign1->signature) &&
+		bulla_sign1_verify(sign1, key, BULLA_ES384, (bulla_bytes){NULL, 0}) == BULLA_OK;
+
+	return bulla_run_check(run, BULLA_FACTOR_CCA_REALM_SIGNATURE, ok, bulla_run_at(run, sign1->signature),
+		"the realm token does not verify under the realm's key");
+}
+
+/* Both halves may be genuine and have nothing to do with each other: the platform's challenge must be the realm key. */
+static bool check_binding(struct bulla_attest_run *run, const struct realm *realm, const struct bulla_psa_claims *platform)
+{
+	uint8_t hash[BULLA_SHA512_SIZE];
+	bulla_digest digest;
+	bulla_bytes expected = {NULL, 0};
+
+	if (bulla_bytes_eq_str(realm->key_hash, "sha-256")) {
+		bulla_sha256(realm->key, &digest);
+		expected = bulla_bytes_digest(&digest);
+	} else if (bulla_bytes_eq_str(realm->key_hash, "sha-512")) {
+		bulla_sha512(realm->key, hash);
+		expected = BULLA_BYTES_ARRAY(hash);
+	}
+	return bulla_run_check(run, BULLA_FACTOR_CCA_BINDING,
+		expected.n > 0 && bulla_bytes_eq(expected, platform->challenge), bulla_run_at(run, platform->challenge),
+		"the platform token is not bound to this realm's key");
+}
+
+static bool judge_realm(struct bulla_attest_run *run, bulla_bytes token, struct realm *ret)
+{
+	struct bulla_sign1 sign1;
+	bulla_rc rc = bulla_sign1_parse(token, &sign1);
+
+	if (rc != BULLA_OK)
+		return bulla_run_unreadable(run, rc, bulla_run_at(run, token), "the realm token is no strict COSE_Sign1");
+	bulla_cbor_rd r = bulla_cbor_rd_with(sign1.payload, (struct bulla_cbor_options){.unordered_keys = true});
+	*ret = (struct realm){0};
+	rc = read_realm(&r, ret);
+	if (rc != BULLA_OK)
+		return bulla_run_unreadable(run, rc, bulla_run_at(run, sign1.payload) + r.rd.at,
+			"a claim of the realm is not in its form");
+	if (run->policy->strict && ret->unknown > 0)
+		bulla_run_fail(run, BULLA_FACTOR_UNKNOWN_FIELDS, bulla_run_at(run, sign1.payload), "there is an unknown claim");
+	return check_realm_signature(run, &sign1, ret);
+}
+
+static void record_claims(struct bulla_attest_run *run, const struct realm *realm)
+{
+	bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, realm->challenge);
+	bulla_run_claim(run, BULLA_CLAIM_MEASUREMENT, 0, realm->initial);
+	bulla_run_claim(run, BULLA_CLAIM_PERSONALISATION, 0, realm->personalisation);
+	for (unsigned i = 0; i < REMS; i++)
+		bulla_run_claim(run, BULLA_CLAIM_RTMR, i, realm->rem[i]);
+}
+
+static void appraise(struct bulla_attest_run *run)
+{
+	const struct bulla_attest_binding *binding = run->binding;
+	bulla_cbor_rd r = bulla_cbor_rd_of(run->evidence);
+	bulla_bytes platform_token = {NULL, 0}, realm_token = {NULL, 0};
+	struct bulla_psa_claims platform;
+	struct realm realm;
+	bool debug = false;
+	bulla_rc rc = read_halves(&r, &platform_token, &realm_token);
+
+	(void)bulla_run_seconds(run, 0);
+	if (rc != BULLA_OK) {
+		bulla_run_unreadable(run, rc, bulla_run_at(run, run->evidence) + r.rd.at, "the token is no CCA collection");
+		return;
+	}
+	if (!bulla_psa_judge(run, platform_token, BULLA_TEE_CCA, &platform, &debug) ||
+		!judge_realm(run, realm_token, &realm) || !check_binding(run, &realm, &platform))
+		return;
+	record_claims(run, &realm);
+	bulla_run_fresh(run, 0, 0);
+	bulla_run_policy(run, debug, 0);
+	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, realm.challenge, true);
+	bulla_run_bound(run, BULLA_FACTOR_NONCE, &binding->nonce, realm.challenge, true);
+	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
+	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);
+	bulla_run_no_field(run, BULLA_FACTOR_BUNDLES, &binding->bundles);
+	bulla_run_platform(run, platform.instance_id);
+}
+
+const struct bulla_attest_ops bulla_attest_cca = {
+	.name = "cca",
+	.media_type = "application/vnd.bulla.cca-token+cbor",
+	.tees = BULLA_TEE_BIT(BULLA_TEE_CCA),
+	.factors = factors,
+	.factor_count = sizeof(factors),
+	.sniff = sniff,
+	.appraise = appraise,
+};

@@ -1,0 +1,6 @@
+#pragma once
+/* Published test keys: their signatures are good and mean nothing. */
+#include "base/bytes.h"
+
+/* True for a key on the list. */
+bool bulla_key_is_published(bulla_bytes spki);

@@ -1,0 +1,181 @@
+#include "attest/psa.h"
+
+#include "attest/deny.h"
+
+static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING,
+	BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR,
+	BULLA_FACTOR_CHAIN_KEYS, BULLA_FACTOR_TEST_KEY, BULLA_FACTOR_SIGNATURE_RANGE, BULLA_FACTOR_SIGNATURE,
+	BULLA_FACTOR_CLASS, BULLA_FACTOR_CLOCK, BULLA_FACTOR_NOT_FUTURE, BULLA_FACTOR_FRESH, BULLA_FACTOR_NONCE,
+	BULLA_FACTOR_BINDER, BULLA_FACTOR_PUBLIC_KEY, BULLA_FACTOR_DEBUG, BULLA_FACTOR_MEASUREMENT,
+	BULLA_FACTOR_REQUIRED, BULLA_FACTOR_MANIFEST, BULLA_FACTOR_BUNDLES, BULLA_FACTOR_PLATFORM_ALLOWED,
+	BULLA_FACTOR_PSA_PROFILE, BULLA_FACTOR_PSA_LIFECYCLE, BULLA_FACTOR_PSA_INSTANCE,
+	BULLA_FACTOR_PSA_IMPLEMENTATION};
+
+/* Life cycle states (RFC 9783 section 4.3.1): high byte */
+#define LIFECYCLE_SECURED 0x30
+#define LIFECYCLE_DEBUG_FIRST 0x40
+
+static bool sniff(bulla_bytes evidence)
+{
+	/* 18([ protected, ... or 17([ for a MAC; what looks like Nitro's header is asked for before */
+	return evidence.n > 3 && (evidence.p[0] == 0xd2 || evidence.p[0] == 0xd1) && evidence.p[1] == 0x84;
+}
+
+static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_claims *claims)
+{
+	bulla_run_claim(run, BULLA_CLAIM_PROFILE, 0, claims->profile_name);
+	bulla_run_claim(run, BULLA_CLAIM_INSTANCE_ID, 0, claims->instance_id);
+	bulla_run_claim(run, BULLA_CLAIM_IMPLEMENTATION_ID, 0, claims->implementation_id);
+	bulla_run_claim_number(run, BULLA_CLAIM_LIFECYCLE, 0, (bulla_bytes){NULL, 0}, claims->lifecycle);
+	if (claims->boot_seed.p != NULL)
+		bulla_run_claim(run, BULLA_CLAIM_BOOT_SEED, 0, claims->boot_seed);
+	for (size_t i = 0; i < claims->component_count; i++)
+		bulla_run_claim(run, BULLA_CLAIM_COMPONENT, (unsigned)i, claims->components[i]);
+}
+
+static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct bulla_sign1 *sign1,
+	struct bulla_psa_claims *ret)
+{
+	size_t at = bulla_run_at(run, token), in_payload = 0;
+	bulla_rc rc;
+
+	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, token.n <= BULLA_PSA_SIZE_MAX, at, "the token is larger than any can be"))
+		return false;
+	rc = bulla_sign1_parse(token, sign1);
+	if (rc != BULLA_OK)
+		return bulla_run_unreadable(run, rc, at, "the token is no strict COSE_Sign1");
+	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM,
+		    sign1->unprotected.n == 1 && (sign1->alg == BULLA_ES256 || sign1->alg == BULLA_ES384), at,
+		    "the algorithm is neither ES256 nor ES384, or there are unprotected headers"))
+		return false;
+	rc = bulla_psa_claims_read(sign1->payload, ret, &in_payload);
+	if (rc != BULLA_OK)
+		return bulla_run_unreadable(run, rc, bulla_run_at(run, sign1->payload) + in_payload,
+			"a claim is not in its form");
+	bulla_run_hold(run, BULLA_FACTOR_ENCODING);
+	bulla_run_hold(run, BULLA_FACTOR_FIELDS);
+	bulla_run_hold(run, BULLA_FACTOR_TRAILING);
+	if (run->policy->strict)
+		bulla_run_check(run, BULLA_FACTOR_UNKNOWN_FIELDS, ret->unknown == 0, bulla_run_at(run, sign1->payload),
+			"there is an unknown claim");
+	else
+		bulla_run_skip(run, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_WHY_POLICY_ANY);
+	return true;
+}
+
+/* There is no certificate chain: a device is known by its endorsed key, or not at all. */
+static const struct bulla_attest_anchor *find_device(const struct bulla_attest_run *run, enum bulla_tee tee,
+	bulla_bytes instance_id)
+{
+	for (size_t i = 0; i < run->anchors->count; i++) {
+		const struct bulla_attest_anchor *anchor = &run->anchors->list[i];
+
+		if (anchor->tee == (unsigned)tee && anchor->how == BULLA_ANCHOR_DEVICE &&
+			bulla_bytes_eq(anchor->id, instance_id))
+			return anchor;
+	}
+	return NULL;
+}
+
+static bool check_signature(struct bulla_attest_run *run, const struct bulla_sign1 *sign1,
+	const struct bulla_attest_anchor *anchor)
+{
+	size_t at = bulla_run_at(run, sign1->signature);
+	enum bulla_sign_alg alg = sign1->alg == BULLA_ES256 ? BULLA_ES256 : BULLA_ES384;
+	enum bulla_key_type type = BULLA_KEY_RSA, wanted = alg == BULLA_ES256 ? BULLA_KEY_P256 : BULLA_KEY_P384;
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+	bool fits = bulla_spki_type(anchor->key, &type) && type == wanted &&
+		bulla_verify_key_spki(anchor->key, &key) == BULLA_OK;
+
+	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, fits, 0, "the endorsed key is not one for this algorithm"))
+		return false;
+	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(wanted, sign1->signature), at,
+		    "a half of the signature is zero or not below the order"))
+		return false;
+	bool ok = key != NULL && bulla_sign1_verify(sign1, key, alg, (bulla_bytes){NULL, 0}) == BULLA_OK;
+	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, at, "the token's signature does not verify");
+}
+
+static bool check_profile(struct bulla_attest_run *run, const struct bulla_psa_claims *claims, enum bulla_tee tee)
+{
+	bool good = tee == BULLA_TEE_CCA ? claims->profile == BULLA_PSA_CCA :
+					   claims->profile == BULLA_PSA_RFC9783 || claims->profile == BULLA_PSA_2_0_0 ||
+			(claims->profile == BULLA_PSA_IOT_1 && run->policy->psa.allow_legacy_profile);
+
+	return bulla_run_check(run, BULLA_FACTOR_PSA_PROFILE, good, bulla_run_at(run, claims->profile_name),
+		"the profile is unknown, or a legacy one");
+}
+
+static void check_device(struct bulla_attest_run *run, const struct bulla_psa_claims *claims)
+{
+	const struct bulla_psa_policy *policy = &run->policy->psa;
+
+	bulla_run_check(run, BULLA_FACTOR_PSA_LIFECYCLE, claims->lifecycle >> 8 == LIFECYCLE_SECURED, 0,
+		"the device is not in its secured life cycle");
+	if (policy->implementation_count == 0)
+		bulla_run_skip(run, BULLA_FACTOR_PSA_IMPLEMENTATION, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, BULLA_FACTOR_PSA_IMPLEMENTATION,
+			bulla_bytes_in(claims->implementation_id, policy->implementations, policy->implementation_count),
+			bulla_run_at(run, claims->implementation_id), "the implementation is not an accepted one");
+}
+
+bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla_tee tee, struct bulla_psa_claims *ret,
+	bool *ret_debug)
+{
+	struct bulla_sign1 sign1;
+
+	if (!read_form(run, token, &sign1, ret))
+		return false;
+	record_claims(run, ret);
+	if (!check_profile(run, ret, tee))
+		return false;
+	const struct bulla_attest_anchor *anchor = find_device(run, tee, ret->instance_id);
+	if (anchor == NULL)
+		return bulla_run_fail(run, BULLA_FACTOR_ANCHOR, bulla_run_at(run, ret->instance_id),
+			"no key is endorsed for this instance id");
+	bulla_run_hold(run, BULLA_FACTOR_ANCHOR);
+	bulla_run_hold(run, BULLA_FACTOR_PSA_INSTANCE);
+	if (run->policy->psa.allow_test_keys)
+		bulla_run_skip(run, BULLA_FACTOR_TEST_KEY, BULLA_WHY_POLICY_ANY);
+	else
+		bulla_run_check(run, BULLA_FACTOR_TEST_KEY, !bulla_key_is_published(anchor->key), 0,
+			"the key's private half is published");
+	if (!check_signature(run, &sign1, anchor))
+		return false;
+	run->result->assurance = anchor->assurance;
+	run->result->tee = (uint8_t)tee;
+	check_device(run, ret);
+	*ret_debug = ret->lifecycle >> 8 >= LIFECYCLE_DEBUG_FIRST;
+	return true;
+}
+
+static void appraise(struct bulla_attest_run *run)
+{
+	const struct bulla_attest_binding *binding = run->binding;
+	struct bulla_psa_claims claims;
+	bool debug = false;
+
+	(void)bulla_run_seconds(run, 0);
+	if (!bulla_psa_judge(run, run->evidence, BULLA_TEE_PSA, &claims, &debug))
+		return;
+	bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, claims.challenge);
+	bulla_run_fresh(run, 0, 0);
+	bulla_run_policy(run, debug, 0);
+	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, claims.challenge, true);
+	bulla_run_bound(run, BULLA_FACTOR_NONCE, &binding->nonce, claims.challenge, true);
+	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
+	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);
+	bulla_run_no_field(run, BULLA_FACTOR_BUNDLES, &binding->bundles);
+	bulla_run_platform(run, claims.instance_id);
+}
+
+const struct bulla_attest_ops bulla_attest_psa = {
+	.name = "psa",
+	.media_type = "application/vnd.bulla.psa-token+cbor",
+	.tees = BULLA_TEE_BIT(BULLA_TEE_PSA),
+	.factors = factors,
+	.factor_count = sizeof(factors),
+	.sniff = sniff,
+	.appraise = appraise,
+};

@@ -1,0 +1,28 @@
+#pragma once
+/* PSA attestation tokens (RFC 9783) and the platform half of CCA tokens: COSE_Sign1 over a map of claims. */
+#include "attest/run.h"
+#include "cose/sign1.h"
+
+#define BULLA_PSA_SIZE_MAX 8192
+#define BULLA_PSA_COMPONENTS 32
+
+enum bulla_psa_profile { BULLA_PSA_OTHER, BULLA_PSA_RFC9783, BULLA_PSA_2_0_0, BULLA_PSA_IOT_1, BULLA_PSA_CCA };
+
+/* Claims of a token: views into its payload. */
+struct bulla_psa_claims {
+	enum bulla_psa_profile profile;
+	bulla_bytes profile_name, challenge, instance_id, implementation_id, boot_seed;
+	bulla_bytes components[BULLA_PSA_COMPONENTS]; /* measurement value of each */
+	size_t component_count;
+	uint64_t lifecycle;
+	int64_t client_id;
+	unsigned unknown;
+};
+
+/* Reads the claims. On failure *ret_at is the offset in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
+BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at);
+
+/* The rules that PSA and CCA platform tokens share: outer form, key by instance id, test keys, signature, profile, life
+ * cycle, implementation. tee: whose anchors count. True when the claims may be believed; *ret_debug: a debug life cycle. */
+bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla_tee tee, struct bulla_psa_claims *ret,
+	bool *ret_debug);

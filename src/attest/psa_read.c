@@ -1,0 +1,155 @@
+#include "attest/psa.h"
+
+#include "wire/cbor.h"
+
+#define TEXT_MAX 256
+#define CLAIMS_MAX 24
+
+enum field { NONCE, INSTANCE, PROFILE, SEED, CLIENT, LIFECYCLE, IMPLEMENTATION, COMPONENTS, SKIPPED };
+
+struct row {
+	int64_t key;
+	enum field field;
+};
+
+/* RFC 9783 section 4; psa/2.0.0's boot seed (2397); PSA_IOT_PROFILE_1 (-75000 and below); CCA platform (2401, 2402) */
+static const struct row rows[] = {
+	{10, NONCE}, {256, INSTANCE}, {265, PROFILE}, {268, SEED}, {2397, SEED}, {2394, CLIENT}, {2395, LIFECYCLE},
+	{2396, IMPLEMENTATION}, {2398, SKIPPED}, {2399, COMPONENTS}, {2400, SKIPPED}, {2401, SKIPPED}, {2402, SKIPPED},
+	{-75000, PROFILE}, {-75001, CLIENT}, {-75002, LIFECYCLE}, {-75003, IMPLEMENTATION}, {-75004, SEED},
+	{-75005, SKIPPED}, {-75006, COMPONENTS}, {-75007, SKIPPED}, {-75008, NONCE}, {-75009, INSTANCE}, {-75010, SKIPPED},
+};
+
+struct profile {
+	const char *name;
+	enum bulla_psa_profile profile;
+};
+
+static const struct profile profiles[] = {
+	{"tag:psacertified.org,2023:psa#tfm", BULLA_PSA_RFC9783},
+	{"http://arm.com/psa/2.0.0", BULLA_PSA_2_0_0},
+	{"PSA_IOT_PROFILE_1", BULLA_PSA_IOT_1},
+	{"http://arm.com/CCA-SSD/1.0.0", BULLA_PSA_CCA},
+	{"tag:arm.com,2023:cca_platform#1.0.0", BULLA_PSA_CCA},
+};
+
+static bulla_rc read_sized(bulla_cbor_rd *r, size_t a, size_t b, size_t c, bulla_bytes *ret)
+{
+	bulla_bytes value;
+
+	BULLA_TRY(bulla_cbor_rd_bytes(r, &value));
+	if (value.n != a && value.n != b && value.n != c)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a claim has a size that it may not have");
+	*ret = value;
+	return BULLA_OK;
+}
+
+static bulla_rc read_profile(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
+{
+	BULLA_TRY(bulla_cbor_rd_text(r, TEXT_MAX, &ret->profile_name));
+	for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++)
+		if (bulla_bytes_eq_str(ret->profile_name, profiles[i].name))
+			ret->profile = profiles[i].profile;
+	return BULLA_OK;
+}
+
+/* {1: type, 2: measurement value, 4: version, 5: signer id, 6: digest's name}; the value must be there */
+static bulla_rc read_component(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	struct bulla_cbor_map map;
+	bulla_bytes ignored;
+	int64_t key;
+	bool found = false;
+
+	BULLA_TRY(bulla_cbor_rd_map(r, 8, &map));
+	while (bulla_cbor_map_more(r, &map)) {
+		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
+		if (key == 2)
+			BULLA_TRY(read_sized(r, 32, 48, 64, ret));
+		else
+			BULLA_TRY(bulla_cbor_rd_skip(r, &ignored));
+		found = found || key == 2;
+	}
+	return found ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a software component has no measurement");
+}
+
+static bulla_rc read_components(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
+{
+	size_t count;
+
+	BULLA_TRY(bulla_cbor_rd_array(r, BULLA_PSA_COMPONENTS, &count));
+	for (size_t i = 0; i < count; i++)
+		BULLA_TRY(read_component(r, &ret->components[i]));
+	ret->component_count = count;
+	return BULLA_OK;
+}
+
+static bulla_rc read_value(bulla_cbor_rd *r, enum field field, struct bulla_psa_claims *ret)
+{
+	bulla_bytes ignored;
+
+	switch (field) {
+	case NONCE:
+		return read_sized(r, 32, 48, 64, &ret->challenge);
+	case INSTANCE:
+		return read_sized(r, 33, 33, 33, &ret->instance_id);
+	case PROFILE:
+		return read_profile(r, ret);
+	case SEED:
+		return bulla_cbor_rd_bytes_max(r, 32, &ret->boot_seed);
+	case CLIENT:
+		return bulla_cbor_rd_int(r, &ret->client_id);
+	case LIFECYCLE:
+		return bulla_cbor_rd_uint_max(r, UINT16_MAX, &ret->lifecycle);
+	case IMPLEMENTATION:
+		return read_sized(r, 32, 32, 32, &ret->implementation_id);
+	case COMPONENTS:
+		return read_components(r, ret);
+	case SKIPPED:
+		break;
+	}
+	return bulla_cbor_rd_skip(r, &ignored);
+}
+
+static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigned *seen, struct bulla_psa_claims *ret)
+{
+	bulla_bytes ignored;
+	int64_t key;
+
+	BULLA_TRY(bulla_cbor_rd_key_int(r, map, &key));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].key != key)
+			continue;
+		/* old and new number of one claim in the same token */
+		if (rows[i].field != SKIPPED && (*seen >> rows[i].field & 1) != 0)
+			return BULLA_FAIL(BULLA_E_DUPLICATE, "a claim is there twice under two numbers");
+		*seen |= 1u << rows[i].field;
+		return read_value(r, rows[i].field, ret);
+	}
+	ret->unknown++;
+	return bulla_cbor_rd_skip(r, &ignored);
+}
+
+static bulla_rc read_all(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
+{
+	const unsigned needed = 1u << NONCE | 1u << INSTANCE | 1u << PROFILE | 1u << LIFECYCLE | 1u << IMPLEMENTATION;
+	struct bulla_cbor_map map;
+	unsigned seen = 0;
+
+	BULLA_TRY(bulla_cbor_rd_map(r, CLAIMS_MAX, &map));
+	while (bulla_cbor_map_more(r, &map))
+		BULLA_TRY(read_claim(r, &map, &seen, ret));
+	BULLA_TRY(bulla_cbor_rd_end(r));
+	return (seen & needed) == needed ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");
+}
+
+bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_with(payload, (struct bulla_cbor_options){.unordered_keys = true});
+	bulla_rc rc;
+
+	*ret = (struct bulla_psa_claims){0};
+	rc = read_all(&r, ret);
+	*ret_at = r.rd.at;
+	return rc;
+}
