@@ -56,10 +56,17 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 /* One submission of what was gathered. */
 bulla_rc book_flush(struct bulla_engine *e)
 {
+	struct pending_record *last;
+	bulla_rc rc;
+
 	if (e->journal_count == 0)
 		return BULLA_OK;
-	e->pending[(e->pending_head + e->pending_count - 1) % e->pending_capacity].last = true;
-	BULLA_TRY(e->effects.append(e->effects.ctx, bulla_buf_view(&e->journal), e->journal_count, e->journal_urgent));
+	last = &e->pending[(e->pending_head + e->pending_count - 1) % e->pending_capacity];
+	rc = e->effects.append(e->effects.ctx, bulla_buf_view(&e->journal), e->journal_count, e->journal_urgent);
+	if (rc == BULLA_E_BUSY)
+		return BULLA_OK; /* with the next turn */
+	BULLA_TRY(rc);
+	last->last = true;
 	e->journal.n = 0;
 	e->journal_count = 0;
 	e->journal_urgent = false;

@@ -371,7 +371,7 @@ static bulla_rc op_status(struct bulla_engine *e, const struct bulla_engine_inpu
 	for (uint32_t a = 0; a < e->agent_count; a++)
 		for (ref r = e->agents[a].head; r != NO_REF; r = work_at(e, r)->next)
 			status.runs_waiting++;
-	for (size_t k = 0; k < INSTANCES_MAX; k++) {
+	for (size_t k = 0; k < e->instance_count; k++) {
 		if (e->instances[k].peer == 0)
 			continue;
 		BULLA_TRY(write_peer(&e->instances[k], &w));

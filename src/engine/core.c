@@ -435,7 +435,7 @@ void bulla_engine_drain(struct bulla_engine *e)
 
 bool bulla_engine_idle(const struct bulla_engine *e)
 {
-	for (size_t i = 0; i < INSTANCES_MAX; i++)
+	for (size_t i = 0; i < e->instance_count; i++)
 		if (e->instances[i].peer != 0 && e->instances[i].open_count > 0)
 			return false;
 	return e->pending_count == 0;

@@ -382,7 +382,7 @@ bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body)
 		count++;
 	}
 	e->effects.note(e->effects.ctx, BULLA_NOTE_SYNCED, count);
-	for (size_t k = 0; e->have_limbo && k < INSTANCES_MAX; k++)
+	for (size_t k = 0; e->have_limbo && k < e->instance_count; k++)
 		if (e->instances[k].peer != 0)
 			BULLA_TRY(runner_resume(e, &e->instances[k]));
 	return BULLA_OK;

@@ -1,7 +1,10 @@
 #include "engine/state.h"
 
+#include "cose/sign1.h"
+#include "crypto/hash.h"
 #include "receipt/receipt.h"
 
+#define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define AHEAD 64             /* permits asked for beyond an instance's window */
 #define LATE_MS 3000        /* beyond a step's time-out, before it is given up */
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
@@ -11,7 +14,7 @@
 
 struct instance *instance_of(struct bulla_engine *e, bulla_engine_peer peer)
 {
-	for (size_t i = 0; i < INSTANCES_MAX; i++)
+	for (size_t i = 0; i < e->instance_count; i++)
 		if (e->instances[i].peer == peer && peer != 0)
 			return &e->instances[i];
 	return NULL;
@@ -31,7 +34,7 @@ struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint
 	const bulla_digest *manifest = &e->projects[run->manifest].manifest.digest;
 	struct instance *best = NULL;
 
-	for (size_t k = 0; k < INSTANCES_MAX; k++) {
+	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 
 		if (i->peer == 0 || !i->usable || !hosts(i, agent) || i->reserved >= i->window + AHEAD)
@@ -485,6 +488,24 @@ bulla_rc runner_stop(struct bulla_engine *e, ref r)
 
 /* --- frames of an enclave --- */
 
+/* All birth records (there is one per agent and epoch), each after the instance record of its signer. */
+static void add_births(struct bulla_engine *e, struct parcel *parcel)
+{
+	for (uint32_t k = 0; k < e->object_count && parcel->count < 63; k++) {
+		bulla_digest kid;
+		bulla_bytes payload;
+		uint32_t signer = NO_OBJECT;
+
+		if (e->objects[k].kind != BULLA_OBJECT_BIRTH)
+			continue;
+		if (bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) == BULLA_OK)
+			signer = object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid));
+		if (signer != NO_OBJECT)
+			parcel->objects[parcel->count++] = signer;
+		parcel->objects[parcel->count++] = k;
+	}
+}
+
 static bulla_rc send_needed(struct bulla_engine *e, ref r, struct instance *i, bulla_bytes body)
 {
 	struct bulla_msg_need need;
@@ -512,9 +533,8 @@ static bulla_rc send_needed(struct bulla_engine *e, ref r, struct instance *i, b
 		if (instance != NO_OBJECT && parcel.count < 64)
 			parcel.objects[parcel.count++] = instance;
 	}
-	for (uint32_t k = 0; need.births.count > 0 && k < e->object_count && parcel.count < 64; k++)
-		if (e->objects[k].kind == BULLA_OBJECT_BIRTH)
-			parcel.objects[parcel.count++] = k;
+	if (need.births.count > 0)
+		add_births(e, &parcel);
 	rc = open_step(e, r, i);
 	if (rc == BULLA_OK)
 		rc = send_execute(e, r, i, &parcel);
@@ -611,8 +631,11 @@ static bulla_rc learn_instance(struct bulla_engine *e, struct instance *i, const
 		return BULLA_OK;
 	BULLA_TRY(bulla_pb_list_items(&m->births, INSTANCE_AGENTS, births));
 	for (uint32_t k = 0; k < i->agent_count; k++) {
+		bulla_digest digest;
+
+		bulla_sha256(births[k], &digest);
 		object = (struct bulla_msg_object){
-			.kind = BULLA_OBJECT_BIRTH, .id = bulla_handle_view(&i->handles[k]), .body = births[k]};
+			.kind = BULLA_OBJECT_BIRTH, .id = bulla_bytes_digest(&digest), .body = births[k]};
 		BULLA_TRY(object_learn(e, &object, NULL));
 	}
 	return BULLA_OK;
@@ -653,12 +676,12 @@ bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_engine_input *i
 
 	if (!i)
 		return BULLA_OK;
-	if ((in->flags & BULLA_ENGINE_REPLY) && (in->op == BULLA_OP_EXECUTE || in->op == BULLA_OP_NEED))
-		return execute_answered(e, i, in);
 	if (in->op == BULLA_OP_INSTANCE)
 		rc = take_instance(e, i, in->body);
 	else if ((in->flags & BULLA_ENGINE_EVENT) && in->op == BULLA_OP_EXECUTE)
 		return result_resent(e, i, in->body);
+	else if ((in->flags & BULLA_ENGINE_REPLY) && (in->op == BULLA_OP_EXECUTE || in->op == BULLA_OP_NEED))
+		return execute_answered(e, i, in);
 	else if ((in->flags & BULLA_ENGINE_REPLY) && in->op == BULLA_OP_RESUME && e->have_limbo &&
 		 e->limbo_until_ms > e->now_ms + 250)
 		e->limbo_until_ms = e->now_ms + 250;
@@ -686,6 +709,8 @@ bulla_rc runner_up(struct bulla_engine *e, bulla_engine_peer peer)
 		if (i->peer != 0)
 			continue;
 		bulla_zero(i, sizeof(*i));
+		if (k >= e->instance_count)
+			e->instance_count = (uint32_t)k + 1;
 		i->peer = peer;
 		i->head = i->tail = NO_REF;
 		i->why = BULLA_E_AGAIN;
@@ -740,7 +765,7 @@ bulla_rc runner_time(struct bulla_engine *e)
 	if (e->now_ms - e->checked_ms < CHECK_EVERY_MS)
 		return BULLA_OK;
 	e->checked_ms = e->now_ms;
-	for (size_t k = 0; k < INSTANCES_MAX; k++) {
+	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 
 		for (unsigned o = 0; i->peer != 0 && o < INSTANCE_OPEN; o++) {
@@ -760,7 +785,7 @@ bulla_rc runner_time(struct bulla_engine *e)
 /* One STORED frame per enclave and turn. */
 bulla_rc runner_flush(struct bulla_engine *e)
 {
-	for (size_t k = 0; k < INSTANCES_MAX; k++) {
+	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 		bulla_bytes digests[INSTANCE_OPEN], body;
 		struct bulla_msg_stored stored;

@@ -196,6 +196,7 @@ struct bulla_engine {
 	struct agent agents[BULLA_MAX_AGENTS];
 	uint32_t agent_count;
 	struct instance *instances;
+	uint32_t instance_count; /* places ever used */
 	struct project projects[MANIFESTS_MAX];
 	uint32_t newest_project;
 
