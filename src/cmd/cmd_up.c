@@ -2,6 +2,7 @@
 #include "cmd/client.h"
 #include "cmd/compile.h"
 #include "cmd/local.h"
+#include "cmd/stage.h"
 #include "cmd/wrapping.h"
 #include "manifest/approvals.h"
 
@@ -14,7 +15,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define PROGRAM_MAX ((size_t)32 << 20)
 #define READY_MS 30000
@@ -137,17 +137,13 @@ static bulla_rc deployment_agent(struct up *up, unsigned index, struct bulla_dep
 	struct context *context = &up->context;
 	const struct agent *agent = &context->project.agents[index];
 	bulla_handle handle = name_handle(context->name_key, "agent", agent->name);
-	char folder[CONTEXT_PATH], path[CONTEXT_PATH], hex[17];
+	char path[CONTEXT_PATH], hex[17];
 	bulla_wr w = bulla_wr_fixed((uint8_t *)hex, 16);
 	const char *kept[2] = {NULL, NULL};
-	struct stat st;
 
 	bulla_text_wr_hex(&w, bulla_handle_view(&handle));
 	hex[16] = '\0';
-	path_join(folder, context->dir, "agents");
-	path_join(path, folder, agent->name);
-	if (stat(path, &st) != 0) /* no files: an empty folder stands for it */
-		path_join(path, context->state, "owner/empty");
+	BULLA_TRY(stage_agent(context, agent, path));
 	BULLA_TRY(arena_text(&context->arena, bulla_bytes_str(hex), &kept[0]));
 	BULLA_TRY(arena_text(&context->arena, bulla_bytes_str(path), &kept[1]));
 	*ret = (struct bulla_deployed_agent){bulla_bytes_str(kept[0]), bulla_bytes_of(kept[0], 8), bulla_bytes_str(kept[1]), 1};
@@ -183,7 +179,7 @@ static int make_owner_folder(struct context *context)
 	char path[CONTEXT_PATH];
 	bulla_rc rc;
 
-	path_join(path, context->state, "owner/empty"); /* the bundle of agents without files */
+	path_join(path, context->state, "owner");
 	rc = bulla_sys_make_folders(path);
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "make the state folder writable");
 }
