@@ -1,0 +1,499 @@
+/* One forged bundle per check of src/verify/checks.def: refused with the named error, and believed where exactly that
+ * check is taken away (builds of mutants). */
+#include "attack.h"
+#include "crypto/slab.h"
+#include "verify/maker.h"
+
+static struct maker maker;
+static struct bulla_trust honest_trust;
+
+/* The verdict as a result: BULLA_OK for an intact run of the development TEE. */
+static bulla_rc judged(bulla_bytes bundle, const struct bulla_trust *trust)
+{
+	struct bulla_verify_result result;
+
+	assert_ok(maker_verify(bundle, trust, 1 << 16, &result));
+	if (result.verdict == BULLA_VERDICT_UNKNOWN_SIGNER)
+		return BULLA_E_APPROVALS;
+	if (result.verdict == BULLA_VERDICT_REFUSED)
+		return result.rc;
+	return BULLA_OK;
+}
+
+static bulla_rc attack(uint8_t outcome, struct maker_hooks hooks)
+{
+	return judged(maker_run(&maker, outcome, hooks), &honest_trust);
+}
+
+/* The check that failed. */
+static const char *attack_check(struct maker_hooks hooks)
+{
+	struct bulla_verify_result result;
+
+	assert_ok(maker_verify(maker_run(&maker, 0, hooks), &honest_trust, 1 << 16, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_REFUSED);
+	return bulla_verify_check_id(result.failed);
+}
+
+/* --- bundle --- */
+
+static void bundles(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+	bulla_bytes bundle = maker_run(&maker, 0, hooks);
+
+	(void)state;
+	bundle.n = maker.before_trailer;
+	assert_attack(VERIFY_BUNDLE_WHOLE, BULLA_E_BUNDLE, judged(bundle, &honest_trust));
+	hooks.late_manifest = true;
+	assert_attack(VERIFY_BUNDLE_ORDER, BULLA_E_BUNDLE, attack(0, hooks));
+}
+
+/* --- manifest --- */
+
+static void other_manifest(struct bulla_bundle_header *header)
+{
+	header->manifest.b[0] ^= 1;
+}
+
+static void flip_approval(enum bulla_bundle_kind kind, uint8_t *body, size_t size)
+{
+	if (kind == BULLA_BUNDLE_APPROVAL)
+		body[size - 1] ^= 1;
+}
+
+static void two_of_two(struct bulla_manifest *manifest)
+{
+	static struct bulla_approver approvers[2];
+
+	approvers[0] = manifest->approvers[0];
+	approvers[1].spki = bulla_sign_key_spki(maker.keys[MAKER_STRANGER]);
+	manifest->approvers = approvers;
+	manifest->approver_count = 2;
+	manifest->need = 2;
+}
+
+static void manifests(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+	struct bulla_trust trust = honest_trust;
+	bulla_bytes bundle;
+
+	(void)state;
+	hooks.header = other_manifest;
+	/* second line: the start record names the manifest, too */
+	assert_attack_then(VERIFY_MANIFEST_DIGEST, BULLA_E_BUNDLE, BULLA_E_POSITION_RUN, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.raw = flip_approval;
+	assert_attack(VERIFY_MANIFEST_SIGNATURES, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.manifest = two_of_two;
+	assert_attack(VERIFY_MANIFEST_APPROVED, BULLA_E_APPROVALS, attack(0, hooks));
+	bundle = maker_run(&maker, 0, MAKER_HONEST);
+	trust.tenant.b[0] ^= 1;
+	assert_attack(VERIFY_MANIFEST_TENANT, BULLA_E_POSITION_TENANT, judged(bundle, &trust));
+	trust = honest_trust;
+	trust.approvers[0].kid.b[0] ^= 1;
+	assert_attack(VERIFY_MANIFEST_TRUSTED, BULLA_E_APPROVALS, judged(bundle, &trust));
+	trust = honest_trust;
+	trust.epoch = 9;
+	assert_attack(VERIFY_MANIFEST_EPOCH, BULLA_E_EPOCH_OLD, judged(bundle, &trust));
+}
+
+/* --- evidence: the checks themselves are attest's; here: each one is asked --- */
+
+static void other_image(uint8_t pcrs[32][48])
+{
+	pcrs[0][0] ^= 1;
+}
+
+static void debug(uint8_t pcrs[32][48])
+{
+	bulla_zero(pcrs, 3 * 48);
+}
+
+static void other_pcr16(uint8_t pcrs[32][48])
+{
+	pcrs[16][0] ^= 1;
+}
+
+static void other_pcr17(uint8_t pcrs[32][48])
+{
+	pcrs[17][0] ^= 1;
+}
+
+static void other_channel(struct bulla_instance *record)
+{
+	record->channel.b[0] ^= 1;
+}
+
+static void other_key(struct bulla_instance *record)
+{
+	record->receipt_key = bulla_sign_key_spki(maker.keys[MAKER_STRANGER]);
+}
+
+static void other_time(struct bulla_instance *record)
+{
+	record->time_ms += 3600000;
+}
+
+static void no_anchor(struct bulla_manifest *manifest)
+{
+	manifest->anchor_count = 0;
+}
+
+static void flip_document(enum bulla_bundle_kind kind, uint8_t *body, size_t size)
+{
+	if (kind == BULLA_BUNDLE_INSTANCE)
+		body[size - 20] ^= 1; /* within the document's signature */
+}
+
+static void evidence(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+	struct bulla_trust nobody = {.need = 1};
+
+	(void)state;
+	hooks.pcrs = other_image;
+	assert_string_equal(attack_check(hooks), "evidence.measurement");
+	hooks.pcrs = debug;
+	assert_string_equal(attack_check(hooks), "evidence.debug");
+	hooks.pcrs = other_pcr16;
+	assert_string_equal(attack_check(hooks), "evidence.manifest");
+	hooks.pcrs = other_pcr17;
+	assert_string_equal(attack_check(hooks), "evidence.bundles");
+	hooks = MAKER_HONEST;
+	hooks.instance = other_channel;
+	assert_string_equal(attack_check(hooks), "evidence.binder");
+	hooks.instance = other_key;
+	assert_string_equal(attack_check(hooks), "evidence.binder");
+	hooks.instance = other_time;
+	assert_string_equal(attack_check(hooks), "evidence.time");
+	hooks = MAKER_HONEST;
+	hooks.raw = flip_document;
+	assert_string_equal(attack_check(hooks), "evidence.signature");
+	hooks = MAKER_HONEST;
+	hooks.manifest = no_anchor;
+	assert_rc(BULLA_E_EVIDENCE_CHAIN, judged(maker_run(&maker, 0, hooks), &nobody));
+}
+
+static void instances(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.boot = true;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks.boot_wrong = true;
+	assert_attack(VERIFY_EVIDENCE_BINDER, BULLA_E_BINDER, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.renewed = 3;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks.renewed = 2;
+	assert_attack(VERIFY_INSTANCE_KEY, BULLA_E_BINDER, attack(0, hooks));
+}
+
+/* --- start --- */
+
+static void other_run(struct bulla_start *start)
+{
+	start->run.b[15] ^= 1;
+}
+
+static void no_rights(struct bulla_manifest *manifest)
+{
+	manifest->parties[1].rights = 0;
+}
+
+static void starts(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.start = other_run;
+	assert_attack(VERIFY_START_PLACE, BULLA_E_POSITION_RUN, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.manifest = no_rights;
+	assert_attack(VERIFY_START_RIGHT, BULLA_E_NO_RIGHT, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.starter = MAKER_STRANGER;
+	assert_attack(VERIFY_START_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+}
+
+/* --- receipts --- */
+
+static void receipt_of_other_run(struct bulla_receipt *receipt)
+{
+	receipt->position.slot.run.b[15] ^= 1;
+}
+
+static void receipt_of_other_agent(struct bulla_receipt *receipt)
+{
+	if (receipt->executor == BULLA_EXECUTOR_AGENT)
+		receipt->agent.b[31] ^= 1;
+}
+
+static void receipt_reused(struct bulla_receipt *receipt)
+{
+	if (receipt->executor == BULLA_EXECUTOR_AGENT)
+		receipt->reuse = BULLA_REUSE_REUSED;
+}
+
+static void receipt_of_other_parents(struct bulla_receipt *receipt)
+{
+	receipt->parents.b[0] ^= 1;
+}
+
+static void receipt_of_other_inputs(struct bulla_receipt *receipt)
+{
+	receipt->inputs.b[0] ^= 1;
+}
+
+static void receipt_before_permit(struct bulla_receipt *receipt)
+{
+	receipt->time_ms -= 6;
+}
+
+static void clock_of_stranger(struct bulla_receipt *receipt)
+{
+	if (receipt->executor == BULLA_EXECUTOR_CLOCK)
+		receipt->kid = *bulla_sign_key_kid(maker.keys[MAKER_STRANGER]);
+}
+
+static void receipts(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.receipt = receipt_of_other_run;
+	assert_attack(VERIFY_RECEIPT_PLACE, BULLA_E_POSITION_RUN, attack(0, hooks));
+	hooks.receipt = receipt_of_other_agent;
+	assert_attack(VERIFY_RECEIPT_AGENT, BULLA_E_PRODUCER, attack(0, hooks));
+	hooks.receipt = receipt_of_other_parents;
+	assert_attack(VERIFY_RECEIPT_PARENTS, BULLA_E_PARENT, attack(0, hooks));
+	hooks.receipt = receipt_of_other_inputs;
+	assert_attack(VERIFY_RECEIPT_INPUTS, BULLA_E_GRAPH, attack(0, hooks));
+	hooks.receipt = receipt_before_permit;
+	assert_attack(VERIFY_RECEIPT_TIME, BULLA_E_CLOCK, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.receipt_signer = MAKER_STRANGER;
+	assert_attack(VERIFY_RECEIPT_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.more_outputs = true;
+	assert_attack(VERIFY_RECEIPT_OUTPUTS, BULLA_E_GRAPH, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.hosted = 2; /* a and b, not e */
+	assert_attack(VERIFY_RECEIPT_SIGNER, BULLA_E_PRODUCER, attack(0, hooks));
+}
+
+static void demands(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.each = true;
+	assert_attack(VERIFY_RECEIPT_EACH, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks.lone = true;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.receipt = receipt_reused;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks.fresh = true;
+	assert_attack(VERIFY_RECEIPT_FRESH, BULLA_E_DENIED, attack(0, hooks));
+}
+
+static void others(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.answerer = MAKER_OWNER;
+	assert_attack(VERIFY_PARTY_RIGHT, BULLA_E_PARTY, attack(1, hooks));
+	hooks.answerer = MAKER_STRANGER;
+	assert_rc(BULLA_E_PARTY, attack(1, hooks));
+	hooks = MAKER_HONEST;
+	hooks.early = true;
+	assert_attack(VERIFY_CLOCK_TIME, BULLA_E_CLOCK_RECEIPT, attack(2, hooks));
+	hooks = MAKER_HONEST;
+	hooks.clock_signer = MAKER_STRANGER;
+	assert_rc(BULLA_E_SIGNATURE, attack(2, hooks));
+	hooks.receipt = clock_of_stranger;
+	assert_rc(BULLA_E_CLOCK_RECEIPT, attack(2, hooks));
+}
+
+/* --- graph, permits, ledger --- */
+
+static void entry_filled(struct bulla_entry *entry)
+{
+	if (entry->outcome == BULLA_OUTCOME_CRASH)
+		entry->filled = 1;
+}
+
+static void entry_of_skipped(struct bulla_entry *entry)
+{
+	if (entry->kind == BULLA_ENTRY_PERMIT && entry->step == 5)
+		entry->step = 3;
+}
+
+static void entry_of_other_receipt(struct bulla_entry *entry)
+{
+	if (entry->kind == BULLA_ENTRY_COMMIT && entry->step == 5)
+		entry->digest.b[0] ^= 1;
+}
+
+static void token_of_other_receipt(struct bulla_token *token)
+{
+	if (token->slot.step == 5)
+		token->receipt.b[0] ^= 1;
+}
+
+static bool drop_second_receipt(enum bulla_bundle_kind kind, unsigned ordinal)
+{
+	return kind == BULLA_BUNDLE_RECEIPT && ordinal == 1;
+}
+
+static bool skip_last_commit(const struct bulla_entry *entry)
+{
+	return entry->kind == BULLA_ENTRY_COMMIT && entry->step == 5;
+}
+
+static void graphs(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.entry = entry_filled;
+	assert_attack(VERIFY_GRAPH_ORDER, BULLA_E_SLOT_FILLED, attack(0, hooks));
+	hooks.entry = entry_of_skipped;
+	assert_rc(BULLA_E_PLAN, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.entry = entry_of_other_receipt;
+	hooks.token = token_of_other_receipt;
+	assert_attack(VERIFY_GRAPH_WHOLE, BULLA_E_FORK, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.drop = drop_second_receipt;
+	assert_rc(BULLA_E_GRAPH, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.skip_entry = skip_last_commit;
+	assert_true(attack(0, hooks) != BULLA_OK);
+}
+
+static bool skip_last_permit(const struct bulla_entry *entry)
+{
+	return entry->kind == BULLA_ENTRY_PERMIT && entry->step == 5;
+}
+
+static void permit_of_other(struct bulla_entry *entry)
+{
+	if (entry->kind == BULLA_ENTRY_PERMIT && entry->step == 5)
+		entry->who.b[0] ^= 1;
+}
+
+static void permit_on_other_parents(struct bulla_entry *entry)
+{
+	if (entry->kind == BULLA_ENTRY_PERMIT)
+		entry->digest.b[0] ^= 1;
+}
+
+static void permits(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.skip_entry = skip_last_permit;
+	/* second line: no instance was permitted either */
+	assert_attack_then(VERIFY_PERMIT_GIVEN, BULLA_E_PERMIT_USED, BULLA_E_PERMIT_INSTANCE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.entry = permit_of_other;
+	assert_attack(VERIFY_PERMIT_INSTANCE, BULLA_E_PERMIT_INSTANCE, attack(0, hooks));
+	hooks.entry = permit_on_other_parents;
+	assert_attack(VERIFY_PERMIT_PARENTS, BULLA_E_PARENT, attack(0, hooks));
+}
+
+static void orders(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.cancel = true;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks.orderer = MAKER_PARTY;
+	assert_attack(VERIFY_ORDER_SIGNATURE, BULLA_E_NO_RIGHT, attack(0, hooks));
+	hooks.orderer = MAKER_STRANGER;
+	assert_rc(BULLA_E_PARTY, attack(0, hooks));
+}
+
+static void entry_out_of_order(struct bulla_entry *entry)
+{
+	if (entry->kind == BULLA_ENTRY_GIVEN_UP)
+		entry->sequence = 1;
+}
+
+static void head_counts_more(struct bulla_run_head *head)
+{
+	head->count++;
+}
+
+static void head_says_failed(struct bulla_run_head *head)
+{
+	head->state = BULLA_RUN_FAILED;
+}
+
+static void ledgers(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.entry = entry_out_of_order;
+	assert_attack(VERIFY_LEDGER_ORDER, BULLA_E_GRAPH, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.head = head_counts_more;
+	assert_attack(VERIFY_LEDGER_HEAD, BULLA_E_GRAPH, attack(0, hooks));
+	hooks.head = head_says_failed;
+	assert_attack(VERIFY_LEDGER_STATE, BULLA_E_GRAPH, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.ledger_signer = MAKER_STRANGER;
+	assert_rc(BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.token_signer = MAKER_STRANGER;
+	assert_attack(VERIFY_TOKEN_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.token = token_of_other_receipt;
+	assert_attack(VERIFY_TOKEN_COMMIT, BULLA_E_FORK, attack(0, hooks));
+}
+
+static int up(void **state)
+{
+	if (slab_up(state) != 0)
+		return -1;
+	maker_up(&maker);
+	maker_run(&maker, 0, MAKER_HONEST);
+	bulla_trust_of(&maker.manifest, &honest_trust);
+	return 0;
+}
+
+static int down(void **state)
+{
+	maker_down(&maker);
+	return slab_down(state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bundles),
+		cmocka_unit_test(manifests),
+		cmocka_unit_test(evidence),
+		cmocka_unit_test(instances),
+		cmocka_unit_test(starts),
+		cmocka_unit_test(receipts),
+		cmocka_unit_test(demands),
+		cmocka_unit_test(others),
+		cmocka_unit_test(graphs),
+		cmocka_unit_test(permits),
+		cmocka_unit_test(orders),
+		cmocka_unit_test(ledgers),
+	};
+
+	return cmocka_run_group_tests(tests, up, down);
+}
