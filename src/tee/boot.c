@@ -7,13 +7,13 @@
 #include "manifest/bundle_digest.h"
 #include "manifest/pcr.h"
 
-bulla_rc bulla_tee_fork(struct bulla_tee *tee)
+bulla_rc bulla_tee_fork(struct bulla_tee_base *tee)
 {
-	*tee = (struct bulla_tee){0};
+	*tee = (struct bulla_tee_base){0};
 	return bulla_zygote_start(&tee->zygote);
 }
 
-static bulla_rc decode_flow(struct bulla_tee *tee, size_t index)
+static bulla_rc decode_flow(struct bulla_tee_base *tee, size_t index)
 {
 	size_t size;
 
@@ -22,7 +22,7 @@ static bulla_rc decode_flow(struct bulla_tee *tee, size_t index)
 	return bulla_flow_decode(tee->manifest.workflows[index].plan, tee->flow_memory[index], size, &tee->flows[index]);
 }
 
-static bulla_rc read_manifest(struct bulla_tee *tee, const char *path)
+static bulla_rc read_manifest(struct bulla_tee_base *tee, const char *path)
 {
 	size_t count;
 	void *memory;
@@ -55,7 +55,7 @@ static bulla_rc write_command(struct bulla_tee_agent *agent)
 	return bulla_wr_end(&w, &agent->spec.command);
 }
 
-static bulla_rc announce(struct bulla_tee *tee, uint32_t id)
+static bulla_rc announce(struct bulla_tee_base *tee, uint32_t id)
 {
 	struct bulla_tee_agent *agent = &tee->agents[id];
 	const struct bulla_agent *row = agent->row;
@@ -76,7 +76,7 @@ static bulla_rc announce(struct bulla_tee *tee, uint32_t id)
 
 /* A bundle on its way from the disk into digest and zygote. */
 struct bundle_copy {
-	struct bulla_tee *tee;
+	struct bulla_tee_base *tee;
 	uint32_t id;
 	struct bulla_bundle_digest digest;
 	struct bulla_buf content;
@@ -128,7 +128,7 @@ static bulla_rc copy_bundle(struct bundle_copy *copy, const char *folder)
 	return BULLA_OK;
 }
 
-static bulla_rc load_bundle(struct bulla_tee *tee, uint32_t id, const char *folder)
+static bulla_rc load_bundle(struct bulla_tee_base *tee, uint32_t id, const char *folder)
 {
 	struct bundle_copy *copy;
 	void *memory;
@@ -146,7 +146,7 @@ static bulla_rc load_bundle(struct bulla_tee *tee, uint32_t id, const char *fold
 }
 
 /* Hosted agents in rising order of their handles. */
-static bulla_rc place_agents(struct bulla_tee *tee, const struct bulla_tee_bundle *bundles, size_t count,
+static bulla_rc place_agents(struct bulla_tee_base *tee, const struct bulla_tee_bundle *bundles, size_t count,
 	const char *ret_folders[BULLA_TEE_AGENTS])
 {
 	if (count == 0 || count > BULLA_TEE_AGENTS)
@@ -166,7 +166,7 @@ static bulla_rc place_agents(struct bulla_tee *tee, const struct bulla_tee_bundl
 	return tee->agent_count == count ? BULLA_OK : BULLA_FAIL(BULLA_E_NOT_FOUND, "the manifest has no such agent");
 }
 
-static bulla_rc load_agents(struct bulla_tee *tee, const struct bulla_tee_bundle *bundles, size_t count)
+static bulla_rc load_agents(struct bulla_tee_base *tee, const struct bulla_tee_bundle *bundles, size_t count)
 {
 	const char *folders[BULLA_TEE_AGENTS];
 
@@ -192,7 +192,7 @@ static bulla_rc seal_register(const struct bulla_nsm *nsm, uint16_t index, bulla
 	return BULLA_OK;
 }
 
-static bulla_rc seal_registers(struct bulla_tee *tee)
+static bulla_rc seal_registers(struct bulla_tee_base *tee)
 {
 	uint8_t manifest[BULLA_PCR_BYTES], bundles[BULLA_PCR_BYTES];
 	uint8_t memory[BULLA_TEE_AGENTS * 32];
@@ -207,7 +207,7 @@ static bulla_rc seal_registers(struct bulla_tee *tee)
 	return seal_register(&tee->nsm, BULLA_PCR_BUNDLES, data, bundles);
 }
 
-bulla_rc bulla_tee_boot(struct bulla_tee *tee, const char *manifest_path, const struct bulla_tee_bundle *bundles,
+bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path, const struct bulla_tee_bundle *bundles,
 	size_t bundle_count, const struct bulla_nsm *nsm, const struct bulla_clock *clock,
 	const struct bulla_random *random)
 {
@@ -223,7 +223,7 @@ bulla_rc bulla_tee_boot(struct bulla_tee *tee, const char *manifest_path, const 
 	return BULLA_OK;
 }
 
-void bulla_tee_done(struct bulla_tee *tee)
+void bulla_tee_done(struct bulla_tee_base *tee)
 {
 	for (size_t i = 0; i < tee->agent_count; i++)
 		bulla_agent_pool_free(tee->agents[i].pool);
@@ -241,12 +241,12 @@ void bulla_tee_done(struct bulla_tee *tee)
 	tee->agent_count = 0;
 }
 
-bulla_bytes bulla_tee_handles(const struct bulla_tee *tee)
+bulla_bytes bulla_tee_handles(const struct bulla_tee_base *tee)
 {
 	return bulla_bytes_of(tee->handles, tee->agent_count * sizeof(bulla_handle));
 }
 
-struct bulla_tee_agent *bulla_tee_agent_of(struct bulla_tee *tee, const bulla_handle *handle)
+struct bulla_tee_agent *bulla_tee_agent_of(struct bulla_tee_base *tee, const bulla_handle *handle)
 {
 	for (size_t i = 0; i < tee->agent_count; i++)
 		if (bulla_handle_eq(&tee->agents[i].handle, handle))
@@ -254,7 +254,7 @@ struct bulla_tee_agent *bulla_tee_agent_of(struct bulla_tee *tee, const bulla_ha
 	return NULL;
 }
 
-struct bulla_sign_key *bulla_tee_receipt_key(const struct bulla_tee *tee)
+struct bulla_sign_key *bulla_tee_receipt_key(const struct bulla_tee_base *tee)
 {
 	/* the slab is wiped in a forked child: a copy of this process neither seals nor signs */
 	(void)bulla_secret_view(tee->instance_secret);

@@ -25,7 +25,7 @@ struct bulla_tee_agent {
 };
 
 /* What is fixed once the enclave has booted. */
-struct bulla_tee {
+struct bulla_tee_base {
 	struct bulla_zygote zygote;
 	struct bulla_nsm nsm;
 	const struct bulla_clock *clock;
@@ -43,23 +43,23 @@ struct bulla_tee {
 };
 
 /* First act of the program: forks the zygote. Nothing else may have happened yet. */
-BULLA_CHECK bulla_rc bulla_tee_fork(struct bulla_tee *tee);
+BULLA_CHECK bulla_rc bulla_tee_fork(struct bulla_tee_base *tee);
 
 /* Reads manifest and bundles; gives the bundles to the zygote; extends PCR16 and 17 and locks them; makes the receipt key
  * and the instance secret (the slab must stand). BULLA_E_MEASUREMENT: a bundle is not the one of the manifest, or the
  * registers are not empty any more. BULLA_E_NOT_FOUND: the manifest has no such agent. nsm, clock and random are
  * borrowed. */
-BULLA_CHECK bulla_rc bulla_tee_boot(struct bulla_tee *tee, const char *manifest_path,
+BULLA_CHECK bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path,
 	const struct bulla_tee_bundle *bundles, size_t bundle_count, const struct bulla_nsm *nsm,
 	const struct bulla_clock *clock, const struct bulla_random *random);
 
-void bulla_tee_done(struct bulla_tee *tee);
+void bulla_tee_done(struct bulla_tee_base *tee);
 
 /* Handles hosted, end to end. */
-bulla_bytes bulla_tee_handles(const struct bulla_tee *tee);
+bulla_bytes bulla_tee_handles(const struct bulla_tee_base *tee);
 
 /* The hosted agent with this handle, or NULL. */
-struct bulla_tee_agent *bulla_tee_agent_of(struct bulla_tee *tee, const bulla_handle *handle);
+struct bulla_tee_agent *bulla_tee_agent_of(struct bulla_tee_base *tee, const bulla_handle *handle);
 
 /* The receipt key, for signing. In a forked copy of the process the instance secret is wiped: this aborts there. */
-struct bulla_sign_key *bulla_tee_receipt_key(const struct bulla_tee *tee);
+struct bulla_sign_key *bulla_tee_receipt_key(const struct bulla_tee_base *tee);
