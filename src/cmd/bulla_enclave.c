@@ -43,12 +43,10 @@ static bool parse_agent(const char *text, struct options *ret)
 {
 	const char *equals = strchr(text, '=');
 	struct bulla_tee_bundle *bundle = &ret->bundles[ret->bundle_count];
-	size_t size;
 
 	if (equals == NULL || ret->bundle_count == BULLA_TEE_AGENTS)
 		return false;
-	if (bulla_hex_decode(bulla_bytes_of(text, (size_t)(equals - text)), sizeof(bundle->agent.b), bundle->agent.b, &size) != BULLA_OK ||
-		size != sizeof(bundle->agent.b))
+	if (bulla_text_hex(bulla_bytes_of(text, (size_t)(equals - text)), sizeof(bundle->agent.b), bundle->agent.b) != BULLA_OK)
 		return false;
 	bundle->folder = equals + 1;
 	ret->bundle_count++;
