@@ -518,6 +518,45 @@ static void the_hot_path_does_not_allocate(void **state)
 	assert_int_equal(bulla_alloc_count(), before);
 }
 
+static bulla_rc counting(void *ctx, uint8_t *ret, size_t size)
+{
+	uint8_t *next = ctx;
+
+	for (size_t i = 0; i < size; i++)
+		ret[i] = (*next)++;
+	return BULLA_OK;
+}
+
+/* With fixed keys, salt and random bytes the envelope is these bytes: other ones need another version number. */
+static void golden_bytes(void **state)
+{
+	static const uint8_t fixed[32] = {0x42};
+	static const uint8_t right_header[32] = {0xc5, 0x62, 0x0a, 0x8e, 0x0b, 0x41, 0xd2, 0x6c, 0xc1, 0x8b, 0x91, 0xad, 0x79, 0x1f, 0xd9, 0x12,
+		0x23, 0xe7, 0xfe, 0xb4, 0xf6, 0xae, 0x05, 0x6c, 0xf9, 0x62, 0x7d, 0x48, 0x8a, 0x35, 0xc3, 0xf9};
+	static const uint8_t right_bytes[32] = {0xee, 0x9c, 0x5f, 0x04, 0xa5, 0x2d, 0x22, 0xa1, 0x87, 0x04, 0x12, 0x0e, 0x05, 0xb1, 0x53, 0x91,
+		0x3e, 0x53, 0x0a, 0xc8, 0x68, 0x8f, 0x30, 0x8f, 0xe1, 0xff, 0xdf, 0xab, 0xa8, 0x32, 0x8f, 0x05};
+	uint8_t next = 0;
+	const struct bulla_random source = {&next, counting};
+	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
+	struct bulla_envelope_reader readers[2];
+	struct bulla_envelope_spec spec = world.spec;
+	bulla_digest digest, commitment, bytes_digest;
+	BULLA_AUTO_BUF bytes = {0};
+
+	(void)state;
+	assert_ok(bulla_secret_new(BULLA_BYTES_ARRAY(fixed), &secret));
+	for (size_t i = 0; i < 2; i++)
+		readers[i] = (struct bulla_envelope_reader){world.readers[i].link, secret, i == 0 ? secret : BULLA_SECRET_NONE};
+	spec.readers = readers;
+	spec.salt = spec.instance = secret;
+	spec.random = &source;
+	bulla_buf_init(&bytes, BULLA_ENVELOPE_MAX);
+	assert_ok(bulla_envelope_seal(&spec, PAYLOAD, &bytes, &digest, &commitment));
+	bulla_sha256(bulla_buf_view(&bytes), &bytes_digest);
+	assert_memory_equal(digest.b, right_header, 32);
+	assert_memory_equal(bytes_digest.b, right_bytes, 32);
+}
+
 static void covering(void **state)
 {
 	(void)state;
@@ -547,6 +586,7 @@ int main(void)
 		cmocka_unit_test(sealing_has_limits),
 		cmocka_unit_test(a_failing_source_seals_nothing),
 		cmocka_unit_test(the_hot_path_does_not_allocate),
+		cmocka_unit_test(golden_bytes),
 		cmocka_unit_test(covering),
 	};
 
