@@ -150,6 +150,7 @@ static int start_run(struct context *context, struct client *client, bool follow
 {
 	const struct bulla_workflow *workflow = find_workflow(context, context->cli->args[0]);
 	struct bulla_msg_keys_reply keys;
+	struct owner_starter *starter = NULL;
 	struct follow follow;
 	bulla_run_id run;
 	BULLA_AUTO_BUF input, memory, body;
@@ -167,9 +168,12 @@ static int start_run(struct context *context, struct client *client, bool follow
 	rc = ask_keys(context, client, &memory, &keys);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "engine, keys", "bulla status");
-	code = owner_start(context, workflow, bulla_buf_view(&input), context->cli->id, &keys, &body, &run);
-	if (code != 0)
-		return code;
+	rc = owner_starter_new(context, workflow, &keys, &starter);
+	rc = rc == BULLA_OK ? owner_starter_make(starter, bulla_buf_view(&input), context->cli->id, false, &body, &run) : rc;
+	owner_starter_free(starter);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, "sealing the input", rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" :
+			"bulla status");
 	follow_init(&follow, context, context_workflow(context, &workflow->digest), bulla_run_id_view(&run));
 	rc = send_start(client, bulla_buf_view(&body), context->cli->timeout_ms);
 	if (rc == BULLA_E_EXISTS && context->cli->id != NULL)

@@ -6,11 +6,20 @@
 #include "seal/envelope.h"
 #include "wire/messages.h"
 
-/* Builds the body of START (message `start`, appended to ret): run secret, envelopes for the readers of step `input`, a link
- * to each of them, the signed start record. keys: the engine's answer to KEYS; what it says of the broker and of births is
- * checked. id: business id or NULL. Says what is wrong; exit code or 0. */
-int owner_start(struct context *context, const struct bulla_workflow *workflow, bulla_bytes input, const char *id,
-	const struct bulla_msg_keys_reply *keys, struct bulla_buf *ret, bulla_run_id *ret_run);
+/* Starts runs of one workflow: its links to the readers of step `input` are made once. */
+struct owner_starter;
+
+/* keys: the engine's answer to KEYS, borrowed for the starter's life; what it says of the broker and of births is checked.
+ * BULLA_E_CLOCK: the broker's day key is of another day; BULLA_E_SIGNATURE: it is not the manifest's broker's. */
+BULLA_CHECK bulla_rc owner_starter_new(struct context *context, const struct bulla_workflow *workflow,
+	const struct bulla_msg_keys_reply *keys, struct owner_starter **ret);
+struct owner_starter *owner_starter_free(struct owner_starter *starter);
+
+/* Builds the body of START (message `start`, appended to ret): a fresh run secret, envelopes for the readers of step
+ * `input`, links that were not sent before, the signed start record. id: business id or NULL. BULLA_E_ARGUMENT: the input
+ * has not the field that a step reads; BULLA_E_BIRTH_MISSING; errors of judge/birth.h. */
+BULLA_CHECK bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, const char *id, bool follow,
+	struct bulla_buf *ret, bulla_run_id *ret_run);
 
 /* What a receipt's envelope is asked for: the whole output, a field of it, or the failure. */
 struct owner_wish {

@@ -17,29 +17,34 @@
 #define PARTS_MAX 256
 #define ENVELOPES_MAX ((size_t)48 << 20)
 
-/* One start in the making. */
-struct starter {
+/* What starts of one workflow share, and one start in the making. */
+struct owner_starter {
 	struct context *context;
 	const struct bulla_workflow *workflow;
 	const struct bulla_msg_keys_reply *keys;
 	struct bulla_flow flow;
-	bulla_json input;
-	struct bulla_start start;
 	enum bulla_kem kem;
-	bulla_secret run_secret, salt, instance;
+	struct bulla_day_key day;
+	bulla_secret instance;
 	/* one link per reader that is used */
 	struct bulla_link links[LINKS_MAX];
 	uint16_t link_actor[LINKS_MAX];
 	uint8_t link_ids[LINKS_MAX * BULLA_LINK_ID_BYTES];
 	size_t link_count;
-	struct bulla_buf link_bytes, envelope_bytes;
-	bulla_bytes link_objects[LINKS_MAX], envelopes[PARTS_MAX];
+	struct bulla_buf link_bytes;
+	bulla_bytes link_objects[LINKS_MAX];
+	/* one start */
+	bulla_json input;
+	struct bulla_start start;
+	bulla_secret run_secret, salt;
+	struct bulla_buf envelope_bytes;
+	bulla_bytes envelopes[PARTS_MAX];
 	uint8_t pairs[PARTS_MAX * BULLA_PAIR_BYTES];
 	size_t envelope_count;
-	struct bulla_buf scratch;
+	struct bulla_buf scratch, secret, payload, record;
 };
 
-static bulla_rc find_birth(struct starter *s, const bulla_handle *agent, struct bulla_birth *ret)
+static bulla_rc find_birth(struct owner_starter *s, const bulla_handle *agent, struct bulla_birth *ret)
 {
 	struct bulla_pb_iter births = bulla_pb_list_begin(&s->keys->births);
 	bulla_bytes record, item;
@@ -61,7 +66,7 @@ static bulla_rc find_birth(struct starter *s, const bulla_handle *agent, struct 
 	return BULLA_FAIL(BULLA_E_BIRTH_MISSING, "the first agent's key is not born yet");
 }
 
-static bulla_rc recipient(struct starter *s, const struct bulla_flow_actor *actor, struct bulla_link_spec *ret)
+static bulla_rc recipient(struct owner_starter *s, const struct bulla_flow_actor *actor, struct bulla_link_spec *ret)
 {
 	const struct bulla_manifest *manifest = &s->context->manifest;
 	const struct bulla_party *party;
@@ -86,7 +91,7 @@ static bulla_rc recipient(struct starter *s, const struct bulla_flow_actor *acto
 }
 
 /* The object message around a link, kept in link_bytes (which never moves). */
-static bulla_rc keep_object(struct starter *s, const struct bulla_link *link, bulla_bytes body)
+static bulla_rc keep_object(struct owner_starter *s, const struct bulla_link *link, bulla_bytes body)
 {
 	const struct bulla_msg_object object = {.kind = BULLA_OBJECT_LINK, .id = BULLA_BYTES_ARRAY(link->id.b), .body = body};
 	bulla_wr w = bulla_wr_buf(&s->link_bytes);
@@ -97,7 +102,7 @@ static bulla_rc keep_object(struct starter *s, const struct bulla_link *link, bu
 	return BULLA_OK;
 }
 
-static bulla_rc link_to(struct starter *s, uint16_t actor, const struct bulla_link **ret)
+static bulla_rc link_to(struct owner_starter *s, uint16_t actor, const struct bulla_link **ret)
 {
 	struct bulla_link_spec spec = {.kem = s->kem};
 
@@ -117,7 +122,7 @@ static bulla_rc link_to(struct starter *s, uint16_t actor, const struct bulla_li
 	return BULLA_OK;
 }
 
-static bulla_rc part_readers(struct starter *s, const struct bulla_flow_part *part, struct bulla_envelope_reader *ret)
+static bulla_rc part_readers(struct owner_starter *s, const struct bulla_flow_part *part, struct bulla_envelope_reader *ret)
 {
 	for (uint32_t i = 0; i < part->readers.count; i++) {
 		uint16_t actor = s->flow.readers[part->readers.first + i];
@@ -131,7 +136,7 @@ static bulla_rc part_readers(struct starter *s, const struct bulla_flow_part *pa
 	return BULLA_OK;
 }
 
-static void keep_pair(struct starter *s, const bulla_digest *digest, const bulla_digest *commitment)
+static void keep_pair(struct owner_starter *s, const bulla_digest *digest, const bulla_digest *commitment)
 {
 	uint8_t *pair = s->pairs + s->envelope_count * BULLA_PAIR_BYTES;
 
@@ -140,7 +145,7 @@ static void keep_pair(struct starter *s, const bulla_digest *digest, const bulla
 	s->envelope_count++;
 }
 
-static bulla_rc seal_part(struct starter *s, const struct bulla_flow_part *part)
+static bulla_rc seal_part(struct owner_starter *s, const struct bulla_flow_part *part)
 {
 	struct bulla_envelope_reader readers[BULLA_MAX_READERS];
 	uint8_t path[BULLA_PATH_MAX];
@@ -173,7 +178,7 @@ static bulla_rc seal_part(struct starter *s, const struct bulla_flow_part *part)
 	return BULLA_OK;
 }
 
-static bulla_rc open_day_key(struct starter *s, struct bulla_day_key *ret)
+static bulla_rc open_day_key(struct owner_starter *s, struct bulla_day_key *ret)
 {
 	int64_t now = bulla_wall_ms(bulla_sys_clock());
 	BULLA_AUTO_VERIFY_KEY ledger = NULL;
@@ -185,7 +190,7 @@ static bulla_rc open_day_key(struct starter *s, struct bulla_day_key *ret)
 	return BULLA_OK;
 }
 
-static bulla_rc make_run_id(struct starter *s, const char *id)
+static bulla_rc make_run_id(struct owner_starter *s, const char *id)
 {
 	uint8_t random[10];
 
@@ -198,30 +203,28 @@ static bulla_rc make_run_id(struct starter *s, const char *id)
 	return BULLA_OK;
 }
 
-static bulla_rc begin(struct starter *s, const char *id)
+static bulla_rc begin(struct owner_starter *s, const char *id)
 {
-	void *memory = NULL;
-	size_t size;
-
-	BULLA_TRY(bulla_flow_measure(s->workflow->plan, &size));
-	BULLA_TRY(arena_alloc(&s->context->arena, size, &memory));
-	BULLA_TRY(bulla_flow_decode(s->workflow->plan, memory, size, &s->flow));
-	BULLA_TRY(bulla_kem_of_suite(s->context->manifest.suite, &s->kem));
+	s->envelope_count = 0;
+	bulla_buf_clear(&s->envelope_bytes);
+	bulla_secret_free(&s->run_secret);
+	bulla_secret_free(&s->salt);
 	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->run_secret));
 	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->salt));
-	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->instance));
-	BULLA_TRY(bulla_buf_reserve(&s->link_bytes, (size_t)LINKS_MAX * (BULLA_LINK_MAX + 64)));
 	BULLA_TRY(bulla_buf_reserve(&s->envelope_bytes, s->input.raw.n * 2 + 65536 * (s->flow.steps[0].parts.count + 1)));
-	s->start.tenant = s->context->manifest.tenant;
-	s->start.workflow = s->workflow->digest;
-	s->start.manifest = s->context->manifest.digest;
-	s->start.party = *bulla_sign_key_kid(s->context->key.sign);
-	s->start.time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock());
+	s->start = (struct bulla_start){
+		.tenant = s->context->manifest.tenant,
+		.workflow = s->workflow->digest,
+		.manifest = s->context->manifest.digest,
+		.party = *bulla_sign_key_kid(s->context->key.sign),
+		.time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock()),
+	};
+	bulla_sha256(s->day.public_key, &s->start.day_key);
 	return make_run_id(s, id);
 }
 
 /* The views in `envelopes` point into one buffer: it was given room for all, but check that it did not have to move. */
-static bulla_rc seal_all(struct starter *s)
+static bulla_rc seal_all(struct owner_starter *s)
 {
 	const struct bulla_flow_span *parts = &s->flow.steps[0].parts;
 	const uint8_t *before = s->envelope_bytes.p;
@@ -238,49 +241,46 @@ static bulla_rc seal_all(struct starter *s)
 	return BULLA_OK;
 }
 
-static bulla_rc write_record(struct starter *s, struct bulla_buf *ret)
+static bulla_rc write_record(struct owner_starter *s)
 {
-	struct bulla_day_key day;
 	struct bulla_auth auth;
-	BULLA_AUTO_BUF secret, payload;
 	bulla_bytes bytes, ignored;
 	bulla_wr w;
 
-	bulla_buf_init(&secret, BULLA_SEALED_SECRET_MAX);
-	bulla_buf_init(&payload, 1 << 20);
-	BULLA_TRY(open_day_key(s, &day));
-	bulla_sha256(day.public_key, &s->start.day_key);
-	BULLA_TRY(bulla_start_secret_seal(&s->start, s->kem, day.public_key, s->run_secret, bulla_random_os(), &secret));
-	s->start.secret = bulla_buf_view(&secret);
-	w = bulla_wr_buf(&payload);
+	bulla_buf_clear(&s->secret);
+	bulla_buf_clear(&s->payload);
+	bulla_buf_clear(&s->record);
+	BULLA_TRY(bulla_start_secret_seal(&s->start, s->kem, s->day.public_key, s->run_secret, bulla_random_os(), &s->secret));
+	s->start.secret = bulla_buf_view(&s->secret);
+	w = bulla_wr_buf(&s->payload);
 	BULLA_TRY(bulla_start_write(&w, &s->start));
 	BULLA_TRY(bulla_wr_end(&w, &bytes));
 	BULLA_TRY(bulla_auth_sign(s->context->key.sign, BULLA_SIGNED_START, bytes, &auth));
-	w = bulla_wr_buf(ret);
+	w = bulla_wr_buf(&s->record);
 	bulla_start_record_write(&w, bytes, &auth);
 	return bulla_wr_end(&w, &ignored);
 }
 
-static bulla_rc write_message(struct starter *s, struct bulla_buf *ret)
+static bulla_rc write_message(struct owner_starter *s, bool follow, bool objects, struct bulla_buf *ret)
 {
-	BULLA_AUTO_BUF record;
 	bulla_wr w = bulla_wr_buf(ret);
 	bulla_bytes ignored;
 
-	bulla_buf_init(&record, 2 << 20);
-	BULLA_TRY(write_record(s, &record));
+	BULLA_TRY(write_record(s));
 	const struct bulla_msg_start message = {
-		.record = bulla_buf_view(&record),
+		.record = bulla_buf_view(&s->record),
 		.envelopes = bulla_pb_list_of(s->envelopes, s->envelope_count),
-		.objects = bulla_pb_list_of(s->link_objects, s->link_count),
-		.follow = 0,
+		.objects = bulla_pb_list_of(s->link_objects, objects ? s->link_count : 0),
+		.follow = follow,
 	};
 	bulla_msg_encode(&bulla_msg_start_desc, &message, &w);
 	return bulla_wr_end(&w, &ignored);
 }
 
-static void end(struct starter *s)
+struct owner_starter *owner_starter_free(struct owner_starter *s)
 {
+	if (s == NULL)
+		return NULL;
 	for (size_t i = 0; i < s->link_count; i++)
 		bulla_link_done(&s->links[i]);
 	bulla_secret_free(&s->run_secret);
@@ -289,26 +289,57 @@ static void end(struct starter *s)
 	bulla_buf_done(&s->link_bytes);
 	bulla_buf_done(&s->envelope_bytes);
 	bulla_buf_done(&s->scratch);
+	bulla_buf_done(&s->secret);
+	bulla_buf_done(&s->payload);
+	bulla_buf_done(&s->record);
+	bulla_free(s);
+	return NULL;
 }
 
-int owner_start(struct context *context, const struct bulla_workflow *workflow, bulla_bytes input, const char *id,
-	const struct bulla_msg_keys_reply *keys, struct bulla_buf *ret, bulla_run_id *ret_run)
+static bulla_rc prepare(struct owner_starter *s)
+{
+	BULLA_TRY(owner_plan(s->context, s->workflow, &s->flow));
+	BULLA_TRY(bulla_kem_of_suite(s->context->manifest.suite, &s->kem));
+	BULLA_TRY(open_day_key(s, &s->day));
+	BULLA_TRY(bulla_random_secret(bulla_random_os(), 32, &s->instance));
+	return bulla_buf_reserve(&s->link_bytes, (size_t)LINKS_MAX * (BULLA_LINK_MAX + 64));
+}
+
+bulla_rc owner_starter_new(struct context *context, const struct bulla_workflow *workflow,
+	const struct bulla_msg_keys_reply *keys, struct owner_starter **ret)
 {
 	void *memory = NULL;
-	bulla_rc rc = arena_alloc(&context->arena, sizeof(struct starter), &memory);
+	bulla_rc rc;
 
-	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, NULL, NULL);
-	struct starter *s = memory;
-	*s = (struct starter){.context = context, .workflow = workflow, .keys = keys};
+	BULLA_TRY(bulla_alloc(1, sizeof(struct owner_starter), &memory));
+	struct owner_starter *s = memory;
+	s->context = context;
+	s->workflow = workflow;
+	s->keys = keys;
 	bulla_buf_init(&s->link_bytes, (size_t)LINKS_MAX * (BULLA_LINK_MAX + 64));
 	bulla_buf_init(&s->envelope_bytes, ENVELOPES_MAX);
 	bulla_buf_init(&s->scratch, BULLA_LINK_MAX);
-	rc = bulla_json_parse(input, &s->input);
-	rc = rc == BULLA_OK ? begin(s, id) : rc;
-	rc = rc == BULLA_OK ? seal_all(s) : rc;
-	rc = rc == BULLA_OK ? write_message(s, ret) : rc;
-	*ret_run = s->start.run;
-	end(s);
-	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "sealing the input", rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" : "bulla status");
+	bulla_buf_init(&s->secret, BULLA_SEALED_SECRET_MAX);
+	bulla_buf_init(&s->payload, 1 << 20);
+	bulla_buf_init(&s->record, 2 << 20);
+	rc = prepare(s);
+	if (rc != BULLA_OK) {
+		owner_starter_free(s);
+		return rc;
+	}
+	*ret = s;
+	return BULLA_OK;
+}
+
+bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, const char *id, bool follow,
+	struct bulla_buf *ret, bulla_run_id *ret_run)
+{
+	size_t links = starter->link_count;
+
+	BULLA_TRY(bulla_json_parse(input, &starter->input));
+	BULLA_TRY(begin(starter, id));
+	BULLA_TRY(seal_all(starter));
+	BULLA_TRY(write_message(starter, follow, starter->link_count > links, ret));
+	*ret_run = starter->start.run;
+	return BULLA_OK;
 }
