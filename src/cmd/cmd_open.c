@@ -47,7 +47,7 @@ static int print_part(struct context *context, const struct run_bundle *bundle, 
 	const struct bulla_pb_list objects = bulla_pb_list_of(bundle->object_items, bundle->object_count);
 	struct bulla_receipt_record receipt;
 	struct reference reference;
-	struct bulla_flow flow;
+	struct owner_opener *opener = NULL;
 	bulla_bytes record;
 	BULLA_AUTO_BUF payload;
 	bulla_rc rc;
@@ -61,13 +61,14 @@ static int print_part(struct context *context, const struct run_bundle *bundle, 
 	code = parse_reference(context, workflow, text, &reference);
 	if (code != 0)
 		return code;
-	rc = owner_plan(context, compiled, &flow);
-	rc = rc == BULLA_OK ? run_bundle_receipt(bundle, reference.step, &record, &receipt) : rc;
+	rc = run_bundle_receipt(bundle, reference.step, &record, &receipt);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, text, "bulla show");
 	const struct owner_wish wish = {.path = reference.path, .path_count = reference.path_count,
 		.kind = BULLA_OUTCOME_IS_FAILURE(receipt.receipt.outcome) ? BULLA_ENVELOPE_FAILURE : BULLA_ENVELOPE_OUTPUT};
-	rc = owner_open(context, &flow, record, &envelopes, &objects, &wish, &payload);
+	rc = owner_opener_new(context, compiled, &opener);
+	rc = rc == BULLA_OK ? owner_opener_open(opener, record, &envelopes, &objects, &wish, &payload) : rc;
+	owner_opener_free(opener);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, text, rc == BULLA_E_NOT_ADDRESSED ? "ask the owner, or add it to `see`" : "bulla verify");
 	fwrite(payload.p, 1, payload.n, stdout);

@@ -51,16 +51,15 @@ static int print_result(struct context *context, const struct bulla_workflow *wo
 {
 	struct owner_wish wish = {.kind = result->state == BULLA_RUN_DONE ? BULLA_ENVELOPE_OUTPUT : BULLA_ENVELOPE_FAILURE};
 	bulla_bytes receipt = bulla_pb_list_at(&result->receipts, 0);
-	struct bulla_flow flow;
+	struct owner_opener *opener = NULL;
 	BULLA_AUTO_BUF payload;
 	bulla_rc rc;
 
 	bulla_buf_init(&payload, BULLA_ENVELOPE_MAX);
-	rc = owner_check_token(context, result->token, receipt);
-	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, "the ledger's word on the last step", "bulla verify");
-	rc = owner_plan(context, workflow, &flow);
-	rc = rc == BULLA_OK ? owner_open(context, &flow, receipt, &result->envelopes, &result->objects, &wish, &payload) : rc;
+	rc = owner_opener_new(context, workflow, &opener);
+	rc = rc == BULLA_OK ? owner_opener_token(opener, result->token, receipt) : rc;
+	rc = rc == BULLA_OK ? owner_opener_open(opener, receipt, &result->envelopes, &result->objects, &wish, &payload) : rc;
+	owner_opener_free(opener);
 	if (rc == BULLA_E_NOT_ADDRESSED || rc == BULLA_E_NOT_FOUND) {
 		say(context->cli, "the %s is not for this key", result->state == BULLA_RUN_DONE ? "result" : "failure's text");
 		return 0;

@@ -28,16 +28,22 @@ struct owner_wish {
 	enum bulla_envelope_kind kind; /* OUTPUT, FAILURE or LOG */
 };
 
-/* Opens the wished envelope of a receipt for the party whose key this is: evidence of the instance that signed, the
- * receipt's signature, the link, the envelope, in that order. The payload is appended to ret. objects: links and instance
- * records (messages `object`); flow: the run's plan. BULLA_E_NOT_FOUND: the receipt names no such part;
- * BULLA_E_NOT_ADDRESSED: it is not for this key. */
-BULLA_CHECK bulla_rc owner_open(struct context *context, const struct bulla_flow *flow, bulla_bytes receipt_record,
+/* Opens results of one workflow for the party whose key this is: instances' evidence, links and batch signatures are checked
+ * once. BULLA_E_NO_RIGHT: the key is no party of the manifest. */
+struct owner_opener;
+BULLA_CHECK bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *workflow,
+	struct owner_opener **ret);
+struct owner_opener *owner_opener_free(struct owner_opener *opener);
+
+/* Opens the wished envelope of a receipt: evidence of the instance that signed, the receipt's signature, the link, the
+ * envelope, in that order. The payload is appended to ret. objects: links and instance records (messages `object`) that
+ * were not given before. BULLA_E_NOT_FOUND: the receipt names no such part; BULLA_E_NOT_ADDRESSED: not for this key. */
+BULLA_CHECK bulla_rc owner_opener_open(struct owner_opener *opener, bulla_bytes receipt_record,
 	const struct bulla_pb_list *envelopes, const struct bulla_pb_list *objects, const struct owner_wish *wish,
 	struct bulla_buf *ret);
 
 /* The broker's commit token covers this receipt of this run: BULLA_E_SIGNATURE, BULLA_E_PARENT. */
-BULLA_CHECK bulla_rc owner_check_token(const struct context *context, bulla_bytes token, bulla_bytes receipt_record);
+BULLA_CHECK bulla_rc owner_opener_token(struct owner_opener *opener, bulla_bytes token, bulla_bytes receipt_record);
 
 /* The plan of a compiled workflow, decoded in the context's arena. */
 BULLA_CHECK bulla_rc owner_plan(struct context *context, const struct bulla_workflow *workflow, struct bulla_flow *ret);

@@ -1,22 +1,50 @@
 #include "cmd/owner.h"
 
+#include "base/mem.h"
 #include "cmd/names.h"
 #include "judge/judge.h"
 #include "receipt/receipt.h"
 #include "receipt/token.h"
 #include "wire/kinds.h"
 
-#include <string.h>
+#define SENDERS_MAX 32
+#define LINKS_MAX 128
+#define ROOTS_MAX 8
 
-/* What is opened, and with what. */
-struct opener {
+/* An instance whose evidence held: its receipt key. */
+struct sender {
+	bulla_digest kid;
+	struct bulla_verify_key *key;
+};
+
+/* A batch whose signature was checked: many receipts of one turn share it. */
+struct root {
+	bulla_digest kid, root;
+	uint8_t signature[BULLA_AUTH_SIGNATURE_BYTES];
+};
+
+struct roots {
+	struct root list[ROOTS_MAX];
+	size_t next;
+};
+
+/* What openings of one run's or workflow's results share. */
+struct owner_opener {
 	struct context *context;
-	const struct bulla_flow *flow;
+	struct bulla_flow flow;
+	bulla_handle me;
+	enum bulla_kem kem;
+	struct bulla_verify_key *ledger;
+	struct sender senders[SENDERS_MAX];
+	size_t sender_count;
+	struct bulla_link links[LINKS_MAX]; /* to me, accepted */
+	size_t link_count;
+	struct roots receipts, tokens;
+	/* one opening */
 	const struct bulla_pb_list *objects;
 	struct bulla_receipt_record record;
-	struct bulla_verify_key *sender; /* the instance's receipt key, appraised */
-	bulla_handle me;
-	struct bulla_link link; /* accepted */
+	struct bulla_verify_key *sender;
+	struct bulla_buf memory;
 };
 
 bulla_rc owner_plan(struct context *context, const struct bulla_workflow *workflow, struct bulla_flow *ret)
@@ -45,48 +73,87 @@ static bulla_rc find_object(const struct bulla_pb_list *objects, uint64_t kind, 
 	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the engine did not send what is needed to open this");
 }
 
-/* The instance that signed the receipt: its evidence holds under the manifest, its key signed. */
-static bulla_rc check_sender(struct opener *o)
+/* An instance that is new here: its evidence must hold under the manifest. */
+static bulla_rc add_sender(struct owner_opener *o, const bulla_digest *kid)
 {
-	const bulla_bytes kid = bulla_bytes_digest(&o->record.receipt.kid);
 	struct bulla_instance instance;
 	bulla_digest signer;
 	bulla_bytes body;
 
-	BULLA_TRY(find_object(o->objects, BULLA_OBJECT_INSTANCE, kid, &body));
+	if (o->sender_count == SENDERS_MAX)
+		return BULLA_FAIL(BULLA_E_LIMIT, "too many instances took part");
+	BULLA_TRY(find_object(o->objects, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(kid), &body));
 	BULLA_TRY(bulla_instance_decode(body, &instance));
+	bulla_instance_kid(&instance, &signer);
+	if (!bulla_digest_eq(&signer, kid))
+		return BULLA_FAIL(BULLA_E_SIGNATURE, "the receipt was signed by another instance");
 	const struct bulla_judge_time own = {.now_ms = (int64_t)instance.time_ms, .online = false};
 	BULLA_TRY(bulla_judge_instance(&o->context->manifest, &instance, own, NULL, NULL));
-	BULLA_TRY(bulla_verify_key_spki(instance.receipt_key, &o->sender));
-	bulla_instance_kid(&instance, &signer);
-	if (!bulla_digest_eq(&signer, &o->record.receipt.kid))
-		return BULLA_FAIL(BULLA_E_SIGNATURE, "the receipt was signed by another instance");
-	return bulla_receipt_record_verify(&o->record, o->sender);
+	struct sender *sender = &o->senders[o->sender_count];
+	BULLA_TRY(bulla_verify_key_spki(instance.receipt_key, &sender->key));
+	sender->kid = *kid;
+	o->sender_count++;
+	return BULLA_OK;
 }
 
-static bool path_is(const struct opener *o, const struct bulla_flow_part *part, const struct owner_wish *wish)
+static bulla_rc find_sender(struct owner_opener *o, const bulla_digest *kid)
+{
+	for (;;) {
+		for (size_t i = 0; i < o->sender_count; i++)
+			if (bulla_digest_eq(&o->senders[i].kid, kid)) {
+				o->sender = o->senders[i].key;
+				return BULLA_OK;
+			}
+		BULLA_TRY(add_sender(o, kid));
+	}
+}
+
+/* Checks an auth; a batch's signature is checked once. */
+static bulla_rc check_auth(struct roots *roots, const struct bulla_auth *auth, struct bulla_verify_key *key,
+	enum bulla_signed single, bulla_bytes payload, const bulla_digest *digest)
+{
+	struct root *slot = &roots->list[roots->next % ROOTS_MAX];
+	bulla_digest root;
+
+	if (!auth->batched)
+		return bulla_auth_verify(auth, key, single, payload);
+	BULLA_TRY(bulla_auth_root(auth, digest, &root));
+	for (size_t i = 0; i < ROOTS_MAX; i++)
+		if (bulla_digest_eq(&roots->list[i].root, &root) &&
+		    bulla_digest_eq(&roots->list[i].kid, bulla_verify_key_kid(key)) &&
+		    bulla_bytes_eq(BULLA_BYTES_ARRAY(roots->list[i].signature), BULLA_BYTES_ARRAY(auth->signature)))
+			return BULLA_OK;
+	BULLA_TRY(bulla_batch_verify(key, (enum bulla_signed)(single + 1), &root, auth->signature));
+	slot->root = root;
+	slot->kid = *bulla_verify_key_kid(key);
+	bulla_copy(slot->signature, auth->signature, sizeof(slot->signature));
+	roots->next++;
+	return BULLA_OK;
+}
+
+static bool path_is(const struct bulla_flow *flow, const struct bulla_flow_part *part, const struct owner_wish *wish)
 {
 	if (part->path.count != wish->path_count)
 		return false;
 	for (size_t i = 0; i < wish->path_count; i++)
-		if (!bulla_bytes_eq(o->flow->names[part->path.first + i], wish->path[i]))
+		if (!bulla_bytes_eq(flow->names[part->path.first + i], wish->path[i]))
 			return false;
 	return true;
 }
 
 /* Which of the receipt's pairs is the wished one: parts stand in the plan's order; a failure is alone. */
-static bulla_rc find_pair(const struct opener *o, const struct owner_wish *wish, struct bulla_pair *ret)
+static bulla_rc find_pair(const struct owner_opener *o, const struct owner_wish *wish, struct bulla_pair *ret)
 {
 	bool failed = BULLA_OUTCOME_IS_FAILURE(o->record.receipt.outcome);
 	uint32_t step = o->record.receipt.position.slot.step;
 
-	if (failed != (wish->kind == BULLA_ENVELOPE_FAILURE) || step >= o->flow->step_count)
+	if (failed != (wish->kind == BULLA_ENVELOPE_FAILURE) || step >= o->flow.step_count)
 		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the step did not end in such an output");
 	if (failed)
 		return bulla_pairs_get(o->record.outputs, 0, ret);
-	const struct bulla_flow_span *parts = &o->flow->steps[step].parts;
+	const struct bulla_flow_span *parts = &o->flow.steps[step].parts;
 	for (uint32_t i = 0; i < parts->count; i++)
-		if (path_is(o, &o->flow->parts[parts->first + i], wish))
+		if (path_is(&o->flow, &o->flow.parts[parts->first + i], wish))
 			return bulla_pairs_get(o->record.outputs, i, ret);
 	return BULLA_FAIL(BULLA_E_NOT_FOUND, "nobody but its reader may see that part: it is not sealed on its own");
 }
@@ -105,10 +172,8 @@ static bulla_rc find_envelope(const struct bulla_pb_list *envelopes, const struc
 	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the engine did not send the envelope that the receipt names");
 }
 
-/* For bulla_envelope_open: a link of the sender to me, accepted when it is asked for. */
-static bulla_rc on_find_link(void *ctx, const bulla_link_id *id, const struct bulla_link **ret)
+static bulla_rc accept_link(struct owner_opener *o, const bulla_link_id *id)
 {
-	struct opener *o = ctx;
 	struct bulla_link_body body;
 	bulla_link_id found;
 	bulla_bytes bytes;
@@ -118,6 +183,8 @@ static bulla_rc on_find_link(void *ctx, const bulla_link_id *id, const struct bu
 	BULLA_TRY(bulla_link_peek(bytes, &body, &found));
 	if (body.to != BULLA_TO_PARTY || !bulla_handle_eq(&body.recipient, &o->me))
 		return BULLA_E_NOT_ADDRESSED;
+	if (o->link_count == LINKS_MAX)
+		return BULLA_FAIL(BULLA_E_LIMIT, "too many links lead here");
 	const struct bulla_link_expected expected = {
 		.sender = o->record.receipt.kid,
 		.to = BULLA_TO_PARTY,
@@ -126,15 +193,27 @@ static bulla_rc on_find_link(void *ctx, const bulla_link_id *id, const struct bu
 		.epoch = o->context->manifest.epoch,
 		.epoch_open = true,
 	};
-	enum bulla_kem kem;
-	BULLA_TRY(bulla_kem_of_suite(o->context->manifest.suite, &kem));
-	bulla_link_done(&o->link);
-	BULLA_TRY(bulla_link_accept(bytes, &expected, o->sender, kem, o->context->key.receive, &o->link));
-	*ret = &o->link;
+	BULLA_TRY(bulla_link_accept(bytes, &expected, o->sender, o->kem, o->context->key.receive, &o->links[o->link_count]));
+	o->link_count++;
 	return BULLA_OK;
 }
 
-static bulla_rc open_part(struct opener *o, const struct bulla_pb_list *envelopes, const struct owner_wish *wish,
+/* For bulla_envelope_open: a link of the sender to me, accepted when it is first asked for. */
+static bulla_rc on_find_link(void *ctx, const bulla_link_id *id, const struct bulla_link **ret)
+{
+	struct owner_opener *o = ctx;
+
+	for (;;) {
+		for (size_t i = 0; i < o->link_count; i++)
+			if (bulla_link_id_eq(&o->links[i].id, id)) {
+				*ret = &o->links[i];
+				return BULLA_OK;
+			}
+		BULLA_TRY(accept_link(o, id));
+	}
+}
+
+static bulla_rc open_part(struct owner_opener *o, const struct bulla_pb_list *envelopes, const struct owner_wish *wish,
 	struct bulla_buf *ret)
 {
 	const struct bulla_envelope_keys keys = {.ctx = o, .find = on_find_link};
@@ -142,50 +221,84 @@ static bulla_rc open_part(struct opener *o, const struct bulla_pb_list *envelope
 	struct bulla_opened opened;
 	struct bulla_pair pair;
 	uint8_t path[BULLA_PATH_MAX];
-	BULLA_AUTO_BUF memory;
 
-	bulla_buf_init(&memory, BULLA_ENVELOPE_MAX);
 	BULLA_TRY(find_pair(o, wish, &pair));
 	BULLA_TRY(find_envelope(envelopes, &pair, &envelope));
 	struct bulla_envelope_expected expected = {
 		.position = o->record.receipt.position, .kind = wish->kind, .producer = o->record.receipt.kid};
 	BULLA_TRY(bulla_path_write(wish->path, wish->path_count, BULLA_PATH_NO_INDEX, path, &expected.path));
-	BULLA_TRY(bulla_envelope_open(&envelope, &expected, &keys, &memory, &opened));
+	bulla_buf_clear(&o->memory);
+	BULLA_TRY(bulla_envelope_open(&envelope, &expected, &keys, &o->memory, &opened));
 	bulla_secret_free(&opened.salt);
 	return bulla_buf_append(ret, opened.payload);
 }
 
-bulla_rc owner_open(struct context *context, const struct bulla_flow *flow, bulla_bytes receipt_record,
-	const struct bulla_pb_list *envelopes, const struct bulla_pb_list *objects, const struct owner_wish *wish,
-	struct bulla_buf *ret)
+bulla_rc owner_opener_open(struct owner_opener *o, bulla_bytes receipt_record, const struct bulla_pb_list *envelopes,
+	const struct bulla_pb_list *objects, const struct owner_wish *wish, struct bulla_buf *ret)
 {
-	struct opener o = {.context = context, .flow = flow, .objects = objects};
-	const struct bulla_party *me = bulla_manifest_party_kid(&context->manifest, bulla_sign_key_kid(context->key.sign));
-	bulla_rc rc;
-
-	if (me == NULL)
-		return BULLA_FAIL(BULLA_E_NO_RIGHT, "this key is no party of the manifest");
-	o.me = me->handle;
-	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &o.record));
-	rc = check_sender(&o);
-	rc = rc == BULLA_OK ? open_part(&o, envelopes, wish, ret) : rc;
-	bulla_link_done(&o.link);
-	bulla_verify_key_free(o.sender);
-	return rc;
+	o->objects = objects;
+	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &o->record));
+	BULLA_TRY(find_sender(o, &o->record.receipt.kid));
+	BULLA_TRY(check_auth(&o->receipts, &o->record.auth, o->sender, BULLA_SIGNED_RECEIPT, o->record.payload,
+		&o->record.digest));
+	return open_part(o, envelopes, wish, ret);
 }
 
-bulla_rc owner_check_token(const struct context *context, bulla_bytes token, bulla_bytes receipt_record)
+bulla_rc owner_opener_token(struct owner_opener *o, bulla_bytes token, bulla_bytes receipt_record)
 {
 	struct bulla_receipt_record receipt;
 	struct bulla_token_record record;
-	BULLA_AUTO_VERIFY_KEY ledger = NULL;
 
 	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &receipt));
 	BULLA_TRY(bulla_token_record_decode(token, &record));
-	BULLA_TRY(bulla_verify_key_spki(context->manifest.ledger_spki, &ledger));
-	BULLA_TRY(bulla_token_record_verify(&record, ledger));
+	BULLA_TRY(check_auth(&o->tokens, &record.auth, o->ledger, BULLA_SIGNED_TOKEN, record.payload, &record.digest));
 	if (!bulla_slot_eq(&record.token.slot, &receipt.receipt.position.slot) ||
 	    !bulla_digest_eq(&record.token.receipt, &receipt.digest))
 		return BULLA_FAIL(BULLA_E_PARENT, "the ledger's token is for another receipt");
+	return BULLA_OK;
+}
+
+struct owner_opener *owner_opener_free(struct owner_opener *o)
+{
+	if (o == NULL)
+		return NULL;
+	for (size_t i = 0; i < o->link_count; i++)
+		bulla_link_done(&o->links[i]);
+	for (size_t i = 0; i < o->sender_count; i++)
+		bulla_verify_key_free(o->senders[i].key);
+	bulla_verify_key_free(o->ledger);
+	bulla_buf_done(&o->memory);
+	bulla_free(o);
+	return NULL;
+}
+
+static bulla_rc prepare(struct owner_opener *o, const struct bulla_workflow *workflow)
+{
+	const struct bulla_manifest *manifest = &o->context->manifest;
+	const struct bulla_party *me = bulla_manifest_party_kid(manifest, bulla_sign_key_kid(o->context->key.sign));
+
+	if (me == NULL)
+		return BULLA_FAIL(BULLA_E_NO_RIGHT, "this key is no party of the manifest");
+	o->me = me->handle;
+	BULLA_TRY(bulla_kem_of_suite(manifest->suite, &o->kem));
+	BULLA_TRY(bulla_verify_key_spki(manifest->ledger_spki, &o->ledger));
+	return owner_plan(o->context, workflow, &o->flow);
+}
+
+bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *workflow, struct owner_opener **ret)
+{
+	void *memory = NULL;
+	bulla_rc rc;
+
+	BULLA_TRY(bulla_alloc(1, sizeof(struct owner_opener), &memory));
+	struct owner_opener *o = memory;
+	o->context = context;
+	bulla_buf_init(&o->memory, BULLA_ENVELOPE_MAX);
+	rc = prepare(o, workflow);
+	if (rc != BULLA_OK) {
+		owner_opener_free(o);
+		return rc;
+	}
+	*ret = o;
 	return BULLA_OK;
 }
