@@ -28,10 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	BULLA_AUTO_BUF scratch;
 	bulla_bytes in;
 
+	bulla_buf_init(&scratch, 2 * n + 1024);
 	if (n < 1)
 		return 0;
 	in = bulla_bytes_of(p + 1, n - 1);
-	bulla_buf_init(&scratch, 2 * n + 1024);
 	if (p[0] < BULLA_KMS_OP_COUNT)
 		(void)!bulla_kms_request_parse((enum bulla_kms_op)p[0], in, &scratch, &request);
 	else
