@@ -182,6 +182,7 @@ bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_
 	BULLA_TRY(bulla_bytes_copy_exact(message.manifest, 32, ret->manifest.b));
 	bulla_sha256(message.receipt_key, &ret->kid);
 	ret->nonce = server->challenge;
+	ret->channel = server->channel;
 	binder.challenge = server->challenge;
 	binder.channel = server->channel;
 	binder.key = ret->kid;

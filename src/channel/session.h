@@ -82,6 +82,7 @@ struct bulla_session_ask {
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE]; /* handles, rising, end to end */
 	size_t agent_count;
 	bulla_digest manifest;
+	bulla_digest channel;               /* digest of the connection's exporter */
 	bulla_digest nonce;                 /* that the evidence must show */
 	uint8_t binder[BULLA_BINDER_BYTES]; /* that the evidence must show */
 };

@@ -339,6 +339,31 @@ bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode
 	return sync_parent(path);
 }
 
+bulla_rc bulla_sys_append_open(const char *path, int *ret_fd)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return failed(errno);
+	*ret_fd = fd;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_sys_append(int fd, bulla_bytes bytes)
+{
+	ssize_t put = write(fd, bytes.p, bytes.n);
+
+	if (put < 0)
+		return failed(errno);
+	return (size_t)put == bytes.n ? BULLA_OK : BULLA_FAIL(BULLA_E_FULL, "a line was cut");
+}
+
+void bulla_sys_append_close(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 bulla_rc bulla_sys_harden(void)
 {
 	struct rlimit none = {0, 0};

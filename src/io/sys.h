@@ -29,5 +29,10 @@ BULLA_CHECK bulla_rc bulla_sys_read_file(const char *path, struct bulla_buf *ret
 /* Replaces or makes a small file durably: temporary name, write, fsync, rename, fsync of the folder. Mode as given. */
 BULLA_CHECK bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode);
 
+/* A file that is only appended to (audit log), made 0600 when missing. Lines of one call stay together. */
+BULLA_CHECK bulla_rc bulla_sys_append_open(const char *path, int *ret_fd);
+BULLA_CHECK bulla_rc bulla_sys_append(int fd, bulla_bytes bytes);
+void bulla_sys_append_close(int fd);
+
 /* The hardening each daemon begins with: no core dumps, not dumpable, umask 077, SIGPIPE ignored. */
 BULLA_CHECK bulla_rc bulla_sys_harden(void);

@@ -266,6 +266,11 @@ enum bulla_kms_fault bulla_kms_fault_of(bulla_rc rc)
 	return BULLA_KMS_FAULT_INTERNAL;
 }
 
+const char *bulla_kms_fault_type(enum bulla_kms_fault fault)
+{
+	return (unsigned)fault < BULLA_KMS_FAULT_COUNT ? faults[fault].type : "unknown";
+}
+
 void bulla_kms_uuid_write(bulla_wr *w, const uint8_t uuid[16])
 {
 	static const uint8_t parts[] = {4, 2, 2, 2, 6};

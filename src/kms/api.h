@@ -81,6 +81,9 @@ BULLA_CHECK bulla_rc bulla_kms_request_parse(enum bulla_kms_op op, bulla_bytes b
 /* The fault that a result is for AWS's clients. */
 enum bulla_kms_fault bulla_kms_fault_of(bulla_rc rc);
 
+/* "AccessDeniedException". */
+const char *bulla_kms_fault_type(enum bulla_kms_fault fault);
+
 /* Appends a whole response: request id (16 bytes, as uuid), and for errors type, message and the x-bulla-error header.
  */
 BULLA_CHECK bulla_rc bulla_kms_write_answer(bulla_bytes body, const uint8_t request_id[16], struct bulla_buf *ret);

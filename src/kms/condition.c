@@ -1,6 +1,7 @@
 #include "kms/condition.h"
 
 #include "kms/glob.h"
+#include "kms/timetext.h"
 #include "wire/text.h"
 
 #define VALUES_MAX BULLA_KMS_CONTEXT_MAX
@@ -139,30 +140,10 @@ static bulla_rc find_values(bulla_bytes key, const struct bulla_kms_facts *facts
 	return BULLA_OK;
 }
 
-static void put_digits(uint8_t *p, int64_t value, size_t count)
-{
-	for (; count > 0; value /= 10)
-		p[--count] = (uint8_t)('0' + value % 10);
-}
-
-/* YYYY-MM-DDTHH:MM:SSZ; civil_from_days as in kms/sigv4.c. */
 static bulla_bytes time_text(int64_t wall_ms, struct values *values)
 {
-	int64_t seconds = wall_ms / 1000, z = seconds / 86400 + 719468, day = seconds % 86400;
-	int64_t era = z / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-	int64_t month = mp + (mp < 10 ? 3 : -9);
-	uint8_t *p = values->memory;
-
-	bulla_copy(p, "0000-00-00T00:00:00Z", 20);
-	put_digits(p, yoe + era * 400 + (month <= 2), 4);
-	put_digits(p + 5, month, 2);
-	put_digits(p + 8, doy - (153 * mp + 2) / 5 + 1, 2);
-	put_digits(p + 11, day / 3600, 2);
-	put_digits(p + 14, day / 60 % 60, 2);
-	put_digits(p + 17, day % 60, 2);
-	return bulla_bytes_of(p, 20);
+	bulla_timetext(wall_ms, values->memory);
+	return bulla_bytes_of(values->memory, BULLA_TIMETEXT);
 }
 
 static bool eq_ignoring_case(bulla_bytes a, bulla_bytes b)

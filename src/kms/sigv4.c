@@ -3,6 +3,7 @@
 #include "base/rd.h"
 #include "crypto/hash.h"
 #include "crypto/mac.h"
+#include "kms/timetext.h"
 #include "wire/text.h"
 
 #define SKEW_MS INT64_C(900000)
@@ -112,30 +113,16 @@ static bulla_rc read_time(bulla_bytes text, int64_t *ret_ms)
 	return BULLA_OK;
 }
 
-static void put_two(uint8_t *p, int64_t value)
-{
-	p[0] = (uint8_t)('0' + value / 10 % 10);
-	p[1] = (uint8_t)('0' + value % 10);
-}
-
-/* The inverse: civil_from_days of the same source. */
+/* YYYYMMDDTHHMMSSZ: the same time without its dashes and colons. */
 static void write_time(int64_t ms, uint8_t ret[DATE_TIME])
 {
-	int64_t seconds = ms / 1000, z = seconds / 86400 + 719468, day = seconds % 86400;
-	int64_t era = z / 146097, doe = z - era * 146097;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), mp = (5 * doy + 2) / 153;
-	int64_t month = mp + (mp < 10 ? 3 : -9), year = yoe + era * 400 + (month <= 2);
+	uint8_t text[BULLA_TIMETEXT];
+	size_t n = 0;
 
-	put_two(ret, year / 100);
-	put_two(ret + 2, year % 100);
-	put_two(ret + 4, month);
-	put_two(ret + 6, doy - (153 * mp + 2) / 5 + 1);
-	ret[8] = 'T';
-	put_two(ret + 9, day / 3600);
-	put_two(ret + 11, day / 60 % 60);
-	put_two(ret + 13, day % 60);
-	ret[15] = 'Z';
+	bulla_timetext(ms, text);
+	for (size_t i = 0; i < sizeof(text); i++)
+		if (text[i] != '-' && text[i] != ':')
+			ret[n++] = text[i];
 }
 
 static bool lower_token(bulla_bytes name)

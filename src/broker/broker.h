@@ -1,0 +1,78 @@
+#pragma once
+/* The broker's state as one thing: what is on disk, what is in memory, the ledger on top. No connection here: those are in
+ * broker/server.h. Opened at start from its folder, made there when the folder is empty:
+ *
+ *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h)
+ *   tls.crt (DER), public (CBOR [1, TLS SPKI, ledger SPKI]), admin.json (SigV4 credential of the administrator)
+ *   keys/UUID                                wrapping keys of the KMS API
+ *   journal/                                 the ledger, epochs, births, sessions
+ *   audit.jsonl                              one line per use of a wrapping key, in CloudTrail's shape */
+#include "attest/cache.h"
+#include "broker/births.h"
+#include "broker/days.h"
+#include "broker/epochs.h"
+#include "broker/ledger.h"
+#include "broker/run_secrets.h"
+#include "broker/seen.h"
+#include "broker/sessions.h"
+#include "broker/wrapping.h"
+#include "io/sys.h"
+#include "io/tls.h"
+#include "journal/thread.h"
+#include "kms/sigv4.h"
+
+struct bulla_broker {
+	const struct bulla_clock *clock;
+	const struct bulla_random *random;
+	struct bulla_sys_disk folder, keys_folder, journal_folder;
+	struct bulla_cells *cells;
+	struct bulla_sign_key *ledger_key;
+	struct bulla_verify_key *ledger_public;
+	struct bulla_tls_context *tls;
+	struct bulla_buf admin;          /* admin.json; the credential views it */
+	struct bulla_kms_credential credential;
+	bulla_bytes admin_arn;
+	struct bulla_days days;
+	struct bulla_sessions *sessions;
+	struct bulla_run_secrets *run_secrets;
+	struct bulla_epochs epochs;
+	struct bulla_births births;
+	struct bulla_wrapping wrapping;
+	struct bulla_seen seen;
+	struct bulla_ledger *ledger;
+	struct bulla_journal *journal;
+	struct bulla_buf outbox;         /* framed records that the journal has not taken yet */
+	uint32_t outbox_count;
+	struct bulla_batch *batch;       /* of tokens */
+	int audit;                       /* descriptor, append */
+	bool replaying;
+	uint8_t boot_id[16];
+};
+
+/* Opens everything and replays the journal. Blocks. path: the state folder. */
+BULLA_CHECK bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret);
+struct bulla_broker *bulla_broker_close(struct bulla_broker *broker);
+
+/* The ledger's world (broker/world.c). */
+struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker);
+
+/* Keeps the run secret of a start record that the journal gives back. */
+BULLA_CHECK bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record);
+
+/* Gives the records gathered in this turn to the journal. *ret_lsn: replies made so far wait until everything below it is
+ * durable. Any error is final. */
+BULLA_CHECK bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn);
+
+/* What became durable since: everything below *ret_lsn (unchanged when nothing did). Any error is final: exit, recover. */
+BULLA_CHECK bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn);
+
+/* Tokens of commits that are durable and have none yet: body of a `tokens` message, at most BULLA_BROKER_TOKENS of them;
+ * false when there are none. */
+#define BULLA_BROKER_TOKENS 1024
+BULLA_CHECK bulla_rc bulla_broker_tokens(struct bulla_broker *broker, struct bulla_buf *ret, bool *ret_any);
+
+/* Day keys and ended sessions; every minute. */
+BULLA_CHECK bulla_rc bulla_broker_minute(struct bulla_broker *broker);
+
+/* May new runs begin? */
+bool bulla_broker_has_room(const struct bulla_broker *broker);

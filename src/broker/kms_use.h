@@ -1,0 +1,46 @@
+#pragma once
+/* One request of the KMS API as it is carried out: appraisal of its document (in the worker), the key's policy, the
+ * operation, the audit event. */
+#include "attest/cache.h"
+#include "broker/broker.h"
+#include "kms/api.h"
+#include "kms/policy.h"
+
+#define BULLA_KMS_MAX_AGE_MS INT64_C(300000) /* of documents in Recipient */
+
+struct bulla_kms_use {
+	struct bulla_buf body, scratch; /* what request views */
+	struct bulla_kms_request request;
+	bulla_bytes principal; /* ARN; empty: no credential */
+	uint8_t request_id[16];
+	int64_t now_ms;
+	bool audited;    /* it is about a wrapping key */
+	bool policy_bad; /* PutKeyPolicy, CreateKey: the policy is the fault */
+	/* of the document */
+	struct bulla_attest_anchors anchors;
+	struct bulla_attest_anchor anchor_list[64];
+	struct bulla_attest_result *result;
+	bool attested;
+	bulla_digest payload; /* digest of what is signed */
+	bulla_bytes public_key, module_id;
+	struct bulla_kms_facts facts;
+	bulla_bytes key_arn;
+};
+
+BULLA_CHECK bulla_rc bulla_kms_use_init(struct bulla_kms_use *use, struct bulla_broker *broker, size_t body_size);
+void bulla_kms_use_done(struct bulla_kms_use *use);
+
+/* May this be asked without a credential? Then the key's policy decides. */
+bool bulla_kms_use_open(enum bulla_kms_op op);
+
+/* Before the worker: the anchors (vendors', and those of accepted manifests). */
+BULLA_CHECK bulla_rc bulla_kms_use_prepare(struct bulla_kms_use *use, const struct bulla_broker *broker);
+
+/* In the worker: the document holds by itself. BULLA_E_EVIDENCE_*. */
+BULLA_CHECK bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache);
+
+/* In the loop: policy and operation; appends the answer's JSON. */
+BULLA_CHECK bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_buf *ret);
+
+/* Writes the audit event with its outcome. */
+BULLA_CHECK bulla_rc bulla_kms_use_audit(struct bulla_broker *broker, const struct bulla_kms_use *use, bulla_rc rc);

@@ -1,0 +1,28 @@
+#pragma once
+/* Run secrets of resident runs, in memory only: each sealed under a key that this process makes at start, so that a slot of
+ * the secret slab per run is not needed. What a restart needs is the start record in the ledger (while its day key lives) or
+ * a cell. */
+#include "base/secret.h"
+#include "base/sys.h"
+#include "receipt/start.h"
+
+#define BULLA_RUN_SECRETS_MAX 131072 /* runs, the erased ones included */
+
+struct bulla_run_secrets;
+
+BULLA_CHECK bulla_rc bulla_run_secrets_new(const struct bulla_random *random, struct bulla_run_secrets **ret);
+struct bulla_run_secrets *bulla_run_secrets_free(struct bulla_run_secrets *secrets);
+
+/* Keeps one; a run that was erased stays so. BULLA_E_BUSY when the table is full. */
+BULLA_CHECK bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret secret);
+
+/* A copy, owned by the caller. BULLA_E_NOT_FOUND; BULLA_E_RUN_CLOSED when it was erased. */
+BULLA_CHECK bulla_rc bulla_run_secrets_get(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret *ret);
+
+/* Overwrites it for ever; remembers that. */
+void bulla_run_secrets_erase(struct bulla_run_secrets *secrets, const bulla_run_id *run);
+
+/* Shows every secret that is kept; the secret is borrowed. Stops at the first error and returns it. */
+BULLA_CHECK bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets,
+                                            bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret),
+                                            void *arg);

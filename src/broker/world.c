@@ -1,0 +1,190 @@
+#include "base/checks.h"
+#include "broker/broker.h"
+#include "crypto/hash.h"
+#include "receipt/run_secret.h"
+#include "seal/start_secret.h"
+
+static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
+                           struct bulla_ledger_plan *ret)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, manifest);
+	const struct bulla_flow *flow;
+
+	if (epoch == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "no such manifest was accepted");
+	/* what the journal holds began under an open epoch */
+	if (!broker->replaying && bulla_epochs_open(&broker->epochs, manifest, &epoch) != BULLA_OK)
+		return BULLA_FAIL(BULLA_E_EPOCH_CLOSED, "the manifest's epoch is closed");
+	flow = bulla_epoch_flow(epoch, workflow);
+	if (flow == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the manifest has no such workflow");
+	*ret = (struct bulla_ledger_plan){
+		.flow = flow, .tenant = epoch->manifest.tenant, .epoch = epoch->manifest.epoch};
+	return BULLA_OK;
+}
+
+static bulla_rc world_serves(void *ctx, const bulla_digest *session, const bulla_digest *run)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+
+	return bulla_epochs_serves(&broker->epochs, session, run);
+}
+
+/* The party behind a key under a manifest, with this right. */
+static bulla_rc party_of(const struct bulla_broker *broker, const bulla_digest *manifest, const bulla_digest *kid,
+                         uint32_t right, const struct bulla_party **ret, struct bulla_verify_key **ret_key)
+{
+	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, manifest);
+
+	if (epoch == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "no such manifest was accepted");
+	*ret = bulla_epoch_party(epoch, kid, ret_key);
+	if (*ret == NULL)
+		return BULLA_FAIL(BULLA_E_PARTY, "no party of the manifest has this key");
+	if (BULLA_CHECK_ON(LEDGER_PARTY_RIGHT) && ((*ret)->rights & right) == 0)
+		return BULLA_FAIL(BULLA_E_NO_RIGHT, "the party may not do that");
+	return BULLA_OK;
+}
+
+static bulla_rc world_open_start(void *ctx, bulla_bytes record, struct bulla_start_record *ret)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	struct bulla_verify_key *key = NULL;
+	const struct bulla_party *party = NULL;
+
+	BULLA_TRY(bulla_start_record_decode(record, ret));
+	BULLA_TRY(party_of(broker, &ret->start.manifest, &ret->start.party, BULLA_RIGHT_START, &party, &key));
+	if (!BULLA_CHECK_ON(LEDGER_START_SIGNATURE))
+		return BULLA_OK;
+	return bulla_start_record_verify(ret, key);
+}
+
+static bulla_rc world_open_signal(void *ctx, bulla_bytes record, struct bulla_receipt_record *ret,
+                                  bulla_handle *ret_party)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	struct bulla_verify_key *key = NULL;
+	const struct bulla_party *party = NULL;
+
+	BULLA_TRY(bulla_receipt_record_decode(record, ret));
+	BULLA_TRY(party_of(broker, &ret->receipt.manifest, &ret->receipt.kid, BULLA_RIGHT_SIGNAL, &party, &key));
+	BULLA_TRY(bulla_receipt_record_verify(ret, key));
+	*ret_party = party->handle;
+	return BULLA_OK;
+}
+
+static bulla_rc world_open_order(void *ctx, bulla_bytes sign1, const bulla_digest *manifest, struct bulla_order *ret,
+                                 bulla_digest *ret_kid)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	struct bulla_verify_key *key = NULL;
+	const struct bulla_party *party = NULL;
+
+	BULLA_TRY(bulla_order_peek(sign1, ret_kid, ret));
+	if (ret->kind != BULLA_ORDER_CANCEL && ret->kind != BULLA_ORDER_ERASE)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "an order to a run cancels or erases it");
+	BULLA_TRY(party_of(broker, manifest, ret_kid,
+	                   ret->kind == BULLA_ORDER_CANCEL ? BULLA_RIGHT_CANCEL : BULLA_RIGHT_ERASE, &party, &key));
+	return bulla_order_open(sign1, key, ret);
+}
+
+static bulla_rc world_open_commit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
+                                  struct bulla_commit *ret)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	const struct bulla_session_keys *keys = NULL;
+
+	BULLA_TRY(bulla_sessions_keys(broker->sessions, session, &keys));
+	return bulla_commit_open(mac0, session, keys->mac_up, ret);
+}
+
+static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	const struct bulla_day *day = bulla_days_find(&broker->days, &start->day_key);
+	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
+
+	if (day == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the day key that the start record is sealed to has ended");
+	BULLA_TRY(bulla_start_secret_open(start, day->kem, day->private_key, &secret));
+	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret);
+}
+
+static void world_erase_secret(void *ctx, const bulla_run_id *run)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	bulla_digest id = {{0}};
+
+	bulla_copy(id.b, run->b, sizeof(run->b));
+	bulla_run_secrets_erase(broker->run_secrets, run);
+	/* an error here shows at the next start: the order is in the journal, the erasure is done again */
+	if (bulla_cells_erase(broker->cells, BULLA_CELL_RUN, &id) != BULLA_OK)
+		return;
+}
+
+static bulla_rc world_make_permit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], struct bulla_permit *permit,
+                                  struct bulla_buf *ret)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	const struct bulla_session_keys *keys = NULL;
+	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
+
+	BULLA_TRY(bulla_sessions_keys(broker->sessions, session, &keys));
+	BULLA_TRY(bulla_run_secrets_get(broker->run_secrets, &permit->position.slot.run, &secret));
+	BULLA_TRY(bulla_run_secret_wrap(keys->wrap, &permit->position, secret, permit->run_secret));
+	return bulla_permit_make(permit, session, keys->mac_down, ret);
+}
+
+static bulla_rc world_make_receipt(void *ctx, struct bulla_receipt *receipt, struct bulla_buf *ret)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	uint8_t memory[BULLA_RECEIPT_BYTES];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes payload, none = {NULL, 0};
+	struct bulla_auth auth;
+
+	receipt->kid = *bulla_sign_key_kid(broker->ledger_key);
+	bulla_receipt_write(&w, receipt);
+	BULLA_TRY(bulla_wr_end(&w, &payload));
+	BULLA_TRY(bulla_auth_sign(broker->ledger_key, BULLA_SIGNED_RECEIPT, payload, &auth));
+	w = bulla_wr_buf(ret);
+	bulla_receipt_record_write(&w, payload, &auth, none, none);
+	return bulla_wr_end(&w, &payload);
+}
+
+static bulla_rc world_make_head(void *ctx, const struct bulla_run_head *head, struct bulla_buf *ret)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+
+	return bulla_run_head_make(head, broker->ledger_key, ret);
+}
+
+struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
+{
+	return (struct bulla_ledger_world){
+		.ctx = broker,
+		.plan = world_plan,
+		.serves = world_serves,
+		.open_start = world_open_start,
+		.open_signal = world_open_signal,
+		.open_order = world_open_order,
+		.open_commit = world_open_commit,
+		.keep_secret = world_keep_secret,
+		.erase_secret = world_erase_secret,
+		.make_permit = world_make_permit,
+		.make_receipt = world_make_receipt,
+		.make_head = world_make_head,
+	};
+}
+
+bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record)
+{
+	struct bulla_start_record start;
+	bulla_rc rc;
+
+	BULLA_TRY(bulla_start_record_decode(record, &start));
+	rc = world_keep_secret(broker, &start.start);
+	/* its day is over: a cell has the secret of a run that goes on, the others' are gone */
+	return rc == BULLA_E_NOT_FOUND || rc == BULLA_E_RUN_CLOSED ? BULLA_OK : rc;
+}
