@@ -1,0 +1,279 @@
+#include "test.h"
+
+#include "base/mem.h"
+#include "engine/town.h"
+
+static struct town town;
+
+static const struct bulla_flow *two_steps(struct flows *f)
+{
+	return flows_linear(f, 2);
+}
+
+static struct bulla_engine_counts counts(void)
+{
+	struct bulla_engine_counts c;
+
+	bulla_engine_count(town.engine, &c);
+	return c;
+}
+
+static void two_steps_run(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "a");
+	town_enclave(&town, "b");
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.errors, 0);
+	assert_int_equal(town.results, 1);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+	assert_int_equal(town.result.receipts.count, 1);
+	assert_true(town.result.token.n > 0);
+	assert_int_equal(town.result.events.count, 2);
+	assert_true(town.events >= 4); /* each step: running, done */
+	assert_int_equal(counts().done, 1);
+	assert_int_equal(town.rows, 1);
+	assert_int_equal(town.enclaves[0].runs, 1);
+	assert_int_equal(town.enclaves[1].runs, 1);
+	town_close(&town);
+}
+
+/* G1, G3: nothing is said and nothing committed before the record is durable. */
+static void nothing_before_it_is_durable(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	town_start(&town, 1, false);
+	while (town_turn(&town))
+		;
+	assert_int_equal(town.started, 0);
+	assert_int_equal(town.enclaves[0].runs, 0); /* G2: dispatched when STARTED is durable */
+	assert_true(town_durable(&town));
+	while (town_turn(&town))
+		;
+	assert_int_equal(town.started, 1);
+	assert_int_equal(town.enclaves[0].runs, 1);
+	struct bulla_ledger_counts ledger;
+	bulla_ledger_count(town.ledger, &ledger);
+	assert_int_equal(ledger.commits, 0);
+	town_settle(&town);
+	assert_int_equal(counts().done, 1);
+	town_ask(&town, BULLA_OP_WAIT, 1, false);
+	town_settle(&town);
+	assert_int_equal(town.results, 1);
+	town_close(&town);
+}
+
+static void failures_are_tried_again(void **state)
+{
+	struct town_enclave *a;
+
+	(void)state;
+	town_open(&town, two_steps);
+	a = town_enclave(&town, "ab");
+	a->fail_times = 2;
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.results, 0); /* backs off */
+	town_pass(&town, 20000);
+	assert_int_equal(town.results, 1);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+	assert_int_equal(a->runs, 4);
+	a->fail_times = 9;
+	town_start(&town, 2, true);
+	town_pass(&town, 20000);
+	assert_int_equal(town.results, 2);
+	assert_int_equal(town.result.state, BULLA_RUN_FAILED);
+	assert_int_equal(town.result.outcome, BULLA_OUTCOME_FAILED);
+	assert_int_equal(town.result.failed_step, 1);
+	assert_int_equal(a->runs, 7);
+	town_close(&town);
+}
+
+static void a_lost_enclave_is_replaced(void **state)
+{
+	struct town_enclave *a, *b;
+
+	(void)state;
+	town_open(&town, two_steps);
+	a = town_enclave(&town, "ab");
+	a->mute = true;
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.results, 0);
+	b = town_enclave(&town, "ab");
+	town_enclave_down(&town, a);
+	town_pass(&town, 1000);
+	assert_int_equal(town.results, 1);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+	assert_int_equal(b->runs, 2);
+	assert_int_equal(counts().lost, 1);
+	town_close(&town);
+}
+
+static void a_hanging_enclave_is_given_up(void **state)
+{
+	struct town_enclave *a;
+
+	(void)state;
+	town_open(&town, two_steps);
+	a = town_enclave(&town, "ab");
+	a->mute = true;
+	town_start(&town, 1, true);
+	town_pass(&town, 12000); /* time-out 5 s, 3 s of grace */
+	assert_int_equal(counts().lost, 1);
+	a->mute = false;
+	town_pass(&town, 12000);
+	assert_int_equal(town.results, 1);
+	town_close(&town);
+}
+
+static void the_broker_may_go_and_come(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	town_broker_down(&town);
+	town_start(&town, 1, true);
+	town_pass(&town, 5000);
+	assert_int_equal(town.results, 0);
+	town_broker_up(&town);
+	town_pass(&town, 1000);
+	assert_int_equal(town.results, 1);
+	/* answers are lost: asked again, nothing is done twice */
+	town_start(&town, 2, true);
+	town.drop_broker_answers = true;
+	town_settle(&town);
+	town.drop_broker_answers = false;
+	town_broker_down(&town);
+	town_broker_up(&town);
+	town_pass(&town, 5000);
+	assert_int_equal(town.results, 2);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+	town_close(&town);
+}
+
+static void objects_are_sent_on_demand(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab")->ask_need = true;
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.results, 1);
+	town_close(&town);
+}
+
+static void the_same_start_is_the_same_run(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	town_start(&town, 1, false);
+	town_start(&town, 1, false);
+	town_settle(&town);
+	assert_int_equal(town.started, 2);
+	assert_int_equal(counts().started, 1);
+	town.start_skew = 5; /* another record: another digest */
+	town_start(&town, 1, false);
+	town_settle(&town);
+	assert_rc(BULLA_E_EXISTS, town.error);
+	town_close(&town);
+}
+
+static void an_unknown_run_is_unknown(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_ask(&town, BULLA_OP_WAIT, 77, false);
+	town_settle(&town);
+	assert_rc(BULLA_E_RUN_UNKNOWN, town.error);
+	town_close(&town);
+}
+
+/* Kill after each of the first N moves (a frame's turn, a sync): every run ends well, nothing runs twice in a slot. */
+static void crashes_lose_nothing(void **state)
+{
+	(void)state;
+	for (unsigned kill = 1; kill < 40; kill++) {
+		unsigned moves = 0;
+		bool moved = true;
+
+		town_open(&town, two_steps);
+		town_enclave(&town, "ab");
+		town_start(&town, 1, false);
+		town_start(&town, 2, true);
+		while (moved && moves < kill) {
+			moved = false;
+			if (town_turn(&town)) {
+				moved = true;
+				moves++;
+			}
+			if (moves < kill && town_durable(&town)) {
+				moved = true;
+				moves++;
+			}
+		}
+		town_crash(&town);
+		town_pass(&town, 60000);
+		/* clients ask again */
+		town.results = 0;
+		town.errors = 0;
+		town_start(&town, 1, true);
+		town_start(&town, 2, true);
+		town_pass(&town, 60000);
+		assert_int_equal(town.errors, 0);
+		assert_int_equal(town.results, 2);
+		assert_int_equal(town.result.state, BULLA_RUN_DONE);
+		for (uint32_t number = 1; number <= 2; number++) {
+			bulla_run_id id = town_run_id(number);
+
+			assert_int_equal(bulla_ledger_run_state(town.ledger, &id), BULLA_RUN_DONE);
+		}
+		town_close(&town);
+	}
+}
+
+static void many_runs_without_malloc(void **state)
+{
+	uint64_t before = 0;
+
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	town_enclave(&town, "ab");
+	for (uint32_t round = 0; round < 40; round++) {
+		for (uint32_t i = 0; i < 16; i++)
+			town_start(&town, round * 16 + i + 1, true);
+		town_settle(&town);
+		assert_int_equal(counts().done, (round + 1) * 16);
+		if (round == 30)
+			before = bulla_alloc_count();
+	}
+	(void)before; /* the town itself allocates: the engine's share is measured by many_steps_test of the simulator */
+	assert_int_equal(town.results, 640);
+	assert_true(counts().resident <= 256);
+	town_close(&town);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_steps_run),
+		cmocka_unit_test(nothing_before_it_is_durable),
+		cmocka_unit_test(failures_are_tried_again),
+		cmocka_unit_test(a_lost_enclave_is_replaced),
+		cmocka_unit_test(a_hanging_enclave_is_given_up),
+		cmocka_unit_test(the_broker_may_go_and_come),
+		cmocka_unit_test(objects_are_sent_on_demand),
+		cmocka_unit_test(the_same_start_is_the_same_run),
+		cmocka_unit_test(an_unknown_run_is_unknown),
+		cmocka_unit_test(crashes_lose_nothing),
+		cmocka_unit_test(many_runs_without_malloc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,736 @@
+#include "engine/town.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/hash.h"
+#include "manifest/manifest.h"
+#include "receipt/keys.h"
+
+#define MUST(call) \
+	do { \
+		if ((call) != BULLA_OK) \
+			abort(); \
+	} while (0)
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+/* --- queues --- */
+
+static void push(struct town_queue *q, bulla_engine_peer peer, uint8_t op, uint16_t flags, uint32_t stream,
+		 bulla_bytes body)
+{
+	struct town_frame *f = &q->frames[(q->head + q->count) % TOWN_QUEUE];
+
+	must(q->count < TOWN_QUEUE);
+	q->count++;
+	if (f->body.max == 0)
+		bulla_buf_init(&f->body, 1 << 22);
+	f->body.n = 0;
+	f->peer = peer;
+	f->op = op;
+	f->flags = flags;
+	f->stream = stream;
+	MUST(bulla_buf_append(&f->body, body));
+}
+
+static struct town_frame *pop(struct town_queue *q)
+{
+	struct town_frame *f = &q->frames[q->head];
+
+	if (q->count == 0)
+		return NULL;
+	q->head = (q->head + 1) % TOWN_QUEUE;
+	q->count--;
+	return f;
+}
+
+/* --- effects --- */
+
+static bulla_rc effect_call(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	struct town *town = ctx;
+
+	push(&town->out, peer, (uint8_t)op, 0, stream, body);
+	return BULLA_OK;
+}
+
+static void effect_reply(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	struct town *town = ctx;
+
+	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_REPLY, stream, body);
+}
+
+static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	struct town *town = ctx;
+
+	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_EVENT, stream, body);
+}
+
+static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
+			 uint64_t retry_ms)
+{
+	struct town *town = ctx;
+
+	(void)retry_ms;
+	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_REPLY | BULLA_ENGINE_ERROR, stream,
+	     bulla_bytes_str(bulla_rc_id(rc)));
+}
+
+static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bool urgent)
+{
+	struct town *town = ctx;
+	bulla_rd r = bulla_rd_of(records);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct town_record *place = &town->records[town->submitted++];
+		struct bulla_journal_record record;
+		size_t before = r.at;
+
+		must(town->submitted < TOWN_RECORDS);
+		MUST(bulla_journal_record_next(&r, &record));
+		if (place->bytes.max == 0)
+			bulla_buf_init(&place->bytes, 1 << 21);
+		place->bytes.n = 0;
+		MUST(bulla_buf_append(&place->bytes, bulla_bytes_of(records.p + before, r.at - before)));
+		place->last = i + 1 == count;
+		place->urgent = urgent;
+	}
+	return bulla_rd_end(&r);
+}
+
+static void effect_arm(void *ctx, int64_t due_ms)
+{
+	struct town *town = ctx;
+
+	town->arm = due_ms;
+}
+
+/* The librarian answers at once: what is durable can be read back. */
+static bulla_rc find_row(struct town *town, bulla_bytes id, struct bulla_rec_row *ret)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&town->told));
+	bulla_rc rc = BULLA_E_NOT_FOUND;
+
+	while (bulla_rd_left(&r) > 0) {
+		uint32_t n;
+		bulla_bytes bytes;
+		struct bulla_rec_row row;
+
+		MUST(bulla_rd_u32le(&r, &n));
+		MUST(bulla_rd_bytes(&r, n, &bytes));
+		MUST(bulla_rec_row_read(bytes, &row));
+		if (bulla_bytes_eq(bulla_run_id_view(&row.run), id)) {
+			*ret = row;
+			rc = BULLA_OK;
+		}
+	}
+	return rc;
+}
+
+/* Places in the town: segment 1, offset = index of the record. */
+static void load_run(struct town *town, const struct bulla_rec_row *row, struct bulla_buf *ret)
+{
+	bulla_rd r = bulla_rd_of(row->spans);
+
+	while (bulla_rd_left(&r) > 0) {
+		uint32_t segment, offset, bytes;
+		size_t at = 0, index = 0;
+
+		MUST(bulla_rd_u32le(&r, &segment));
+		MUST(bulla_rd_u32le(&r, &offset));
+		MUST(bulla_rd_u32le(&r, &bytes));
+		while (at < offset)
+			at += town->records[index++].bytes.n;
+		must(at == offset && town->records[index].bytes.n == bytes);
+		MUST(bulla_buf_append(ret, bulla_buf_view(&town->records[index].bytes)));
+	}
+}
+
+static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_question question, bulla_bytes arg)
+{
+	struct town *town = ctx;
+	struct bulla_rec_row row = {.run_no = 0};
+	BULLA_AUTO_BUF body = {.max = 1 << 22};
+	struct bulla_engine_input input = {
+		.kind = BULLA_ENGINE_LOADED, .ticket = ticket, .question = question, .now_ms = town->now};
+
+	input.rc = question == BULLA_ENGINE_LIST_RUNS ? BULLA_OK : find_row(town, arg, &row);
+	if (question == BULLA_ENGINE_LOAD_RUN && input.rc == BULLA_OK)
+		load_run(town, &row, &body);
+	/* the answer comes later: through the queue, as a frame that is none */
+	bulla_wr w = bulla_wr_buf(&body);
+
+	bulla_wr_u64le(&w, ticket);
+	bulla_wr_u32le(&w, (uint32_t)question);
+	bulla_wr_u32le(&w, (uint32_t)input.rc);
+	push(&town->in, 0, 0, 0, 0, bulla_buf_view(&body));
+	return BULLA_OK;
+}
+
+static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bulla_bytes arg)
+{
+	struct town *town = ctx;
+	bulla_wr w = bulla_wr_buf(&town->told);
+
+	if (question != BULLA_ENGINE_PUT_ROW)
+		return BULLA_OK;
+	bulla_wr_u32le(&w, (uint32_t)arg.n);
+	bulla_wr_bytes(&w, arg);
+	town->rows++;
+	return w.rc;
+}
+
+static void effect_note(void *ctx, enum bulla_engine_note note, uint64_t number)
+{
+	(void)ctx;
+	(void)note;
+	(void)number;
+}
+
+/* --- input --- */
+
+static void step(struct town *town, struct bulla_engine_input *input)
+{
+	input->now_ms = town->now;
+	MUST(bulla_engine_step(town->engine, input));
+}
+
+static void peer_event(struct town *town, enum bulla_engine_input_kind kind, bulla_engine_peer peer, enum bulla_role role)
+{
+	struct bulla_engine_input input = {.kind = kind, .peer = peer, .role = role};
+
+	step(town, &input);
+}
+
+static void give(struct town *town, struct town_frame *f)
+{
+	struct bulla_engine_input input = {.kind = BULLA_ENGINE_FRAME,
+					   .peer = f->peer,
+					   .op = f->op,
+					   .flags = f->flags,
+					   .stream = f->stream,
+					   .body = bulla_buf_view(&f->body)};
+
+	if (f->peer == 0) {
+		bulla_rd r = bulla_rd_of(input.body);
+		uint32_t question, rc;
+
+		MUST(bulla_rd_skip(&r, f->body.n - 16));
+		MUST(bulla_rd_u64le(&r, &input.ticket));
+		MUST(bulla_rd_u32le(&r, &question));
+		MUST(bulla_rd_u32le(&r, &rc));
+		input.kind = BULLA_ENGINE_LOADED;
+		input.question = (enum bulla_engine_question)question;
+		input.rc = (bulla_rc)rc;
+		input.body.n -= 16;
+	}
+	step(town, &input);
+}
+
+/* --- the ledger's table with the town's real digests --- */
+
+static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
+			   struct bulla_ledger_plan *ret)
+{
+	struct town *town = (struct town *)((uint8_t *)ctx - offsetof(struct town, world));
+
+	if (!bulla_digest_eq(manifest, &town->manifest_digest) || !bulla_digest_eq(workflow, &town->workflow))
+		return BULLA_E_NOT_FOUND;
+	*ret = (struct bulla_ledger_plan){town->flow, sim_handle('t'), 5};
+	return BULLA_OK;
+}
+
+static bulla_rc world_serves(void *ctx, const bulla_digest *session, const bulla_digest *run)
+{
+	(void)ctx;
+	return bulla_digest_eq(session, run) ? BULLA_OK : BULLA_E_EPOCH_OLD;
+}
+
+static bulla_rc world_head(void *ctx, const struct bulla_run_head *head, struct bulla_buf *ret)
+{
+	(void)ctx;
+	return bulla_buf_append(ret, bulla_bytes_digest(&head->root));
+}
+
+static void make_manifest(struct town *town)
+{
+	struct bulla_sign_key *key;
+	struct bulla_verify_key *verify;
+	struct bulla_approver approver = {0};
+	struct bulla_workflow workflow = {.plan = town->flow->bytes};
+	struct bulla_manifest m = {.suite = 1, .mode = 1, .epoch = 5, .need = 1, .approvers = &approver, .approver_count = 1,
+				   .workflows = &workflow, .workflow_count = 1, .assurance = 1, .tenant = sim_handle('t')};
+	bulla_wr w = bulla_wr_fixed(town->manifest_bytes, sizeof(town->manifest_bytes));
+
+	MUST(test_key(0, &key, &verify));
+	approver.spki = bulla_sign_key_spki(key);
+	bulla_manifest_sort(&m);
+	MUST(bulla_manifest_encode(&m, &w));
+	MUST(bulla_wr_end(&w, &town->manifest));
+	bulla_sha256(town->manifest, &town->manifest_digest);
+	bulla_sha256(town->flow->bytes, &town->workflow);
+	bulla_verify_key_free(verify);
+	bulla_sign_key_free(key);
+}
+
+static void new_engine(struct town *town)
+{
+	struct bulla_engine_options options = {.now_ms = town->now, .residents = 1024};
+	struct bulla_engine_effects effects = {town,	     effect_call, effect_reply, effect_event, effect_error,
+					       effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
+
+	MUST(bulla_engine_new(&options, &effects, &town->engine));
+	MUST(bulla_engine_manifest(town->engine, town->manifest, NULL, 0));
+}
+
+void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *))
+{
+	struct bulla_ledger_options options = {.residents = 1024, .sessions = 64};
+
+	bulla_zero(town, sizeof(*town));
+	town->now = TOWN_NOW;
+	town->arm = INT64_MAX;
+	sim_world_init(&town->world);
+	town->flow = flow(&town->flows);
+	make_manifest(town);
+	options.world = sim_world_table(&town->world);
+	options.world.plan = world_plan;
+	options.world.serves = world_serves;
+	options.world.make_head = world_head;
+	MUST(bulla_ledger_new(&options, &town->ledger));
+	bulla_buf_init(&town->told, 1 << 22);
+	bulla_buf_init(&town->result_body, 1 << 22);
+	new_engine(town);
+	town_broker_up(town);
+}
+
+void town_close(struct town *town)
+{
+	bulla_engine_free(town->engine);
+	bulla_ledger_free(town->ledger);
+	sim_world_done(&town->world);
+	for (size_t i = 0; i < TOWN_QUEUE; i++) {
+		bulla_buf_done(&town->in.frames[i].body);
+		bulla_buf_done(&town->out.frames[i].body);
+	}
+	for (size_t i = 0; i < TOWN_RECORDS; i++)
+		bulla_buf_done(&town->records[i].bytes);
+	for (size_t i = 0; i < TOWN_ENCLAVES; i++)
+		bulla_buf_done(&town->enclaves[i].outbox);
+	bulla_buf_done(&town->told);
+	bulla_buf_done(&town->result_body);
+}
+
+/* --- peers --- */
+
+void town_broker_up(struct town *town)
+{
+	town->broker_up = true;
+	peer_event(town, BULLA_ENGINE_PEER_UP, TOWN_BROKER, BULLA_ROLE_BROKER);
+	peer_event(town, BULLA_ENGINE_PEER_UP, TOWN_CLIENT, BULLA_ROLE_CLIENT);
+}
+
+void town_broker_down(struct town *town)
+{
+	town->broker_up = false;
+	peer_event(town, BULLA_ENGINE_PEER_DOWN, TOWN_BROKER, BULLA_ROLE_BROKER);
+}
+
+static void introduce(struct town *town, struct town_enclave *enclave)
+{
+	bulla_digest kid = sim_instance(enclave->letter);
+	uint8_t id[BULLA_SESSION_ID_BYTES];
+	bulla_handle handles[8];
+	bulla_bytes agents[8];
+	struct bulla_msg_instance m = {.kid = bulla_bytes_digest(&kid),
+				       .session = BULLA_BYTES_ARRAY(id),
+				       .record = BULLA_BYTES_LITERAL("instance record"),
+				       .window = 4,
+				       .manifest = bulla_bytes_digest(&town->manifest_digest)};
+	struct bulla_ledger_session session = {
+		.instance = kid, .manifest = town->manifest_digest, .lapses_ms = TOWN_NOW + 360000000};
+	BULLA_AUTO_BUF body = {.max = 4096};
+	bulla_wr w = bulla_wr_buf(&body);
+	size_t n = 0;
+
+	for (; enclave->agents[n]; n++) {
+		handles[n] = sim_handle((uint8_t)enclave->agents[n]);
+		agents[n] = bulla_handle_view(&handles[n]);
+	}
+	sim_session_id(enclave->session, id);
+	bulla_copy(session.id, id, sizeof(id));
+	session.agents = bulla_bytes_of(handles, n * sizeof(handles[0]));
+	MUST(bulla_ledger_session_add(town->ledger, &session));
+	m.agents = bulla_pb_list_of(agents, n);
+	bulla_msg_instance_encode(&m, &w);
+	MUST(w.rc);
+	peer_event(town, BULLA_ENGINE_PEER_UP, enclave->peer, BULLA_ROLE_ENCLAVE);
+	push(&town->in, enclave->peer, BULLA_OP_INSTANCE, BULLA_ENGINE_EVENT, 0, bulla_buf_view(&body));
+}
+
+struct town_enclave *town_enclave(struct town *town, const char *agents)
+{
+	struct town_enclave *enclave = &town->enclaves[town->enclave_count];
+
+	*enclave = (struct town_enclave){.up = true,
+					 .peer = (bulla_engine_peer)(TOWN_ENCLAVE + town->enclave_count),
+					 .session = (uint32_t)town->enclave_count + 1,
+					 .letter = (uint8_t)('1' + town->enclave_count),
+					 .agents = agents};
+	bulla_buf_init(&enclave->outbox, 1 << 20);
+	town->enclave_count++;
+	introduce(town, enclave);
+	return enclave;
+}
+
+void town_enclave_down(struct town *town, struct town_enclave *enclave)
+{
+	enclave->up = false;
+	peer_event(town, BULLA_ENGINE_PEER_DOWN, enclave->peer, BULLA_ROLE_ENCLAVE);
+}
+
+void town_enclave_up(struct town *town, struct town_enclave *enclave)
+{
+	enclave->up = true;
+	enclave->peer += BULLA_MAX_PEERS;
+	enclave->session += 16;
+	enclave->letter = (uint8_t)(enclave->letter + 16);
+	introduce(town, enclave);
+}
+
+void town_crash(struct town *town)
+{
+	size_t at = 0;
+
+	bulla_engine_free(town->engine);
+	town->submitted = town->durable;
+	town->in.count = town->out.count = 0;
+	town->told.n = 0;
+	town->rows = 0;
+	new_engine(town);
+	for (size_t i = 0; i < town->durable; i++) {
+		bulla_rd r = bulla_rd_of(bulla_buf_view(&town->records[i].bytes));
+		struct bulla_journal_record record;
+
+		MUST(bulla_journal_record_next(&r, &record));
+		record.lsn = i + 1;
+		MUST(bulla_engine_replay(town->engine, &record,
+					 (struct bulla_engine_place){1, (uint32_t)at, (uint32_t)r.n}));
+		at += r.n;
+	}
+	for (size_t i = 0; i < town->enclave_count; i++) {
+		town->enclaves[i].peer += BULLA_MAX_PEERS;
+		if (town->enclaves[i].up)
+			introduce(town, &town->enclaves[i]);
+	}
+	if (town->broker_up)
+		town_broker_up(town);
+}
+
+/* --- clients --- */
+
+bulla_run_id town_run_id(uint32_t number)
+{
+	uint8_t random[10] = {0};
+
+	random[6] = (uint8_t)(number >> 24);
+	random[7] = (uint8_t)(number >> 16);
+	random[8] = (uint8_t)(number >> 8);
+	random[9] = (uint8_t)number;
+	return bulla_run_id_make((uint64_t)TOWN_NOW, random);
+}
+
+void town_start(struct town *town, uint32_t number, bool follow)
+{
+	uint8_t pair[BULLA_PAIR_BYTES] = {1}, secret[80] = {2}, payload[2048];
+	struct bulla_start start = {.tenant = sim_handle('t'),
+				    .workflow = town->workflow,
+				    .manifest = town->manifest_digest,
+				    .run = town_run_id(number),
+				    .party = sim_digest('o'),
+				    .inputs = BULLA_BYTES_ARRAY(pair),
+				    .day_key = sim_digest('d'),
+				    .secret = BULLA_BYTES_ARRAY(secret),
+				    .time_ms = (uint64_t)TOWN_NOW + town->start_skew};
+	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
+	bulla_bytes envelope = BULLA_BYTES_LITERAL("sealed input"), view;
+	struct bulla_msg_start m = {.envelopes = bulla_pb_list_of(&envelope, 1), .follow = follow};
+	BULLA_AUTO_BUF record = {.max = 4096};
+	BULLA_AUTO_BUF body = {.max = 8192};
+	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), wr = bulla_wr_buf(&record), wb = bulla_wr_buf(&body);
+
+	MUST(bulla_start_write(&w, &start));
+	MUST(bulla_wr_end(&w, &view));
+	bulla_start_record_write(&wr, view, &auth);
+	m.record = bulla_buf_view(&record);
+	bulla_msg_start_encode(&m, &wb);
+	MUST(wb.rc);
+	push(&town->in, TOWN_CLIENT, BULLA_OP_START, 0, number, bulla_buf_view(&body));
+}
+
+void town_ask(struct town *town, uint8_t op, uint32_t number, bool follow)
+{
+	bulla_run_id id = town_run_id(number);
+	struct bulla_msg_wait m = {.run_id = bulla_run_id_view(&id), .follow = follow};
+	uint8_t memory[64];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes body;
+
+	bulla_msg_wait_encode(&m, &w);
+	MUST(bulla_wr_end(&w, &body));
+	push(&town->in, TOWN_CLIENT, op, 0, 100000 + number, body);
+}
+
+static void client_gets(struct town *town, struct town_frame *f)
+{
+	town->last_op = f->op;
+	if (f->flags & BULLA_ENGINE_EVENT) {
+		town->events++;
+		return;
+	}
+	if (f->flags & BULLA_ENGINE_ERROR) {
+		char id[64] = {0};
+
+		bulla_copy(id, f->body.p, f->body.n);
+		town->errors++;
+		town->error = bulla_rc_from_id(id);
+		return;
+	}
+	town->result_body.n = 0;
+	MUST(bulla_buf_append(&town->result_body, bulla_buf_view(&f->body)));
+	if (bulla_msg_run_result_decode(bulla_buf_view(&town->result_body), &town->result) == BULLA_OK &&
+	    town->result.state != 0)
+		town->results++;
+	else if (f->op == BULLA_OP_START)
+		town->started++;
+}
+
+/* --- enclaves --- */
+
+static uint8_t next_outcome(struct town_enclave *enclave)
+{
+	if (enclave->fail_times == 0)
+		return enclave->outcome;
+	enclave->fail_times--;
+	return BULLA_OUTCOME_FAILED;
+}
+
+static void make_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
+			struct bulla_buf *ret)
+{
+	const struct bulla_flow_step *step = &town->flow->steps[permit->position.slot.step];
+	struct bulla_receipt receipt = {.position = permit->position,
+					.manifest = permit->manifest,
+					.executor = BULLA_EXECUTOR_AGENT,
+					.reuse = BULLA_REUSE_FRESH,
+					.outcome = next_outcome(enclave),
+					.agent = sim_digest(0x41),
+					.kid = sim_instance(enclave->letter),
+					.time_ms = permit->time_ms};
+	uint8_t payload[BULLA_RECEIPT_BYTES];
+	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload));
+	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
+	struct bulla_pair pairs[8];
+	uint8_t flat[8 * BULLA_PAIR_BYTES];
+	bulla_bytes outputs[8], view;
+	size_t count = BULLA_OUTCOME_IS_FAILURE(receipt.outcome) ? 0 : step->parts.count;
+	BULLA_AUTO_BUF record = {.max = 8192};
+	BULLA_AUTO_BUF commit = {.max = 1024};
+	bulla_wr wr = bulla_wr_buf(&record), wb = bulla_wr_buf(ret), wf = bulla_wr_fixed(flat, sizeof(flat));
+	struct bulla_commit c = {.position = permit->position, .outcome = receipt.outcome};
+	struct bulla_msg_executed m = {.outcome = receipt.outcome, .took_us = 7};
+
+	MUST(bulla_parents_root(permit->parents, &receipt.parents));
+	for (size_t i = 0; i < count; i++) {
+		outputs[i] = BULLA_BYTES_LITERAL("sealed output");
+		bulla_sha256(outputs[i], &pairs[i].envelope);
+		pairs[i].commitment = sim_digest((uint8_t)i);
+		bulla_wr_digest(&wf, &pairs[i].envelope);
+		bulla_wr_digest(&wf, &pairs[i].commitment);
+	}
+	bulla_pairs_root(pairs, count, &receipt.outputs);
+	bulla_pairs_root(pairs, 0, &receipt.inputs);
+	bulla_receipt_write(&w, &receipt);
+	MUST(bulla_wr_end(&w, &view));
+	bulla_receipt_record_write(&wr, view, &auth, bulla_bytes_of(flat, wf.n), (bulla_bytes){NULL, 0});
+	bulla_receipt_digest(&receipt, &c.receipt);
+	sim_commit(&town->world, &c, enclave->session, true, &commit);
+	m.receipt = bulla_buf_view(&record);
+	m.commit = bulla_buf_view(&commit);
+	m.outputs = bulla_pb_list_of(outputs, count);
+	bulla_msg_executed_encode(&m, &wb);
+	MUST(wb.rc);
+}
+
+static void enclave_gets(struct town *town, struct town_enclave *enclave, struct town_frame *f)
+{
+	struct bulla_msg_execute m;
+	struct bulla_permit permit;
+	uint8_t id[BULLA_SESSION_ID_BYTES];
+
+	if (f->op == BULLA_OP_RESUME) {
+		if (enclave->outbox.n > 0)
+			push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY | BULLA_ENGINE_EVENT, f->stream,
+			     bulla_buf_view(&enclave->outbox));
+		push(&town->in, enclave->peer, BULLA_OP_RESUME, BULLA_ENGINE_REPLY, f->stream, (bulla_bytes){NULL, 0});
+		return;
+	}
+	if (f->op == BULLA_OP_STORED)
+		enclave->outbox.n = 0;
+	if (f->op != BULLA_OP_EXECUTE || enclave->mute)
+		return;
+	MUST(bulla_msg_execute_decode(bulla_buf_view(&f->body), &m));
+	if (enclave->ask_need && m.objects.count == 0) {
+		push(&town->in, enclave->peer, BULLA_OP_NEED, BULLA_ENGINE_REPLY, f->stream, (bulla_bytes){NULL, 0});
+		enclave->ask_need = false;
+		return;
+	}
+	sim_session_id(enclave->session, id);
+	MUST(bulla_permit_open(m.permit, id, town->world.mac, &permit));
+	enclave->runs++;
+	enclave->outbox.n = 0;
+	make_result(town, enclave, &permit, &enclave->outbox);
+	push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY, f->stream, bulla_buf_view(&enclave->outbox));
+}
+
+/* --- the broker --- */
+
+static void send_tokens(struct town *town)
+{
+	struct bulla_ledger_commit commits[64];
+	size_t n = bulla_ledger_tokens(town->ledger, commits, 64);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct bulla_token *token = &commits[i].token;
+		uint8_t record[BULLA_TOKEN_RECORD_MAX], item[1024], body[2048];
+		struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
+		bulla_wr wr = bulla_wr_fixed(record, sizeof(record)), wi = bulla_wr_fixed(item, sizeof(item));
+		bulla_wr wb = bulla_wr_fixed(body, sizeof(body));
+		struct bulla_msg_token_for m = {.run_id = bulla_run_id_view(&token->slot.run),
+						.receipt = bulla_bytes_digest(&token->receipt)};
+		struct bulla_msg_tokens tokens;
+		bulla_bytes view;
+
+		bulla_token_record_write(&wr, token, &auth);
+		MUST(bulla_wr_end(&wr, &m.token));
+		bulla_msg_token_for_encode(&m, &wi);
+		MUST(bulla_wr_end(&wi, &view));
+		tokens.tokens = bulla_pb_list_of(&view, 1);
+		bulla_msg_tokens_encode(&tokens, &wb);
+		MUST(bulla_wr_end(&wb, &view));
+		if (!town->drop_broker_answers)
+			push(&town->in, TOWN_BROKER, BULLA_OP_TOKENS, BULLA_ENGINE_EVENT, 0, view);
+	}
+}
+
+static void broker_gets(struct town *town, struct town_frame *f)
+{
+	BULLA_AUTO_BUF reply = {.max = 1 << 22};
+	bulla_bytes records;
+	uint32_t count;
+	uint64_t lsn;
+	bulla_digest chain = {{7}};
+	bulla_rc rc = BULLA_E_UNSUPPORTED;
+
+	if (!town->broker_up)
+		return;
+	if (f->op == BULLA_OP_ADVANCE)
+		rc = bulla_ledger_advance(town->ledger, bulla_buf_view(&f->body), town->now, true, &reply);
+	else if (f->op == BULLA_OP_SYNC)
+		rc = bulla_ledger_sync(town->ledger, bulla_buf_view(&f->body), town->now, &reply);
+	else if (f->op == BULLA_OP_RECORD)
+		rc = bulla_ledger_record(town->ledger, bulla_buf_view(&f->body), town->now, &reply);
+	bulla_ledger_turn(town->ledger, &records, &count, &lsn);
+	bulla_ledger_durable(town->ledger, lsn, &chain);
+	if (!town->drop_broker_answers)
+		push(&town->in, TOWN_BROKER, f->op, (uint16_t)(BULLA_ENGINE_REPLY | (rc ? BULLA_ENGINE_ERROR : 0)), f->stream,
+		     bulla_buf_view(&reply));
+	send_tokens(town);
+}
+
+/* --- time --- */
+
+static struct town_enclave *enclave_of(struct town *town, bulla_engine_peer peer)
+{
+	for (size_t i = 0; i < town->enclave_count; i++)
+		if (town->enclaves[i].peer == peer && town->enclaves[i].up)
+			return &town->enclaves[i];
+	return NULL;
+}
+
+bool town_turn(struct town *town)
+{
+	struct bulla_engine_input turn = {.kind = BULLA_ENGINE_TURN, .has_room = true};
+	struct town_frame *f;
+	bool moved = false;
+	size_t count = town->in.count;
+
+	for (size_t i = 0; i < count && (f = pop(&town->in)) != NULL; i++) {
+		give(town, f);
+		moved = true;
+	}
+	step(town, &turn);
+	count = town->out.count;
+	for (size_t i = 0; i < count && (f = pop(&town->out)) != NULL; i++) {
+		struct town_enclave *enclave = enclave_of(town, f->peer);
+
+		moved = true;
+		if (f->peer == TOWN_BROKER)
+			broker_gets(town, f);
+		else if (enclave)
+			enclave_gets(town, enclave, f);
+		else if (f->peer == TOWN_CLIENT)
+			client_gets(town, f);
+	}
+	return moved;
+}
+
+bool town_durable(struct town *town)
+{
+	struct bulla_engine_input input = {.kind = BULLA_ENGINE_DURABLE, .lsn = town->durable + 1};
+	size_t at = 0;
+
+	if (town->durable == town->submitted)
+		return false;
+	for (size_t i = 0; i < town->durable; i++)
+		at += town->records[i].bytes.n;
+	input.place = (struct bulla_engine_place){1, (uint32_t)at, 0};
+	do
+		town->durable++;
+	while (!town->records[town->durable - 1].last);
+	step(town, &input);
+	return true;
+}
+
+void town_settle(struct town *town)
+{
+	bool moved = true;
+
+	while (moved) {
+		moved = town_turn(town);
+		moved = town_durable(town) || moved;
+	}
+}
+
+void town_pass(struct town *town, int64_t ms)
+{
+	int64_t until = town->now + ms;
+
+	town_settle(town);
+	while (town->arm <= until) {
+		struct bulla_engine_input input = {.kind = BULLA_ENGINE_TIME};
+
+		town->now = town->arm > town->now ? town->arm : town->now + 1;
+		town->arm = INT64_MAX;
+		step(town, &input);
+		town_settle(town);
+	}
+	town->now = until > town->now ? until : town->now;
+}

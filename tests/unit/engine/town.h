@@ -1,0 +1,104 @@
+#pragma once
+/* A small town: the engine's core, the ledger's core, enclaves and clients that only know the messages, in one process.
+ * Nothing happens by itself: the test moves frames, makes records durable, lets time pass, kills and restarts. */
+#include "broker/ledger.h"
+#include "engine/core.h"
+#include "engine/records.h"
+#include "flow/flows.h"
+#include "world.h"
+
+#define TOWN_NOW INT64_C(1800000000000)
+#define TOWN_ENCLAVES 4
+#define TOWN_QUEUE 4096
+#define TOWN_RECORDS 16384
+
+enum { TOWN_BROKER = 1025, TOWN_CLIENT = 1026, TOWN_ENCLAVE = 1100 }; /* peers; enclave n: TOWN_ENCLAVE + n, first life */
+
+struct town_frame {
+	bulla_engine_peer peer;
+	uint8_t op;
+	uint16_t flags;
+	uint32_t stream;
+	struct bulla_buf body;
+};
+
+struct town_queue {
+	struct town_frame frames[TOWN_QUEUE];
+	size_t head, count;
+};
+
+struct town_record {
+	struct bulla_buf bytes; /* framed */
+	bool last;              /* of its submission */
+	bool urgent;
+};
+
+struct town_enclave {
+	bool up, mute; /* mute: takes requests, never answers */
+	bulla_engine_peer peer;
+	uint32_t session; /* number */
+	uint8_t letter;
+	const char *agents; /* handles' letters */
+	uint8_t outcome;    /* what its agents say */
+	uint32_t fail_times; /* so many failures first */
+	uint32_t runs;
+	bool ask_need;      /* answers NEED once per EXECUTE */
+	struct bulla_buf outbox; /* the last answer's body */
+};
+
+struct town {
+	struct sim_world world;
+	struct flows flows;
+	const struct bulla_flow *flow;
+	struct bulla_ledger *ledger;
+	struct bulla_engine *engine;
+	struct town_enclave enclaves[TOWN_ENCLAVES];
+	size_t enclave_count;
+	uint8_t manifest_bytes[8192];
+	bulla_bytes manifest;
+	bulla_digest manifest_digest, workflow;
+	int64_t now, arm;
+	uint64_t start_skew; /* another one makes another start record */
+	/* net: to the engine, from the engine */
+	struct town_queue in, out;
+	/* disk */
+	struct town_record records[TOWN_RECORDS];
+	size_t submitted, durable;
+	struct bulla_buf told; /* rows of ended runs: u32 length, bytes */
+	uint32_t rows;
+	bool broker_up, drop_broker_answers;
+	uint32_t ledger_lsn;
+	/* what clients got */
+	uint32_t started, results, errors, events;
+	struct bulla_msg_run_result result; /* the last, views of result_body */
+	struct bulla_buf result_body;
+	bulla_rc error;
+	uint8_t last_op;
+};
+
+void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *));
+void town_close(struct town *town);
+
+/* An enclave with these agents ("ab"); connects. */
+struct town_enclave *town_enclave(struct town *town, const char *agents);
+void town_enclave_down(struct town *town, struct town_enclave *enclave);
+void town_enclave_up(struct town *town, struct town_enclave *enclave);
+
+void town_broker_up(struct town *town);
+void town_broker_down(struct town *town);
+
+/* The engine loses its memory; records that are not durable are lost. Connections are made again. */
+void town_crash(struct town *town);
+
+bulla_run_id town_run_id(uint32_t number);
+/* A client's frames. */
+void town_start(struct town *town, uint32_t number, bool follow);
+void town_ask(struct town *town, uint8_t op, uint32_t number, bool follow);
+
+/* One turn: gives the engine what waits for it, then TURN; answers what it sent. true: something happened. */
+bool town_turn(struct town *town);
+/* Makes the oldest submission durable; false: there is none. */
+bool town_durable(struct town *town);
+/* Turns, durability and time until nothing moves any more. */
+void town_settle(struct town *town);
+void town_pass(struct town *town, int64_t ms);
