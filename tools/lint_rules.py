@@ -26,7 +26,7 @@ STATE = {
     'base': {'sink', 'slab', 'allocations', 'fail_in', 'trail', 'trail_count'},
     'crypto': {'kept'},  # contexts fetched once per thread: fetching costs more than the hash
 }
-THREADS = {'pthread_create': ['src/journal/thread.c', 'src/io/worker.c', 'src/store/librarian.c']}
+THREADS = {'pthread_create': ['src/journal/thread.c', 'src/io/worker.c', 'src/engine/librarian.c']}
 
 # --- 3: functions of the system. Plain ones are free; others only where their row says. ---
 
@@ -63,7 +63,7 @@ ROWS = [
      r'faccessat|symlink|readlink|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'getrandom', {'io', 'cmd'}),
-    (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store'}),
+    (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store', 'engine'}),
     (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|setpgid|execveat|pipe2|pidfd_\w+', {
         'agent', 'platform', 'tee', 'cmd'}),
     (r'mount|umount2|unshare|setns|sethostname|set(res)?[ug]id|setgroups|syscall|ioctl|getrusage|prlimit(64)?|reboot|'
@@ -72,6 +72,7 @@ ROWS = [
      r'CONF|GENERAL_NAME\w*|NCONF|OCSP)_\w+', {'crypto'}),
     (r'(SSL|TLS|BIO|X509|ERR|CRYPTO|d2i|i2d|OPENSSL|OSSL|DTLS)_\w+', {'io'}),
     (r'sqlite3_\w+', {'store'}),
+    (r'rename', {'store'}),  # a damaged catalogue is put aside
     (r'nghttp2_\w+', {'http2'}),
     (r'archive_\w+|z?deflate\w*|crc32', {'image'}),
 ]

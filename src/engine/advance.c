@@ -118,50 +118,65 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 	return write_ask(e, work->speculation, &copy, command.attempt, w);
 }
 
+/* The start record, as long as the ledger does not have it. */
+static bulla_rc add_start(struct run *run, struct bulla_msg_advance_run *m)
+{
+	struct bulla_rec_started started;
+	struct bulla_msg_start start;
+
+	if (run->start_known)
+		return BULLA_OK;
+	BULLA_TRY(bulla_rec_started_read(bulla_block_view(run->started), &started));
+	BULLA_TRY(bulla_msg_start_decode(started.start, &start));
+	m->start = start.record;
+	return BULLA_OK;
+}
+
+/* The commit request, and what the run will want then. */
+static bulla_rc add_commit(struct bulla_engine *e, ref r, struct bulla_msg_advance_run *m, bulla_wr *w)
+{
+	struct work *work = work_at(e, r);
+	struct bulla_rec_result result;
+	struct bulla_msg_executed executed;
+
+	BULLA_TRY(bulla_rec_result_read(bulla_block_view(work->result), &result));
+	BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
+	m->commit = executed.commit;
+	return work->phase == COMMITTING && work->speculation == NO_REF ? speculate(e, r, w) : BULLA_OK;
+}
+
 /* One slot's entry in an ADVANCE frame, appended to w. *ret_empty: it wants nothing any more. */
 static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *ret_empty)
 {
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct bulla_msg_advance_run m = {.run_id = bulla_run_id_view(&run->id)};
-	struct bulla_rec_started started;
-	struct bulla_msg_start start;
-	struct bulla_rec_result result;
-	struct bulla_msg_executed executed;
-	uint8_t ask[4096], slot[32];
-	bulla_wr wa = bulla_wr_fixed(ask, sizeof(ask)), ws = bulla_wr_fixed(slot, sizeof(slot));
-	bulla_bytes lost;
+	uint8_t ask[4096], lost[16], clock[16];
+	bulla_wr wa = bulla_wr_fixed(ask, sizeof(ask)), wl = bulla_wr_fixed(lost, sizeof(lost));
+	bulla_wr wc = bulla_wr_fixed(clock, sizeof(clock));
+	bulla_bytes lost_view, clock_view;
 
-	*ret_empty = work->phase != ASKED && work->phase != COMMITTING && work->phase != CLOCKED && !run->needs_token;
+	*ret_empty = work->phase != ASKED && work->phase != COMMITTING && work->phase != CLOCKED &&
+		     !(run->needs_token && work->phase == COMMITTED && work->result);
 	if (*ret_empty)
 		return BULLA_OK;
 	work->ask++;
 	m.tag = tag_of(e, r);
-	if (!run->start_known) {
-		BULLA_TRY(bulla_rec_started_read(bulla_block_view(run->started), &started));
-		BULLA_TRY(bulla_msg_start_decode(started.start, &start));
-		m.start = start.record;
-	}
-	if (work->phase == COMMITTING || work->phase == COMMITTED) {
-		BULLA_TRY(bulla_rec_result_read(bulla_block_view(work->result), &result));
-		BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
-		m.commit = executed.commit;
-		if (work->phase == COMMITTING && work->speculation == NO_REF)
-			BULLA_TRY(speculate(e, r, &wa));
-	}
+	BULLA_TRY(add_start(run, &m));
+	if (work->phase == COMMITTING || work->phase == COMMITTED)
+		BULLA_TRY(add_commit(e, r, &m, &wa));
 	if (work->phase == ASKED)
 		BULLA_TRY(write_ask(e, r, &run->fold, work->attempt, &wa));
 	BULLA_TRY(bulla_wr_end(&wa, &m.permit));
-	if (work->tell_lost || work->phase == CLOCKED) {
-		write_slot(&ws, r, work->tell_lost ? work->attempt - 1 : work->attempt);
-		BULLA_TRY(bulla_wr_end(&ws, &lost));
-		if (work->tell_lost)
-			m.given_up = bulla_pb_list_of(&lost, 1);
-		else
-			m.clock = bulla_pb_list_of(&lost, 1);
-		/* a clock that is asked after a lost attempt is asked with the next frame */
-		if (work->tell_lost && work->phase == CLOCKED)
-			advance_again(e, AGAIN_MS);
+	if (work->tell_lost) {
+		write_slot(&wl, r, work->attempt - 1);
+		BULLA_TRY(bulla_wr_end(&wl, &lost_view));
+		m.given_up = bulla_pb_list_of(&lost_view, 1);
+	}
+	if (work->phase == CLOCKED) {
+		write_slot(&wc, r, work->attempt);
+		BULLA_TRY(bulla_wr_end(&wc, &clock_view));
+		m.clock = bulla_pb_list_of(&clock_view, 1);
 	}
 	bulla_msg_advance_run_encode(&m, w);
 	return BULLA_OK;
@@ -363,6 +378,7 @@ static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanc
 	if (m->start_rc != BULLA_OK)
 		return start_refused(e, run_of(r), (bulla_rc)m->start_rc);
 	run->start_known = true;
+	work->tell_lost = false;
 	if (work->phase == COMMITTING)
 		return take_commit(e, r, m);
 	if (work->phase != CLOCKED)

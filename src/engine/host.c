@@ -1,7 +1,6 @@
 #include "engine/host.h"
 
 #include <signal.h>
-#include <stdio.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -150,15 +149,27 @@ static bulla_rc replay(void *arg, const struct bulla_journal_record *record, str
 	return bulla_engine_replay(arg, record, place);
 }
 
+/* a, then b, as a zero-terminated path. */
+static bulla_rc join(const char *a, const char *b, char ret[PATH_BYTES])
+{
+	bulla_wr w = bulla_wr_fixed((uint8_t *)ret, PATH_BYTES);
+	bulla_bytes text;
+
+	bulla_wr_bytes(&w, bulla_bytes_str(a));
+	bulla_wr_bytes(&w, bulla_bytes_str(b));
+	bulla_wr_u8(&w, 0);
+	return bulla_wr_end(&w, &text);
+}
+
 static bulla_rc open_folders(struct host *host)
 {
 	char path[PATH_BYTES];
 
-	snprintf(path, sizeof(path), "%s/journal", host->options->state);
+	BULLA_TRY(join(host->options->state, "/journal", path));
 	BULLA_TRY(bulla_sys_make_folders(host->options->state));
 	BULLA_TRY(bulla_sys_disk_open(&host->journal_disk, path, true));
 	BULLA_TRY(bulla_sys_disk_open(&host->librarian_disk, path, false));
-	snprintf(path, sizeof(path), "%s/catalogue.db", host->options->state);
+	BULLA_TRY(join(host->options->state, "/catalogue.db", path));
 	return bulla_catalogue_open(path, &host->catalogue);
 }
 
@@ -209,7 +220,7 @@ static bulla_rc listen_api(struct host *host)
 	char text[PATH_BYTES];
 	int fd;
 
-	snprintf(text, sizeof(text), "unix:%s", host->options->socket);
+	BULLA_TRY(join("unix:", host->options->socket, text));
 	BULLA_TRY(bulla_addr_parse(bulla_bytes_str(text), &addr));
 	BULLA_TRY(bulla_addr_listen(&addr, 0660, &fd));
 	return bulla_listener_start(&host->listener, &host->loop, fd, host, host_accept);

@@ -1,5 +1,6 @@
 #include "engine/librarian.h"
 
+#include <assert.h>
 #include <pthread.h>
 
 #include "base/mem.h"
@@ -8,7 +9,8 @@
 #include "engine/records.h"
 #include "journal/recover.h"
 
-#define RING 4096u
+#define RING 4096u  /* places in each ring */
+#define INSIDE 2048 /* notes in the rings or in the thread: so neither ring is ever full */
 #define TRANSACTION 256
 #define RUN_BYTES_MAX ((size_t)24 << 20)
 #define LIST_ROWS_MAX 1024
@@ -35,6 +37,7 @@ struct bulla_librarian {
 	const struct bulla_disk *disk;
 	/* of the owner's thread */
 	struct note *free, *waiting, *waiting_end, *answered;
+	unsigned inside;
 	bool dead;
 };
 
@@ -203,9 +206,10 @@ static void handle(struct bulla_librarian *l, struct note *note)
 
 static void give_back(struct bulla_librarian *l, struct note *note)
 {
-	/* the ring is as large as all notes that can be inside: the owner takes them in every turn */
-	while (bulla_ring_put(&l->out, note) == BULLA_E_BUSY)
-		sched_yield();
+	bulla_rc rc = bulla_ring_put(&l->out, note);
+
+	assert(rc == BULLA_OK);
+	(void)rc;
 }
 
 /* Ends a transaction; the notes that were told go back as one chain, so that the loop is woken once. */
@@ -330,6 +334,7 @@ static void chain_free(struct bulla_librarian *l, struct note *note)
 	while (note) {
 		struct note *next = note->next;
 
+		l->inside--;
 		note_free(l, note);
 		note = next;
 	}
@@ -338,7 +343,7 @@ static void chain_free(struct bulla_librarian *l, struct note *note)
 /* What did not fit goes first; order is kept. */
 static void push(struct bulla_librarian *l)
 {
-	while (l->waiting) {
+	while (l->waiting && l->inside < INSIDE) {
 		struct note *next = l->waiting->next;
 
 		l->waiting->next = NULL; /* the chain of the other thread begins with it */
@@ -346,6 +351,7 @@ static void push(struct bulla_librarian *l)
 			l->waiting->next = next;
 			return;
 		}
+		l->inside++;
 		l->waiting = next;
 		if (!next)
 			l->waiting_end = NULL;
@@ -403,6 +409,7 @@ bulla_rc bulla_librarian_next(struct bulla_librarian *l, struct bulla_librarian_
 						       .rc = note->rc,
 						       .body = bulla_buf_view(&note->answer)};
 		l->answered = note;
+		l->inside--;
 		push(l);
 		return BULLA_OK;
 	}
@@ -419,14 +426,10 @@ struct bulla_librarian *bulla_librarian_stop(struct bulla_librarian *l)
 		return NULL;
 	if (note_new(l, 0, END_QUESTION, (bulla_bytes){NULL, 0}, &end) == BULLA_OK) {
 		send(l, end);
-		do {
+		while ((note = bulla_ring_wait(&l->out)) != end) {
+			chain_free(l, note);
 			push(l);
-			note = bulla_ring_take(&l->out);
-			if (note && note != end)
-				chain_free(l, note);
-			if (!note)
-				sched_yield();
-		} while (note != end);
+		}
 		note_free(l, end);
 		pthread_join(l->thread, NULL);
 	}

@@ -1,14 +1,9 @@
 #include "engine/state.h"
 
-#include "cose/sign1.h"
-#include "crypto/hash.h"
 #include "receipt/receipt.h"
 
-#define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define AHEAD 64             /* permits asked for beyond an instance's window */
 #define LATE_MS 3000        /* beyond a step's time-out, before it is given up */
-#define CHECK_EVERY_MS 1000 /* deadlines of running steps */
-#define BUSY_AGAIN_MS 20
 
 /* --- instances --- */
 
@@ -45,11 +40,6 @@ struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint
 			best = i;
 	}
 	return best;
-}
-
-static struct instance *instance_at(struct bulla_engine *e, const struct work *work)
-{
-	return work->instance ? &e->instances[work->instance - 1] : NULL;
 }
 
 static uint16_t agent_of(struct bulla_engine *e, ref r)
@@ -272,7 +262,7 @@ static void hint_objects(struct bulla_engine *e, bulla_engine_peer peer, const s
 		parcel_add_links(e, parcel, peer, inputs->envelopes[i], &inputs->makers[inputs->maker_of[i]]);
 }
 
-static bulla_rc send_execute(struct bulla_engine *e, ref r, struct instance *i, struct parcel *parcel)
+bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct parcel *parcel)
 {
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
@@ -300,7 +290,7 @@ static bulla_rc send_execute(struct bulla_engine *e, ref r, struct instance *i, 
 }
 
 /* Takes a place in the instance's open table. */
-static bulla_rc open_step(struct bulla_engine *e, ref r, struct instance *i)
+bulla_rc runner_open(struct bulla_engine *e, ref r, struct instance *i)
 {
 	struct work *work = work_at(e, r);
 
@@ -323,10 +313,10 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 	struct work *work = work_at(e, r);
 	struct instance *i = instance_at(e, work);
 	struct parcel parcel = {.count = 0};
-	bulla_rc rc = open_step(e, r, i);
+	bulla_rc rc = runner_open(e, r, i);
 
 	if (rc == BULLA_OK) {
-		rc = send_execute(e, r, i, &parcel);
+		rc = runner_send(e, r, i, &parcel);
 		if (rc != BULLA_OK) {
 			i->open[work->open].generation = 0;
 			i->open_count--;
@@ -366,441 +356,6 @@ bulla_rc runner_kick(struct bulla_engine *e, struct instance *i)
 			if (work_at(e, r)->phase == QUEUED)
 				return BULLA_OK; /* it needs another instance */
 		}
-	}
-	return BULLA_OK;
-}
-
-/* --- from running to durable --- */
-
-static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed, uint8_t outcome)
-{
-	struct bulla_msg_executed bare = *executed;
-	struct bulla_rec_result result = {.at_ms = e->now_ms,
-					  .step = step_of(r),
-					  .attempt = work_at(e, r)->attempt,
-					  .outcome = outcome};
-	struct work *work = work_at(e, r);
-	struct bulla_block *block;
-	bulla_wr w;
-	bulla_bytes view;
-
-	bare.objects = (struct bulla_pb_list){.count = 0};
-	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + bulla_msg_size(&bulla_msg_executed_desc, &bare), &block));
-	w = bulla_wr_fixed(block->data, block->size);
-	bulla_rec_result_write(&w, &result);
-	bulla_msg_executed_encode(&bare, &w);
-	if (bulla_wr_end(&w, &view) != BULLA_OK) {
-		bulla_pool_give(&e->pool, block);
-		return BULLA_E_LIMIT;
-	}
-	bulla_pool_give(&e->pool, work->result);
-	work->result = block;
-	return book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, view, true);
-}
-
-/* Does this result answer that attempt? */
-static bulla_rc check_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed,
-			     struct bulla_receipt_record *ret)
-{
-	const struct bulla_position *p;
-	const struct run *run = run_by_ref(e, r);
-
-	BULLA_TRY(bulla_receipt_record_decode(executed->receipt, ret));
-	p = &ret->receipt.position;
-	if (!bulla_run_id_eq(&p->slot.run, &run->id) || p->slot.step != step_of(r) || p->slot.item != 0 ||
-	    p->attempt != work_at(e, r)->attempt)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a result of another attempt");
-	return executed->commit.n > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a result without a commit request");
-}
-
-static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, bulla_bytes body)
-{
-	struct work *work = work_at(e, r);
-	struct bulla_msg_executed executed;
-	struct bulla_receipt_record receipt;
-	bulla_rc rc = bulla_msg_executed_decode(body, &executed);
-
-	if (rc == BULLA_OK)
-		rc = check_result(e, r, &executed, &receipt);
-	if (rc == BULLA_OK)
-		rc = objects_learn(e, &executed.objects, &i->kid);
-	if (rc != BULLA_OK) {
-		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, BULLA_OP_EXECUTE);
-		return runner_give_up(e, r);
-	}
-	work->receipt = receipt.digest;
-	work->outcome = receipt.receipt.outcome;
-	work->source = work->instance;
-	runner_release(e, r);
-	work->phase = WRITING;
-	return write_result(e, r, &executed, receipt.receipt.outcome);
-}
-
-bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
-{
-	struct work *work = work_at(e, r);
-	struct instance *i = work->source ? &e->instances[work->source - 1] : NULL;
-
-	if (work->phase != WRITING || work->attempt != attempt)
-		return BULLA_OK;
-	if (i && i->peer != 0 && i->stored_count < INSTANCE_OPEN)
-		i->stored[i->stored_count++] = work->receipt;
-	work->phase = COMMITTING;
-	return advance_add(e, r);
-}
-
-bulla_rc runner_give_up(struct bulla_engine *e, ref r)
-{
-	struct run *run = run_by_ref(e, r);
-	struct work *work = work_at(e, r);
-	bool speculated = work->speculated;
-	struct bulla_rec_result given_up = {.at_ms = e->now_ms, .step = step_of(r), .attempt = work->attempt};
-	struct instance *i = instance_at(e, work);
-	uint8_t head[BULLA_REC_RESULT_HEAD];
-	bulla_wr w = bulla_wr_fixed(head, sizeof(head));
-	bulla_bytes body;
-
-	bulla_rec_result_write(&w, &given_up);
-	BULLA_TRY(bulla_wr_end(&w, &body));
-	runner_release(e, r);
-	if (speculated)
-		return BULLA_OK; /* the fold does not want it yet; it will be asked for again */
-	BULLA_TRY(book_append(e, run_of(r), BULLA_HOST_GIVEN_UP, step_of(r), given_up.attempt, body, false));
-	if (run->fold.state != BULLA_RUN_OPEN)
-		return BULLA_OK;
-	BULLA_TRY(book_lost(e, r));
-	work->tell_lost = true;
-	book_event(e, r, BULLA_STEP_RETRYING);
-	BULLA_TRY(book_decide(e, run_of(r)));
-	return i && i->peer ? runner_kick(e, i) : BULLA_OK;
-}
-
-bulla_rc runner_stop(struct bulla_engine *e, ref r)
-{
-	struct work *work = work_at(e, r);
-	struct instance *i = instance_at(e, work);
-
-	if (work->phase == RUNNING && i)
-		(void)(e->effects.call(e->effects.ctx, i->peer, BULLA_OP_CANCEL, i->open[work->open].stream,
-				       (bulla_bytes){NULL, 0}) == BULLA_OK);
-	return BULLA_OK;
-}
-
-/* --- frames of an enclave --- */
-
-/* All birth records (there is one per agent and epoch), each after the instance record of its signer. */
-static void add_births(struct bulla_engine *e, struct parcel *parcel)
-{
-	for (uint32_t k = 0; k < e->object_count && parcel->count < 63; k++) {
-		bulla_digest kid;
-		bulla_bytes payload;
-		uint32_t signer = NO_OBJECT;
-
-		if (e->objects[k].kind != BULLA_OBJECT_BIRTH)
-			continue;
-		if (bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) == BULLA_OK)
-			signer = object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid));
-		if (signer != NO_OBJECT)
-			parcel->objects[parcel->count++] = signer;
-		parcel->objects[parcel->count++] = k;
-	}
-}
-
-static bulla_rc send_needed(struct bulla_engine *e, ref r, struct instance *i, bulla_bytes body)
-{
-	struct bulla_msg_need need;
-	struct parcel parcel = {.count = 0};
-	struct work *work = work_at(e, r);
-	struct bulla_pb_iter iter;
-	bulla_bytes id;
-	bulla_rc rc;
-
-	if (work->need_sent || bulla_msg_need_decode(body, &need) != BULLA_OK)
-		return runner_give_up(e, r);
-	work->need_sent = true;
-	for (iter = bulla_pb_list_begin(&need.links); bulla_pb_list_next(&iter, &id);) {
-		uint32_t link = object_find(e, BULLA_OBJECT_LINK, id);
-
-		/* asked for means not there, whatever was carried */
-		if (link != NO_OBJECT && parcel.count < 63) {
-			parcel.objects[parcel.count++] = link;
-			parcel_add_instance(e, &parcel, i->peer, &e->objects[link].maker);
-		}
-	}
-	for (iter = bulla_pb_list_begin(&need.instances); bulla_pb_list_next(&iter, &id);) {
-		uint32_t instance = object_find(e, BULLA_OBJECT_INSTANCE, id);
-
-		if (instance != NO_OBJECT && parcel.count < 64)
-			parcel.objects[parcel.count++] = instance;
-	}
-	if (need.births.count > 0)
-		add_births(e, &parcel);
-	rc = open_step(e, r, i);
-	if (rc == BULLA_OK)
-		rc = send_execute(e, r, i, &parcel);
-	return rc == BULLA_OK ? BULLA_OK : runner_give_up(e, r);
-}
-
-/* An enclave that could not begin: without harm it is tried again, else the attempt is lost. */
-static bulla_rc execute_refused(struct bulla_engine *e, ref r, struct instance *i, const struct bulla_engine_input *in)
-{
-	struct bulla_msg_error error;
-	bulla_bytes id = {NULL, 0};
-
-	if (bulla_msg_error_decode(in->body, &error) == BULLA_OK)
-		id = error.id;
-	if (bulla_bytes_eq_str(id, "busy")) {
-		work_at(e, r)->phase = BACKOFF;
-		return timer_add(e, e->now_ms + BUSY_AGAIN_MS, r, work_at(e, r)->attempt);
-	}
-	if (bulla_bytes_eq_str(id, "session-unknown") || bulla_bytes_eq_str(id, "evidence-stale"))
-		runner_refused(e, i, BULLA_E_SESSION);
-	return runner_give_up(e, r);
-}
-
-static bulla_rc execute_answered(struct bulla_engine *e, struct instance *i, const struct bulla_engine_input *in)
-{
-	uint32_t place = (in->stream - 1) & 0xff;
-	struct open_step open = i->open[place];
-	struct work *work;
-
-	if (open.generation == 0 || open.stream != in->stream)
-		return BULLA_OK; /* nobody waits for it any more */
-	i->open[place].generation = 0;
-	i->open_count--;
-	if (run_by_ref(e, open.ref)->generation != open.generation)
-		return runner_kick(e, i);
-	work = work_at(e, open.ref);
-	if (work->phase != RUNNING || work->open != place)
-		return runner_kick(e, i);
-	work->phase = WRITING; /* so that release does not count the open place again */
-	if (in->flags & BULLA_ENGINE_ERROR)
-		BULLA_TRY(execute_refused(e, open.ref, i, in));
-	else if (in->op == BULLA_OP_NEED) {
-		work->phase = RUNNING;
-		BULLA_TRY(send_needed(e, open.ref, i, in->body));
-	} else
-		BULLA_TRY(take_result(e, open.ref, i, in->body));
-	return runner_kick(e, i);
-}
-
-/* A result from before a restart, from the enclave's outbox. */
-static bulla_rc result_resent(struct bulla_engine *e, struct instance *i, bulla_bytes body)
-{
-	struct bulla_msg_executed executed;
-	struct bulla_receipt_record receipt;
-	uint32_t index;
-	ref r;
-
-	if (bulla_msg_executed_decode(body, &executed) != BULLA_OK ||
-	    bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK)
-		return BULLA_OK;
-	index = run_find(e, &receipt.receipt.position.slot.run);
-	if (index != NO_REF && receipt.receipt.position.slot.step > 0 &&
-	    receipt.receipt.position.slot.step < run_at(e, index)->fold.slot_count) {
-		r = ref_of(index, (uint16_t)receipt.receipt.position.slot.step);
-		if (work_at(e, r)->phase == LIMBO && work_at(e, r)->attempt == receipt.receipt.position.attempt) {
-			work_at(e, r)->instance = (uint8_t)(i - e->instances + 1);
-			i->reserved++;
-			return take_result(e, r, i, body);
-		}
-		if (run_at(e, index)->unsynced)
-			return BULLA_OK; /* not known yet what the ledger says: it stays in the outbox */
-	}
-	if (i->stored_count < INSTANCE_OPEN)
-		i->stored[i->stored_count++] = receipt.digest; /* nobody needs it */
-	return BULLA_OK;
-}
-
-static uint16_t agent_index(struct bulla_engine *e, bulla_bytes handle)
-{
-	for (uint32_t i = 0; i < e->agent_count; i++)
-		if (bulla_bytes_eq(bulla_handle_view(&e->agents[i].handle), handle))
-			return (uint16_t)i;
-	return UINT16_MAX;
-}
-
-static bulla_rc learn_instance(struct bulla_engine *e, struct instance *i, const struct bulla_msg_instance *m)
-{
-	struct bulla_msg_object object = {
-		.kind = BULLA_OBJECT_INSTANCE, .id = bulla_bytes_digest(&i->kid), .body = m->record};
-	bulla_bytes births[INSTANCE_AGENTS];
-
-	BULLA_TRY(object_learn(e, &object, NULL));
-	if (m->births.count != i->agent_count)
-		return BULLA_OK;
-	BULLA_TRY(bulla_pb_list_items(&m->births, INSTANCE_AGENTS, births));
-	for (uint32_t k = 0; k < i->agent_count; k++) {
-		bulla_digest digest;
-
-		bulla_sha256(births[k], &digest);
-		object = (struct bulla_msg_object){
-			.kind = BULLA_OBJECT_BIRTH, .id = bulla_bytes_digest(&digest), .body = births[k]};
-		BULLA_TRY(object_learn(e, &object, NULL));
-	}
-	return BULLA_OK;
-}
-
-static bulla_rc take_instance(struct bulla_engine *e, struct instance *i, bulla_bytes body)
-{
-	struct bulla_msg_instance m;
-	struct bulla_pb_iter iter;
-	bulla_bytes handle;
-
-	BULLA_TRY(bulla_msg_instance_decode(body, &m));
-	BULLA_TRY(bulla_bytes_copy_exact(m.kid, sizeof(i->kid.b), i->kid.b));
-	i->usable = false;
-	i->why = (bulla_rc)m.why;
-	if (m.why != BULLA_OK)
-		return BULLA_OK;
-	BULLA_TRY(bulla_bytes_copy_exact(m.session, sizeof(i->session), i->session));
-	BULLA_TRY(bulla_bytes_copy_exact(m.manifest, sizeof(i->manifest.b), i->manifest.b));
-	i->agent_count = 0;
-	for (iter = bulla_pb_list_begin(&m.agents); bulla_pb_list_next(&iter, &handle);) {
-		if (i->agent_count == INSTANCE_AGENTS)
-			return BULLA_FAIL(BULLA_E_LIMIT, "an enclave of too many agents");
-		BULLA_TRY(bulla_bytes_copy_exact(handle, 8, i->handles[i->agent_count].b));
-		i->agents[i->agent_count++] = agent_index(e, handle);
-	}
-	BULLA_TRY(learn_instance(e, i, &m));
-	i->window = (uint32_t)(m.window < INSTANCE_OPEN ? m.window : INSTANCE_OPEN);
-	i->reattest_ms = (int64_t)m.reattest_ms;
-	i->usable = i->window > 0;
-	return runner_kick(e, i);
-}
-
-bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_engine_input *in)
-{
-	struct instance *i = instance_of(e, in->peer);
-	bulla_rc rc = BULLA_OK;
-
-	if (!i)
-		return BULLA_OK;
-	if (in->op == BULLA_OP_INSTANCE)
-		rc = take_instance(e, i, in->body);
-	else if ((in->flags & BULLA_ENGINE_EVENT) && in->op == BULLA_OP_EXECUTE)
-		return result_resent(e, i, in->body);
-	else if ((in->flags & BULLA_ENGINE_REPLY) && (in->op == BULLA_OP_EXECUTE || in->op == BULLA_OP_NEED))
-		return execute_answered(e, i, in);
-	else if ((in->flags & BULLA_ENGINE_REPLY) && in->op == BULLA_OP_RESUME && e->have_limbo &&
-		 e->limbo_until_ms > e->now_ms + 250)
-		e->limbo_until_ms = e->now_ms + 250;
-	if (rc != BULLA_OK && rc != BULLA_E_MEMORY) {
-		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, in->op);
-		return BULLA_OK;
-	}
-	return rc;
-}
-
-/* The enclave is to send again what it holds. */
-bulla_rc runner_resume(struct bulla_engine *e, struct instance *i)
-{
-	uint32_t stream = 0x40000000U | ++i->stream;
-	bulla_rc rc = e->effects.call(e->effects.ctx, i->peer, BULLA_OP_RESUME, stream, (bulla_bytes){NULL, 0});
-
-	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
-}
-
-bulla_rc runner_up(struct bulla_engine *e, bulla_engine_peer peer)
-{
-	for (size_t k = 0; k < INSTANCES_MAX; k++) {
-		struct instance *i = &e->instances[k];
-
-		if (i->peer != 0)
-			continue;
-		bulla_zero(i, sizeof(*i));
-		if (k >= e->instance_count)
-			e->instance_count = (uint32_t)k + 1;
-		i->peer = peer;
-		i->head = i->tail = NO_REF;
-		i->why = BULLA_E_AGAIN;
-		return runner_resume(e, i);
-	}
-	return BULLA_OK; /* more enclaves than places: it is not used */
-}
-
-/* Slots bound to the instance: what ran there is lost, what waited finds another one. */
-bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer)
-{
-	struct instance *i = instance_of(e, peer);
-	uint32_t index, older;
-
-	if (!i)
-		return BULLA_OK;
-	i->usable = false;
-	i->peer = 0;
-	e->effects.note(e->effects.ctx, BULLA_NOTE_INSTANCE_LOST, peer);
-	for (index = e->newest; index != NO_REF; index = older) {
-		older = run_at(e, index)->older;
-		for (uint32_t s = 0; run_at(e, index)->used == 1 && s < run_at(e, index)->fold.slot_count; s++) {
-			ref r = ref_of(index, (uint16_t)s);
-			struct work *work = work_at(e, r);
-
-			if (work->source == i - e->instances + 1)
-				work->source = 0;
-			if (instance_at(e, work) != i)
-				continue;
-			if (work->phase != ASKED || work->speculated) {
-				BULLA_TRY(runner_give_up(e, r));
-				continue;
-			}
-			/* perhaps it has no permit yet: asked again for another instance; if it has, that is refused */
-			runner_release(e, r);
-			BULLA_TRY(runner_assign(e, r));
-		}
-	}
-	return BULLA_OK;
-}
-
-void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why)
-{
-	i->usable = false;
-	i->why = why;
-	e->effects.note(e->effects.ctx, BULLA_NOTE_INSTANCE_REFUSED, why);
-}
-
-/* Steps that should have ended long ago. */
-bulla_rc runner_time(struct bulla_engine *e)
-{
-	if (e->now_ms - e->checked_ms < CHECK_EVERY_MS)
-		return BULLA_OK;
-	e->checked_ms = e->now_ms;
-	for (size_t k = 0; k < e->instance_count; k++) {
-		struct instance *i = &e->instances[k];
-
-		for (unsigned o = 0; i->peer != 0 && o < INSTANCE_OPEN; o++) {
-			ref r = i->open[o].ref;
-
-			if (i->open[o].generation == 0 || run_by_ref(e, r)->generation != i->open[o].generation)
-				continue;
-			if (work_at(e, r)->phase == RUNNING && work_at(e, r)->deadline_ms < e->now_ms) {
-				BULLA_TRY(runner_stop(e, r));
-				BULLA_TRY(runner_give_up(e, r));
-			}
-		}
-	}
-	return BULLA_OK;
-}
-
-/* One STORED frame per enclave and turn. */
-bulla_rc runner_flush(struct bulla_engine *e)
-{
-	for (size_t k = 0; k < e->instance_count; k++) {
-		struct instance *i = &e->instances[k];
-		bulla_bytes digests[INSTANCE_OPEN], body;
-		struct bulla_msg_stored stored;
-		bulla_wr w;
-
-		if (i->peer == 0 || i->stored_count == 0)
-			continue;
-		for (uint32_t n = 0; n < i->stored_count; n++)
-			digests[n] = bulla_bytes_digest(&i->stored[n]);
-		stored.receipts = bulla_pb_list_of(digests, i->stored_count);
-		i->stored_count = 0;
-		w = bulla_wr_buf(clear_buf(&e->out));
-		bulla_msg_stored_encode(&stored, &w);
-		BULLA_TRY(bulla_wr_end(&w, &body));
-		e->effects.event(e->effects.ctx, i->peer, BULLA_OP_STORED, 0, body);
 	}
 	return BULLA_OK;
 }

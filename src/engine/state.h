@@ -4,7 +4,8 @@
  *   core.c    inputs, turns            book.c    history: facts, records, ends of runs
  *   runs.c    runs, names, numbers     runner.c  one step to its committed receipt: instances, permits, commits
  *   objects.c links, records           advance.c messages to and from the broker
- *   client.c  API                      result.c  answers made of a run's records
+ *   enclave.c what enclaves answer     client.c  starting and waiting
+ *   api.c     other operations         result.c  answers made of a run's records
  *   replay.c  recovery */
 #include "engine/core.h"
 #include "engine/pool.h"
@@ -348,7 +349,11 @@ void runner_release(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);
 BULLA_CHECK bulla_rc runner_retry(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_dispatch(struct bulla_engine *e, ref r);
+/* A place in the instance's open table for the slot; BULLA_E_BUSY. EXECUTE with these objects on its stream. */
+BULLA_CHECK bulla_rc runner_open(struct bulla_engine *e, ref r, struct instance *i);
+BULLA_CHECK bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct parcel *parcel);
 BULLA_CHECK bulla_rc runner_kick(struct bulla_engine *e, struct instance *i);
+/* --- enclave.c: what enclaves answer and say --- */
 BULLA_CHECK bulla_rc runner_stop(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_give_up(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt);
@@ -360,6 +365,10 @@ BULLA_CHECK bulla_rc runner_flush(struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_resume(struct bulla_engine *e, struct instance *i);
 void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why);
 struct instance *instance_of(struct bulla_engine *e, bulla_engine_peer peer);
+static inline struct instance *instance_at(struct bulla_engine *e, const struct work *work)
+{
+	return work->instance ? &e->instances[work->instance - 1] : NULL;
+}
 
 /* --- advance.c: to and from the broker --- */
 BULLA_CHECK bulla_rc advance_add(struct bulla_engine *e, ref r);
@@ -380,6 +389,19 @@ BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those 
 struct bulla_start;
 BULLA_CHECK bulla_rc find_workflow(const struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
 				   uint16_t *ret_workflow);
+void client_refuse(struct bulla_engine *e, const struct bulla_engine_input *in, bulla_rc rc, uint64_t retry_ms);
+/* Remembers the client's request until LOADED. */
+BULLA_CHECK bulla_rc client_ask(struct bulla_engine *e, const struct bulla_engine_input *in,
+				enum bulla_engine_question question, bulla_bytes arg);
+BULLA_CHECK bulla_rc api_list(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc api_listed(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *answer);
+BULLA_CHECK bulla_rc api_status(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc api_keys(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc api_put_manifest(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc api_bundle(struct bulla_engine *e, const struct bulla_engine_input *in);
+BULLA_CHECK bulla_rc api_bundle_loaded(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *answer,
+				       bool *ret_done);
+BULLA_CHECK bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_bytes record);
 BULLA_CHECK bulla_rc client_frame(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc client_broker_answer(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *in);

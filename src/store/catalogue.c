@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/wr.h"
 
 #define APPLICATION_ID 0x62756c6c /* "bull" */
 #define USER_VERSION 1
@@ -106,6 +107,18 @@ static bulla_rc open_file(const char *path, sqlite3 **ret)
 	return BULLA_OK;
 }
 
+static bulla_rc join(const char *path, const char *middle, const char *end, char ret[PATH_MAX_BYTES])
+{
+	bulla_wr w = bulla_wr_fixed((uint8_t *)ret, PATH_MAX_BYTES);
+	bulla_bytes text;
+
+	bulla_wr_bytes(&w, bulla_bytes_str(path));
+	bulla_wr_bytes(&w, bulla_bytes_str(middle));
+	bulla_wr_bytes(&w, bulla_bytes_str(end));
+	bulla_wr_u8(&w, 0);
+	return bulla_wr_end(&w, &text);
+}
+
 /* The journal rebuilds what is lost. */
 static bulla_rc put_aside(const char *path)
 {
@@ -113,8 +126,8 @@ static bulla_rc put_aside(const char *path)
 	char from[PATH_MAX_BYTES], to[PATH_MAX_BYTES];
 
 	for (size_t i = 0; i < 3; i++) {
-		snprintf(from, sizeof(from), "%s%s", path, parts[i]);
-		snprintf(to, sizeof(to), "%s.old%s", path, parts[i]);
+		BULLA_TRY(join(path, "", parts[i], from));
+		BULLA_TRY(join(path, ".old", parts[i], to));
 		if (rename(from, to) != 0 && i == 0)
 			return BULLA_FAIL(BULLA_E_IO, "a damaged catalogue cannot be put aside");
 	}
