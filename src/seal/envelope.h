@@ -63,7 +63,7 @@ struct bulla_envelope_spec {
 BULLA_CHECK bulla_rc bulla_envelope_seal(const struct bulla_envelope_spec *spec, bulla_bytes payload, struct bulla_buf *ret,
 	bulla_digest *ret_digest, bulla_digest *ret_commitment);
 
-/* Salt of a part from the salt of its whole, name by name along the path. */
+/* Salt of a part from the salt of its whole, name by name along the path; the empty path gives a copy of the whole's. */
 BULLA_CHECK bulla_rc bulla_envelope_part_salt(bulla_secret whole, bulla_bytes path, bulla_secret *ret);
 
 /* Commitment of a payload: digest(padded). */
@@ -117,7 +117,8 @@ BULLA_CHECK bulla_rc bulla_envelope_check(const struct bulla_envelope *envelope,
 
 struct bulla_envelope_keys {
 	void *ctx;
-	/* BULLA_OK and the link: accepted by me. BULLA_E_NOT_ADDRESSED: known, for somebody else. BULLA_E_NOT_FOUND: unknown. */
+	/* BULLA_OK and the link: accepted by me. BULLA_E_NOT_ADDRESSED: known, for somebody else. BULLA_E_NOT_FOUND: unknown.
+	 * Another error (a link that was refused) is what open returns unless another entry is mine. */
 	bulla_rc (*find)(void *ctx, const bulla_link_id *id, const struct bulla_link **ret);
 	bulla_secret state;      /* my agent's state key, for kind `state`; else none */
 	bulla_secret run_secret; /* none where bulla_envelope_is_covered says no */

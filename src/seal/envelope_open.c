@@ -174,29 +174,40 @@ static bulla_rc find_state(const struct bulla_envelope *envelope, const struct b
 	return BULLA_OK;
 }
 
+/* Which error says best why no entry is mine: a link that was refused, then one that is unknown. */
+static bulla_rc worse(bulla_rc a, bulla_rc b)
+{
+	if (a == BULLA_E_NOT_ADDRESSED || (a == BULLA_E_NOT_FOUND && b != BULLA_E_NOT_ADDRESSED))
+		return b;
+	return a;
+}
+
+static bulla_rc no_entry(bulla_rc why)
+{
+	if (why == BULLA_E_NOT_ADDRESSED)
+		return BULLA_FAIL(BULLA_E_NOT_ADDRESSED, "the envelope is not for this reader");
+	if (why == BULLA_E_NOT_FOUND)
+		return BULLA_FAIL(BULLA_E_LINK_UNKNOWN, "no link is known by which the envelope could be mine");
+	return why;
+}
+
 /* My entry is the one whose link I accepted. Its sender must be who the envelope says produced it: else one reader could
  * seal to another in the producer's name. */
 static bulla_rc find_entry(const struct bulla_envelope *envelope, const struct bulla_envelope_keys *keys, struct entry *ret)
 {
 	const struct bulla_link *link = NULL;
-	bool unknown = false;
+	bulla_rc rc = BULLA_E_NOT_ADDRESSED, why = BULLA_E_NOT_ADDRESSED;
 	bulla_link_id id;
 
 	if (envelope->kind == BULLA_ENVELOPE_STATE)
 		return find_state(envelope, keys, ret);
-	for (size_t i = 0; i < envelope->reader_count && link == NULL; i++) {
-		bulla_rc rc;
-
+	for (size_t i = 0; i < envelope->reader_count && rc != BULLA_OK; i++) {
 		BULLA_TRY(bulla_envelope_reader_at(envelope, i, &id, &ret->wrapped));
 		rc = keys->find(keys->ctx, &id, &link);
-		unknown = unknown || rc == BULLA_E_NOT_FOUND;
-		if (rc != BULLA_OK)
-			link = NULL;
+		why = worse(why, rc);
 	}
-	if (link == NULL && unknown)
-		return BULLA_FAIL(BULLA_E_LINK_UNKNOWN, "no link is known by which the envelope could be mine");
-	if (link == NULL)
-		return BULLA_FAIL(BULLA_E_NOT_ADDRESSED, "the envelope is not for this reader");
+	if (rc != BULLA_OK)
+		return no_entry(why);
 	if (BULLA_CHECK_ON(ENVELOPE_LINK) && !bulla_digest_eq(&link->sender, &envelope->producer))
 		return BULLA_FAIL(BULLA_E_LINK_SENDER, "the envelope came over the link of another sender than its producer");
 	ret->secret = link->secret;

@@ -46,11 +46,10 @@ bulla_rc bulla_envelope_part_salt(bulla_secret whole_salt, bulla_bytes path, bul
 	size_t count;
 
 	BULLA_TRY(bulla_cbor_rd_array(&r, BULLA_PATH_NAMES, &count));
-	if (count == 0)
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "the whole is no part of itself");
+	BULLA_TRY(bulla_secret_new(bulla_secret_view(whole_salt), &salt));
 	for (size_t i = 0; i < count; i++) {
 		BULLA_TRY(bulla_cbor_rd_skip(&r, &item));
-		BULLA_TRY(bulla_kdf(i == 0 ? whole_salt : salt, BULLA_LABEL_PART, item, &next));
+		BULLA_TRY(bulla_kdf(salt, BULLA_LABEL_PART, item, &next));
 		bulla_secret_free(&salt);
 		salt = bulla_secret_take(&next);
 	}
