@@ -2,7 +2,7 @@
 /* Bundle framing: a run with all its proof in one file, written and read as a stream. A CBOR sequence (RFC 8742) of
  * items [kind, h'body'], first the header, last the trailer. Order: HEADER, MANIFEST and APPROVAL (the run's, then other
  * epochs'), BIRTH, INSTANCE, LINK, COLLATERAL as they are first needed, START, then in the ledger's order for each
- * ENTRY the records it names before it (RECEIPT, then its ENVELOPEs), TOKENs anywhere after their receipt, RUN_HEAD,
+ * ENTRY the records it names before it (RECEIPT or START, then its ENVELOPEs), TOKENs anywhere after their receipt, RUN_HEAD,
  * TRAILER. A parent stands before its children, an instance before its first receipt. */
 #include "receipt/position.h"
 

@@ -10,9 +10,10 @@
 #include "receipt/receipt.h"
 #include "receipt/start.h"
 #include "receipt/token.h"
+#include "seal/envelope.h"
 #include "verify/verify.h"
 
-enum { VERIFY_MANIFESTS = 8, VERIFY_INSTANCES = 1024, VERIFY_KEYS = 64, VERIFY_BATCHES = 64, VERIFY_ANCHORS = 64 };
+enum { VERIFY_MANIFESTS = 8, VERIFY_INSTANCES = 1024, VERIFY_KEYS = 64, VERIFY_BATCHES = 64, VERIFY_ANCHORS = 64, VERIFY_LINKS = 4096 };
 #define VERIFY_LEAVES_MAX ((size_t)32 << 20)
 
 /* A manifest of the bundle: the run's is the first. */
@@ -32,6 +33,21 @@ struct verify_instance {
 	uint8_t tee;
 	uint64_t evidence_ms; /* newest */
 	uint64_t evidence_first_ms;
+};
+
+/* A link: from whom to whom. */
+struct verify_link {
+	bulla_link_id id;
+	bulla_digest sender, recipient_key;
+	bulla_handle recipient;
+	uint8_t to;
+};
+
+/* A birth: whose key it is. */
+struct verify_birth {
+	bulla_handle agent;
+	bulla_digest public_key;
+	uint8_t manifest;
 };
 
 /* What a slot needs beside the fold: who was permitted, and the leaves of its outputs. */
@@ -76,6 +92,10 @@ struct bulla_verify {
 
 	struct verify_instance *instances; /* VERIFY_INSTANCES */
 	size_t instance_count;
+	struct verify_link *links; /* VERIFY_LINKS, made when first needed */
+	size_t link_count;
+	struct verify_birth births[BULLA_MAX_AGENTS];
+	size_t birth_count;
 	struct bulla_verify_key *ledger;
 	struct bulla_verify_key *party_keys[BULLA_MAX_PARTIES]; /* made when first needed */
 	struct verify_batch batches[VERIFY_BATCHES];

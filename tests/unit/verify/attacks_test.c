@@ -462,6 +462,134 @@ static void ledgers(void **state)
 	assert_attack(VERIFY_TOKEN_COMMIT, BULLA_E_FORK, attack(0, hooks));
 }
 
+/* --- births, links, envelopes --- */
+
+static void flip_birth(enum bulla_bundle_kind kind, uint8_t *body, size_t size)
+{
+	if (kind == BULLA_BUNDLE_BIRTH)
+		body[size - 1] ^= 1;
+}
+
+static void flip_link(enum bulla_bundle_kind kind, uint8_t *body, size_t size)
+{
+	if (kind == BULLA_BUNDLE_LINK)
+		body[size - 1] ^= 1;
+}
+
+static void birth_of_other_epoch(struct bulla_birth *birth)
+{
+	birth->epoch++;
+}
+
+static void birth_of_other_wrapping_key(struct bulla_birth *birth)
+{
+	birth->wrapping_key = BULLA_BYTES_LITERAL("my own key");
+}
+
+/* Number 2: from the owner to agent e; nothing is sealed under it. */
+static void link_to_stranger(struct bulla_link_spec *spec, unsigned number)
+{
+	if (number == 2)
+		spec->recipient.b[0] = 'z';
+}
+
+static void link_to_other_key(struct bulla_link_spec *spec, unsigned number)
+{
+	if (number == 2)
+		spec->public_key = bulla_bytes_of(maker.public_keys[0], 32);
+}
+
+static void link_to_other_party_key(struct bulla_link_spec *spec, unsigned number)
+{
+	if (number == 3)
+		spec->public_key = bulla_bytes_of(maker.public_keys[0], 32);
+}
+
+static void births_and_links(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.raw = flip_birth;
+	assert_attack(VERIFY_BIRTH_SIGNATURE, BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks.raw = flip_link;
+	assert_attack(VERIFY_LINK_SIGNATURE, BULLA_E_LINK_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.birth_signer = MAKER_STRANGER;
+	assert_rc(BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.link_signer = MAKER_STRANGER;
+	assert_rc(BULLA_E_PARTY, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.birth = birth_of_other_epoch;
+	assert_attack(VERIFY_BIRTH_AGENT, BULLA_E_KEY_CONTEXT, attack(0, hooks));
+	hooks.birth = birth_of_other_wrapping_key;
+	assert_rc(BULLA_E_KEY_POLICY, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.link = link_to_stranger;
+	assert_attack(VERIFY_LINK_SENDER, BULLA_E_LINK_SENDER, attack(0, hooks));
+	hooks.link = link_to_other_key;
+	assert_attack(VERIFY_LINK_KEY, BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks.link = link_to_other_party_key;
+	assert_rc(BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+}
+
+static void envelope_of_other_attempt(struct bulla_envelope_spec *spec)
+{
+	spec->position.attempt++;
+}
+
+static void envelope_of_other_kind(struct bulla_envelope_spec *spec)
+{
+	if (spec->kind == BULLA_ENVELOPE_OUTPUT)
+		spec->kind = BULLA_ENVELOPE_INPUT;
+}
+
+static void envelope_of_other_producer(struct bulla_envelope_spec *spec)
+{
+	spec->producer.b[0] ^= 1;
+}
+
+static void envelope_for_fewer(struct bulla_envelope_spec *spec)
+{
+	if (spec->reader_count > 1)
+		spec->reader_count--;
+}
+
+/* The owner in the place of the first reader: more eyes than the plan names. */
+static void envelope_for_another(struct bulla_envelope_spec *spec)
+{
+	static struct bulla_envelope_reader readers[8];
+
+	if (spec->kind != BULLA_ENVELOPE_OUTPUT || spec->reader_count < 2)
+		return;
+	for (size_t i = 1; i < spec->reader_count; i++)
+		readers[i] = spec->readers[i];
+	readers[0] = (struct bulla_envelope_reader){maker.links[1][4].id, maker.links[1][4].secret, BULLA_SECRET_NONE};
+	spec->readers = readers;
+}
+
+static void envelopes(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.other_commitment = true;
+	assert_attack(VERIFY_ENVELOPE_LISTED, BULLA_E_COMMITMENT, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.envelope = envelope_of_other_attempt;
+	assert_attack(VERIFY_ENVELOPE_PLACE, BULLA_E_POSITION_ATTEMPT, attack(0, hooks));
+	hooks.envelope = envelope_of_other_kind;
+	assert_attack(VERIFY_ENVELOPE_PLACE, BULLA_E_POSITION_PATH, attack(0, hooks));
+	hooks.envelope = envelope_of_other_producer;
+	/* second line: the links are of another sender than the producer */
+	assert_attack_then(VERIFY_ENVELOPE_PRODUCER, BULLA_E_PRODUCER, BULLA_E_NOT_ADDRESSED, attack(0, hooks));
+	hooks.envelope = envelope_for_fewer;
+	assert_attack(VERIFY_ENVELOPE_READERS, BULLA_E_NOT_ADDRESSED, attack(0, hooks));
+	hooks.envelope = envelope_for_another;
+	assert_rc(BULLA_E_NOT_ADDRESSED, attack(0, hooks));
+}
+
 static int up(void **state)
 {
 	if (slab_up(state) != 0)
@@ -493,6 +621,8 @@ int main(void)
 		cmocka_unit_test(permits),
 		cmocka_unit_test(orders),
 		cmocka_unit_test(ledgers),
+		cmocka_unit_test(births_and_links),
+		cmocka_unit_test(envelopes),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);

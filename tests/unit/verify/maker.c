@@ -1,4 +1,4 @@
-#include "verify/maker.h"
+#include "verify/maker_seal.h"
 
 #include "cose/nitro_doc.h"
 #include "crypto/hash.h"
@@ -40,6 +40,9 @@ void maker_up(struct maker *maker)
 	assert_ok(bulla_dev_chain_make(&maker->pki, "i-0123456789abcdef0-enc0123456789abcdef", &fixed_clock,
 		bulla_random_os(), &maker->chain));
 	assert_ok(bulla_batch_new(16, &maker->batch));
+	for (int i = 0; i < 5; i++)
+		assert_ok(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &maker->private_keys[i], maker->public_keys[i]));
+	assert_ok(bulla_random_secret(bulla_random_os(), 32, &maker->instance_secret));
 	bulla_buf_init(&maker->manifest_bytes, 65536);
 	bulla_buf_init(&maker->bundle, 1 << 20);
 }
@@ -50,6 +53,8 @@ static void clear(struct maker *maker)
 	bulla_buf_clear(&maker->manifest_bytes);
 	bulla_buf_clear(&maker->bundle);
 	maker->writer = bulla_bundle_writer_free(maker->writer);
+	for (int i = 0; i < 15; i++)
+		bulla_link_done(&maker->links[i / 5][i % 5]);
 }
 
 void maker_down(struct maker *maker)
@@ -57,6 +62,9 @@ void maker_down(struct maker *maker)
 	clear(maker);
 	for (int i = 0; i < MAKER_KEYS; i++)
 		bulla_sign_key_free(maker->keys[i]);
+	for (int i = 0; i < 5; i++)
+		bulla_secret_free(&maker->private_keys[i]);
+	bulla_secret_free(&maker->instance_secret);
 	bulla_dev_chain_done(&maker->chain);
 	bulla_dev_pki_done(&maker->pki);
 	bulla_batch_free(maker->batch);
@@ -66,7 +74,7 @@ void maker_down(struct maker *maker)
 
 /* --- items --- */
 
-static void put(struct maker *maker, enum bulla_bundle_kind kind, bulla_bytes body)
+void maker_put(struct maker *maker, enum bulla_bundle_kind kind, bulla_bytes body)
 {
 	bulla_wr w = bulla_wr_buf(&maker->bundle);
 	static uint8_t copy[65536];
@@ -81,15 +89,15 @@ static void put(struct maker *maker, enum bulla_bundle_kind kind, bulla_bytes bo
 	assert_ok(w.rc);
 }
 
-static void put_buf(struct maker *maker, enum bulla_bundle_kind kind, struct bulla_buf *buf)
+void maker_put_buf(struct maker *maker, enum bulla_bundle_kind kind, struct bulla_buf *buf)
 {
-	put(maker, kind, bulla_buf_view(buf));
+	maker_put(maker, kind, bulla_buf_view(buf));
 	bulla_buf_done(buf);
 }
 
 /* --- manifest --- */
 
-static void handle_of(uint8_t letter, bulla_handle *ret)
+void maker_handle(uint8_t letter, bulla_handle *ret)
 {
 	for (size_t i = 0; i < sizeof(ret->b); i++)
 		ret->b[i] = letter;
@@ -115,16 +123,18 @@ static void make_manifest(struct maker *maker)
 		.workflow_count = 1, .assurance = 1, .max_age_ms = 300000, .anchors = &anchor, .anchor_count = 1,
 		.ledger_spki = bulla_sign_key_spki(maker->keys[MAKER_LEDGER])};
 
-	handle_of('c', &parties[0].handle);
-	handle_of('o', &parties[1].handle);
-	handle_of('t', &m.tenant);
+	parties[0].hpke = bulla_bytes_of(maker->public_keys[3], 32);
+	parties[1].hpke = bulla_bytes_of(maker->public_keys[4], 32);
+	maker_handle('c', &parties[0].handle);
+	maker_handle('o', &parties[1].handle);
+	maker_handle('t', &m.tenant);
 	bulla_images_write(&l, &image, 1);
 	images = bulla_bytes_of(lists, l.n);
 	bulla_list_write_text(&l, (bulla_bytes[]){BULLA_BYTES_LITERAL("dev")}, 1);
 	tees = bulla_bytes_of(lists + images.n, l.n - images.n);
 	for (unsigned i = 0; i < 3; i++) {
 		agents[i] = (struct bulla_agent){.binding = 1, .images = images, .policy_form = 1};
-		handle_of((uint8_t)"abe"[i], &agents[i].handle);
+		maker_handle((uint8_t)"abe"[i], &agents[i].handle);
 		agents[i].bundle.b[0] = (uint8_t)(0x50 + i);
 	}
 	bulla_sha256(bulla_buf_view(&maker->pki.root_der), &root);
@@ -134,7 +144,7 @@ static void make_manifest(struct maker *maker)
 		maker->hooks.manifest(&m);
 	assert_ok(bulla_manifest_encode(&m, &w));
 	assert_ok(bulla_manifest_decode(bulla_buf_view(&maker->manifest_bytes), &maker->manifest));
-	put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
+	maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
 }
 
 static void approve(struct maker *maker)
@@ -145,7 +155,7 @@ static void approve(struct maker *maker)
 		return;
 	bulla_buf_init(&buf, BULLA_APPROVAL_MAX);
 	assert_ok(bulla_approval_make(&maker->manifest, maker->keys[maker->hooks.approver], &buf));
-	put_buf(maker, BULLA_BUNDLE_APPROVAL, &buf);
+	maker_put_buf(maker, BULLA_BUNDLE_APPROVAL, &buf);
 }
 
 /* --- instance: hosts agents a, b and e --- */
@@ -206,7 +216,7 @@ static void make_instance(struct maker *maker, unsigned hosted)
 	if (maker->hooks.instance != NULL)
 		maker->hooks.instance(&record);
 	assert_ok(bulla_instance_write(&w, &record));
-	put(maker, BULLA_BUNDLE_INSTANCE, bulla_bytes_of(memory, w.n));
+	maker_put(maker, BULLA_BUNDLE_INSTANCE, bulla_bytes_of(memory, w.n));
 	bulla_buf_done(&evidence);
 }
 
@@ -237,7 +247,7 @@ static void put_entry(struct maker *maker, struct bulla_entry entry)
 		maker->hooks.entry(&entry);
 	bulla_entry_write(&w, &entry);
 	assert_ok(bulla_merkle_add(&maker->entries, BULLA_BYTES_ARRAY(memory)));
-	put(maker, BULLA_BUNDLE_ENTRY, BULLA_BYTES_ARRAY(memory));
+	maker_put(maker, BULLA_BUNDLE_ENTRY, BULLA_BYTES_ARRAY(memory));
 }
 
 static void make_start(struct maker *maker)
@@ -255,7 +265,9 @@ static void make_start(struct maker *maker)
 		.inputs = BULLA_BYTES_ARRAY(pairs),
 		.time_ms = maker->now};
 
-	maker->outputs[0] = (struct maker_slot){{{digest_of("input"), digest_of("commitment")}}, 1};
+	maker->outputs[0] = (struct maker_slot){.pair_count = 0};
+	maker_seal(maker, &maker->outputs[0], (struct bulla_position){maker->slot, 1}, BULLA_ENVELOPE_INPUT, 0, &start.party,
+		maker->flow->parts[maker->flow->steps[0].parts.first].readers);
 	bulla_wr_digest(&l, &maker->outputs[0].pairs[0].envelope);
 	bulla_wr_digest(&l, &maker->outputs[0].pairs[0].commitment);
 	if (maker->hooks.start != NULL)
@@ -263,7 +275,8 @@ static void make_start(struct maker *maker)
 	assert_ok(bulla_start_write(&p, &start));
 	assert_ok(bulla_auth_sign(maker->keys[maker->hooks.starter], BULLA_SIGNED_START, bulla_bytes_of(payload, p.n), &auth));
 	bulla_start_record_write(&w, bulla_bytes_of(payload, p.n), &auth);
-	put(maker, BULLA_BUNDLE_START, bulla_bytes_of(memory, w.n));
+	maker_put(maker, BULLA_BUNDLE_START, bulla_bytes_of(memory, w.n));
+	maker_headers(maker, &maker->outputs[0]);
 	bulla_sha256(bulla_bytes_of(payload, p.n), &entry.digest);
 	entry.who = start.party;
 	fact(maker, BULLA_FLOW_STARTED, &entry);
@@ -357,21 +370,8 @@ static void put_receipt(struct maker *maker, struct bulla_receipt *receipt, int 
 	bulla_receipt_write(&p, receipt);
 	sign_receipt(maker, BULLA_BYTES_ARRAY(payload), signer, &auth);
 	bulla_receipt_record_write(&w, BULLA_BYTES_ARRAY(payload), &auth, bulla_bytes_of(pairs, l.n), (bulla_bytes){NULL, 0});
-	put(maker, BULLA_BUNDLE_RECEIPT, bulla_bytes_of(memory, w.n));
+	maker_put(maker, BULLA_BUNDLE_RECEIPT, bulla_bytes_of(memory, w.n));
 	bulla_sha256(BULLA_BYTES_ARRAY(payload), ret);
-}
-
-static void fill_outputs(struct maker *maker, uint16_t step, uint8_t outcome, struct maker_slot *ret)
-{
-	uint8_t seed[3] = {(uint8_t)step, outcome, 0};
-
-	*ret = (struct maker_slot){0};
-	ret->pair_count = outcome >= 64 ? 1 : maker->flow->steps[step].parts.count;
-	for (uint8_t i = 0; i < ret->pair_count; i++) {
-		seed[2] = i;
-		bulla_sha256(BULLA_BYTES_ARRAY(seed), &ret->pairs[i].envelope);
-		bulla_sha256(bulla_bytes_digest(&ret->pairs[i].envelope), &ret->pairs[i].commitment);
-	}
 }
 
 /* Ends an attempt: receipt, entry, fact. */
@@ -389,12 +389,10 @@ static void end(struct maker *maker, uint16_t step, uint32_t attempt, uint8_t ou
 		.who = receipt.kid};
 	struct maker_slot outputs;
 
-	fill_outputs(maker, step, outcome, &outputs);
-	if (executor == BULLA_EXECUTOR_CLOCK)
-		outputs.pair_count = 0;
-	if (step == 5 && maker->hooks.more_outputs)
-		outputs.pairs[outputs.pair_count++] = maker->outputs[0].pairs[0];
 	receipt.position.slot.step = step;
+	maker_outputs(maker, &receipt, &outputs);
+	if (maker->hooks.other_commitment)
+		outputs.pairs[0].commitment.b[0] ^= 1;
 	if (agent) {
 		bulla_handle handle;
 
@@ -406,6 +404,7 @@ static void end(struct maker *maker, uint16_t step, uint32_t attempt, uint8_t ou
 	maker->now += 7;
 	entry.time_ms = maker->now;
 	put_receipt(maker, &receipt, signers[executor], &outputs, &entry.digest);
+	maker_headers(maker, &outputs);
 	fact(maker, BULLA_FLOW_RESULT, &entry);
 	entry.filled = maker->run.slots[step].state == BULLA_FLOW_FILLED;
 	if (entry.filled == 1)
@@ -432,7 +431,7 @@ static void put_token(struct maker *maker, uint16_t step)
 	assert_ok(bulla_batch_sign(maker->batch, maker->keys[maker->hooks.token_signer], BULLA_SIGNED_TOKENS));
 	assert_ok(bulla_batch_auth(maker->batch, index, &auth));
 	bulla_token_record_write(&w, &token, &auth);
-	put(maker, BULLA_BUNDLE_TOKEN, bulla_bytes_of(memory, w.n));
+	maker_put(maker, BULLA_BUNDLE_TOKEN, bulla_bytes_of(memory, w.n));
 }
 
 static void put_head(struct maker *maker)
@@ -446,7 +445,7 @@ static void put_head(struct maker *maker)
 		maker->hooks.head(&head);
 	bulla_buf_init(&buf, BULLA_RUN_HEAD_MAX);
 	assert_ok(bulla_run_head_make(&head, maker->keys[maker->hooks.ledger_signer], &buf));
-	put_buf(maker, BULLA_BUNDLE_RUN_HEAD, &buf);
+	maker_put_buf(maker, BULLA_BUNDLE_RUN_HEAD, &buf);
 }
 
 static void cancel(struct maker *maker)
@@ -463,7 +462,7 @@ static void cancel(struct maker *maker)
 	bulla_sha256(bulla_bytes_of(memory, w.n), &entry.digest);
 	bulla_buf_init(&buf, BULLA_ORDER_MAX);
 	assert_ok(bulla_order_make(&order, maker->keys[maker->hooks.orderer], &buf));
-	put_buf(maker, BULLA_BUNDLE_ORDER, &buf);
+	maker_put_buf(maker, BULLA_BUNDLE_ORDER, &buf);
 	fact(maker, BULLA_FLOW_CANCELLED, &entry);
 	put_entry(maker, entry);
 }
@@ -504,6 +503,8 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	maker->hooks = hooks;
 	maker->flow = flows_branches(&maker->flows);
 	maker->flows.flow.flags |= hooks.each ? BULLA_FLOW_RECEIPTS_EACH : 0;
+	maker->flows.readers[maker->flows.flow.reader_count] = 2; /* actor c */
+	maker->flows.flow.log_readers = (struct bulla_flow_span){maker->flows.flow.reader_count++, 1};
 	maker->flows.steps[5].flags |= hooks.fresh ? BULLA_FLOW_FRESH : 0;
 	maker->flow = flows_done(&maker->flows);
 	maker->now = MAKER_T0 + 1000;
@@ -511,7 +512,7 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	bulla_zero(maker->ordinal, sizeof(maker->ordinal));
 	bulla_merkle_init(&maker->entries);
 	assert_ok(bulla_flow_begin(maker->flow, maker->slots, FLOWS_MAX, 0, &maker->run));
-	handle_of('t', &maker->slot.tenant);
+	maker_handle('t', &maker->slot.tenant);
 	bulla_sha256(maker->flow->bytes, &maker->slot.workflow);
 	maker->slot.run = bulla_run_id_make(maker->now, random);
 	/* the header names the manifest, so the manifest is made first, then again as an item */
@@ -527,11 +528,12 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 		hooks.header(&header);
 	w = bulla_wr_buf(&maker->bundle);
 	assert_ok(bulla_bundle_writer_new(&header, &w, &maker->writer));
-	put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
+	maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
 	approve(maker);
 	make_instance(maker, hooks.hosted > 0 ? hooks.hosted : 3);
 	if (hooks.renewed > 0)
 		make_instance(maker, hooks.renewed);
+	maker_links(maker);
 	make_start(maker);
 	make_steps(maker, outcome);
 	if (!hooks.cancel) {
@@ -539,7 +541,7 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 		put_token(maker, 5);
 	}
 	if (hooks.late_manifest)
-		put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
+		maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
 	put_head(maker);
 	maker->before_trailer = maker->bundle.n;
 	w = bulla_wr_buf(&maker->bundle);

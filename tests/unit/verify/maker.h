@@ -13,6 +13,8 @@
 #include "receipt/receipt.h"
 #include "receipt/start.h"
 #include "receipt/token.h"
+#include "seal/birth.h"
+#include "seal/envelope.h"
 #include "verify/verify.h"
 
 #define MAKER_T0 UINT64_C(1795270000000)
@@ -54,16 +56,23 @@ struct maker_hooks {
 	void (*header)(struct bulla_bundle_header *header);
 	void (*raw)(enum bulla_bundle_kind kind, uint8_t *body, size_t size);
 	bool (*skip_entry)(const struct bulla_entry *entry);
+	void (*birth)(struct bulla_birth *birth);
+	void (*link)(struct bulla_link_spec *spec, unsigned number);
+	void (*envelope)(struct bulla_envelope_spec *spec);
+	int birth_signer, link_signer;
+	bool other_commitment; /* a receipt signs another content than the envelope has */
 };
 
 #define MAKER_HONEST \
 	((struct maker_hooks){.approver = MAKER_OWNER, .starter = MAKER_OWNER, .receipt_signer = MAKER_INSTANCE, \
 		.answerer = MAKER_PARTY, .clock_signer = MAKER_LEDGER, .ledger_signer = MAKER_LEDGER, .token_signer = MAKER_LEDGER, \
-		.orderer = MAKER_OWNER})
+		.orderer = MAKER_OWNER, .birth_signer = MAKER_INSTANCE, .link_signer = -1})
 
 struct maker_slot {
 	struct bulla_pair pairs[2];
 	size_t pair_count;
+	uint8_t headers[2][1024]; /* of the envelopes */
+	size_t header_sizes[2];
 };
 
 struct maker {
@@ -86,6 +95,11 @@ struct maker {
 	unsigned ordinal[BULLA_BUNDLE_KINDS];
 	struct bulla_batch *batch;
 	size_t before_trailer; /* bytes of the bundle */
+	/* HPKE keys of actors: 3 agents, party c, owner; and the links to them from owner, instance, party c */
+	bulla_secret private_keys[5];
+	uint8_t public_keys[5][BULLA_HPKE_PUBLIC_MAX];
+	struct bulla_link links[3][5];
+	bulla_secret instance_secret;
 };
 
 /* Keys and a development PKI; once per program. */
