@@ -74,6 +74,18 @@ static const struct bulla_attest_ops *find_ops(const struct bulla_attest_run *ru
 	return NULL;
 }
 
+enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
+{
+	struct bulla_cmw record;
+
+	if (is_record(evidence) && bulla_cmw_parse(evidence, &record) == BULLA_OK)
+		evidence = record.value;
+	for (size_t i = 0; i < bulla_attest_table_size; i++)
+		if (bulla_attest_table[i]->sniff(evidence))
+			return bulla_attest_table[i]->guess;
+	return BULLA_TEE_NONE;
+}
+
 static void check_label(struct bulla_attest_run *run, const struct bulla_attest_ops *ops)
 {
 	static const char prefix[] = "application/vnd.bulla.";

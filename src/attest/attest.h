@@ -279,6 +279,9 @@ BULLA_CHECK bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bu
 	const struct bulla_attest_binding *binding, struct bulla_attest_time time, struct bulla_attest_cache *cache,
 	struct bulla_attest_result *ret);
 
+/* What the bytes look like before anything is checked: where a nonce would be, which collateral to look for. A guess. */
+enum bulla_tee bulla_attest_guess(bulla_bytes evidence);
+
 /* The first claim of this id and index, or NULL. */
 const struct bulla_attest_claim *bulla_attest_find(const struct bulla_attest_result *result, enum bulla_claim id,
 	unsigned index);

@@ -212,6 +212,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_azure = {
 	.name = "azure",
 	.media_type = "application/vnd.bulla.azure-vtpm+json",
+	.guess = BULLA_TEE_AZ_SNP,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_AZ_SNP) | BULLA_TEE_BIT(BULLA_TEE_AZ_TDX),
 	.factors = factors,
 	.factor_count = sizeof(factors),

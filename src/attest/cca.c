@@ -221,6 +221,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_cca = {
 	.name = "cca",
 	.media_type = "application/vnd.bulla.cca-token+cbor",
+	.guess = BULLA_TEE_CCA,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_CCA),
 	.factors = factors,
 	.factor_count = sizeof(factors),

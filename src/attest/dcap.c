@@ -58,6 +58,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_tdx = {
 	.name = "tdx",
 	.media_type = "application/vnd.bulla.tdx-quote",
+	.guess = BULLA_TEE_TDX,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_TDX),
 	.factors = tdx_factors,
 	.factor_count = sizeof(tdx_factors),
@@ -68,6 +69,7 @@ const struct bulla_attest_ops bulla_attest_tdx = {
 const struct bulla_attest_ops bulla_attest_sgx = {
 	.name = "sgx",
 	.media_type = "application/vnd.bulla.sgx-quote",
+	.guess = BULLA_TEE_SGX,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_SGX),
 	.factors = sgx_factors,
 	.factor_count = sizeof(sgx_factors),

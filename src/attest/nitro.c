@@ -179,6 +179,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_nitro = {
 	.name = "nitro",
 	.media_type = "application/vnd.bulla.nitro-document+cbor",
+	.guess = BULLA_TEE_NITRO,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_NITRO) | BULLA_TEE_BIT(BULLA_TEE_NITROTPM) | BULLA_TEE_BIT(BULLA_TEE_DEV),
 	.factors = factors,
 	.factor_count = sizeof(factors),

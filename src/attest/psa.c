@@ -173,6 +173,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_psa = {
 	.name = "psa",
 	.media_type = "application/vnd.bulla.psa-token+cbor",
+	.guess = BULLA_TEE_PSA,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_PSA),
 	.factors = factors,
 	.factor_count = sizeof(factors),

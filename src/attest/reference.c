@@ -89,7 +89,18 @@ static bulla_rc read_images(struct bulla_reference_file *file, bulla_json list)
 	return BULLA_OK;
 }
 
-static bulla_rc read_list(struct bulla_reference_file *file, bulla_json list, bool hex, const bulla_bytes **ret,
+typedef bulla_rc take_fn(struct bulla_reference_file *file, bulla_json value, bulla_bytes *ret);
+
+/* "i-0abc.." is the instance of a Nitro module id; chips and platforms are hexadecimal. */
+static bulla_rc take_platform(struct bulla_reference_file *file, bulla_json value, bulla_bytes *ret)
+{
+	bulla_bytes text;
+
+	BULLA_TRY(bulla_json_string_view(value, &text));
+	return text.n > 2 && text.p[0] == 'i' && text.p[1] == '-' ? take_text(file, value, ret) : take_hex(file, value, ret);
+}
+
+static bulla_rc read_list(struct bulla_reference_file *file, bulla_json list, take_fn *take, const bulla_bytes **ret,
 	size_t *ret_count)
 {
 	size_t first = file->list_count;
@@ -101,7 +112,7 @@ static bulla_rc read_list(struct bulla_reference_file *file, bulla_json list, bo
 		if (file->list_count == BULLA_REFERENCE_LIST)
 			return BULLA_FAIL(BULLA_E_LIMIT, "the lists are too long");
 		bulla_bytes *entry = &file->list[file->list_count++];
-		BULLA_TRY(hex ? take_hex(file, item, entry) : take_text(file, item, entry));
+		BULLA_TRY(take(file, item, entry));
 	}
 	*ret = &file->list[first];
 	*ret_count = file->list_count - first;
@@ -212,7 +223,7 @@ static bulla_rc read_snp_member(struct bulla_reference_file *file, bulla_json na
 	if (is(name, "minimum"))
 		return read_minimum(item, &policy->minimum);
 	if (is(name, "csp"))
-		return read_list(file, item, false, &policy->csps, &policy->csp_count);
+		return read_list(file, item, take_text, &policy->csps, &policy->csp_count);
 	if (is(name, "abi"))
 		return read_abi(item, policy);
 	if (is(name, "migration"))
@@ -265,7 +276,7 @@ static bulla_rc read_dcap_member(struct bulla_reference_file *file, bulla_json n
 	if (is(name, "status"))
 		return read_statuses(item, &policy->statuses);
 	if (is(name, "advisories"))
-		return read_list(file, item, false, &policy->advisories, &policy->advisory_count);
+		return read_list(file, item, take_text, &policy->advisories, &policy->advisory_count);
 	if (is(name, "any-advisory"))
 		return bulla_json_bool(item, &policy->any_advisory);
 	if (is(name, "without-collateral"))
@@ -275,7 +286,7 @@ static bulla_rc read_dcap_member(struct bulla_reference_file *file, bulla_json n
 	if (is(name, "event-log"))
 		return bulla_json_bool(item, &policy->demand_event_log);
 	if (is(name, "service-tds"))
-		return read_list(file, item, true, &policy->service_tds, &policy->service_td_count);
+		return read_list(file, item, take_hex, &policy->service_tds, &policy->service_td_count);
 	if (is(name, "attributes-refused"))
 		return read_u64(item, &policy->attributes_refused);
 	if (is(name, "xfam-refused"))
@@ -301,7 +312,7 @@ static bulla_rc read_psa_member(struct bulla_reference_file *file, bulla_json na
 	if (is(name, "test-keys"))
 		return bulla_json_bool(item, &policy->allow_test_keys);
 	if (is(name, "implementations"))
-		return read_list(file, item, true, &policy->implementations, &policy->implementation_count);
+		return read_list(file, item, take_hex, &policy->implementations, &policy->implementation_count);
 	return unknown_name();
 }
 
@@ -342,8 +353,7 @@ static bulla_rc read_top_member(struct bulla_reference_file *file, bulla_json na
 	if (is(name, "strict"))
 		return bulla_json_bool(item, &policy->strict);
 	if (is(name, "platforms"))
-		return read_list(file, item, policy->tees == BULLA_TEE_BIT(BULLA_TEE_NITRO) ? false : true,
-			&policy->platforms, &policy->platform_count);
+		return read_list(file, item, take_platform, &policy->platforms, &policy->platform_count);
 	if (is(name, "snp"))
 		return read_members(file, item, read_snp_member);
 	if (is(name, "dcap"))

@@ -21,6 +21,7 @@ struct bulla_attest_run {
 struct bulla_attest_ops {
 	const char *name;
 	const char *media_type; /* of the CMW record around it */
+	enum bulla_tee guess;   /* what it is, most likely */
 	uint32_t tees;          /* what it may turn out to be */
 	const uint8_t *factors; /* its rules; each ends held, failed or not checked */
 	size_t factor_count;

@@ -342,6 +342,7 @@ static void appraise(struct bulla_attest_run *run)
 const struct bulla_attest_ops bulla_attest_snp = {
 	.name = "sev-snp",
 	.media_type = "application/vnd.bulla.snp-report",
+	.guess = BULLA_TEE_SNP,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_SNP),
 	.factors = factors,
 	.factor_count = sizeof(factors),

@@ -1,5 +1,6 @@
 #include "attest/snp.h"
 
+#include "attest/pem.h"
 #include "base/rd.h"
 
 /* GHCB certificate table: entries of GUID, offset, length (u32 little-endian), ended by a zero GUID. GUIDs come in both
@@ -39,7 +40,28 @@ static bool is_known(bulla_bytes guid)
 	return false;
 }
 
-static bulla_rc read_entry(bulla_rd *r, bulla_bytes table, struct candidates *ret, bool *ret_last)
+/* Entries are DER; some guests' tables hold PEM. */
+static bulla_rc add_entry(struct bulla_attest_run *run, bulla_bytes entry, struct candidates *ret)
+{
+	struct bulla_attest_result *result = run->result;
+	bulla_bytes chain[1];
+	size_t count;
+
+	if (entry.n == 0 || entry.p[0] != '-') {
+		ret->list[ret->count++] = entry;
+		return BULLA_OK;
+	}
+	BULLA_TRY(bulla_pem_chain(entry, result->kept + result->kept_size, sizeof(result->kept) - result->kept_size, 1, chain,
+		&count));
+	if (count == 1) {
+		(void)bulla_run_keep(run, chain[0].n);
+		ret->list[ret->count++] = chain[0];
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc read_entry(struct bulla_attest_run *run, bulla_rd *r, bulla_bytes table, struct candidates *ret,
+	bool *ret_last)
 {
 	bulla_bytes guid;
 	uint32_t offset, size;
@@ -52,17 +74,16 @@ static bulla_rc read_entry(bulla_rd *r, bulla_bytes table, struct candidates *re
 		return BULLA_OK;
 	if (offset > table.n || size > table.n - offset)
 		return BULLA_FAIL(BULLA_E_TRUNCATED, "a certificate lies outside its table");
-	ret->list[ret->count++] = bulla_bytes_of(table.p + offset, size);
-	return BULLA_OK;
+	return add_entry(run, bulla_bytes_of(table.p + offset, size), ret);
 }
 
-static bulla_rc read_table(bulla_bytes table, struct candidates *ret)
+static bulla_rc read_table(struct bulla_attest_run *run, bulla_bytes table, struct candidates *ret)
 {
 	bulla_rd r = bulla_rd_of(table);
 	bool last = table.n == 0;
 
 	for (size_t i = 0; i < ENTRIES_MAX && !last; i++)
-		BULLA_TRY(read_entry(&r, table, ret, &last));
+		BULLA_TRY(read_entry(run, &r, table, ret, &last));
 	return last ? BULLA_OK : BULLA_FAIL(BULLA_E_LIMIT, "the certificate table does not end");
 }
 
@@ -73,7 +94,7 @@ static bool collect(struct bulla_attest_run *run, struct candidates *ret)
 	ret->count = 0;
 	for (size_t i = 0; i < collateral->certificate_count && i < BULLA_ATTEST_CERTIFICATES; i++)
 		ret->list[ret->count++] = collateral->certificates[i];
-	if (read_table(collateral->certificate_table, ret) != BULLA_OK)
+	if (read_table(run, collateral->certificate_table, ret) != BULLA_OK)
 		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, 0, "the certificate table is damaged");
 	return true;
 }

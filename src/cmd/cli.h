@@ -35,6 +35,9 @@ struct cli {
 	unsigned set_count;
 	const char *id, *state, *workflow, *trust, *accept, *at, *out, *tee, *yes, *expect;
 	bool checks, host, follow, image, headers;
+	const char *reference, *nonce, *binder, *anchor; /* attest */
+	bool any_nonce, any_code, debug;
+	int64_t max_age_ms;
 };
 
 struct command {
@@ -74,3 +77,4 @@ COMMAND(trust);
 COMMAND(key);
 COMMAND(manifest);
 COMMAND(explain);
+COMMAND(attest);

@@ -37,6 +37,15 @@ static const struct option_row {
 	{"checks", 0, FLAG, offsetof(struct cli, checks), NULL, "list every check", false},
 	{"out", 'o', TEXT, offsetof(struct cli, out), "FILE", "write here", false},
 	{"tee", 0, TEXT, offsetof(struct cli, tee), "KIND", "dev", false},
+	{"reference", 0, TEXT, offsetof(struct cli, reference), "FILE", "reference values (bulla attest reference)", false},
+	{"any-code", 0, FLAG, offsetof(struct cli, any_code), NULL, "any measurement will do", false},
+	{"nonce", 0, TEXT, offsetof(struct cli, nonce), "HEX", "what the evidence must answer", false},
+	{"any-nonce", 0, FLAG, offsetof(struct cli, any_nonce), NULL, "any nonce will do: replay is not checked", false},
+	{"binder", 0, TEXT, offsetof(struct cli, binder), "HEX", "user data or report data, 64 bytes", false},
+	{"anchor", 0, TEXT, offsetof(struct cli, anchor), "FILE", "a root of your own: class dev", false},
+	{"collateral", 0, MANY, offsetof(struct cli, sets), "FILE", "certificates, CRLs, TCB info, event log", false},
+	{"max-age", 0, TIME, offsetof(struct cli, max_age_ms), "TIME", "how old the evidence may be", false},
+	{"debug", 0, FLAG, offsetof(struct cli, debug), NULL, "debug mode is good enough", false},
 	{"host", 0, FLAG, offsetof(struct cli, host), NULL, "only what the host sees", false},
 };
 

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "attest/foreign.h"
 #include "attest/snp.h"
 #include "base/mem.h"
 #include "pki.h"
@@ -562,6 +563,30 @@ static void the_certificate_table_is_read(void **state)
 	lab_unchain(&lab);
 }
 
+/* Veraison's TSM report: report and table of one genuine guest, the certificates in PEM. */
+static void a_genuine_tsm_report_holds(void **state)
+{
+	struct bulla_attest_anchors anchors = bulla_attest_vendor_anchors();
+	struct bulla_attest_binding binding = sample_binding();
+	struct bulla_attest_policy policy;
+	struct bulla_attest_result result;
+	struct bulla_foreign foreign;
+	BULLA_AUTO_BUF file;
+	bulla_bytes evidence;
+
+	(void)state;
+	if (!sample_read("sev-snp/veraison-tsm-report.cbor", &file))
+		skip();
+	assert_ok(bulla_foreign_init(&foreign));
+	assert_ok(bulla_foreign_evidence(&foreign, bulla_buf_view(&file), &evidence));
+	snp_policy(&policy);
+	bulla_rc rc = bulla_attest_appraise(evidence, &foreign.collateral, &anchors, &policy, &binding,
+		sample_time(1770000000), NULL, &result);
+	assert_accepted(&result);
+	assert_ok(rc);
+	bulla_foreign_done(&foreign);
+}
+
 static int free_keys(void **state)
 {
 	(void)state;
@@ -585,6 +610,7 @@ int main(void)
 		cmocka_unit_test(chain_names_and_roots_count),
 		cmocka_unit_test(revocation_lists_are_judged),
 		cmocka_unit_test(the_certificate_table_is_read),
+		cmocka_unit_test(a_genuine_tsm_report_holds),
 	};
 
 	return cmocka_run_group_tests_name("attest_snp", tests, NULL, free_keys);

@@ -1,0 +1,270 @@
+#include "attest/foreign.h"
+
+#include "attest/foreign_snp.h"
+#include "attest/pem.h"
+#include "attest/textual.h"
+#include "wire/cbor.h"
+
+#define EVENT_NO_ACTION 3
+#define TABLE_MIN 24
+
+bulla_rc bulla_foreign_init(struct bulla_foreign *ret)
+{
+	*ret = (struct bulla_foreign){0};
+	bulla_buf_init(&ret->memory, BULLA_FOREIGN_MEMORY);
+	return bulla_buf_reserve(&ret->memory, BULLA_FOREIGN_MEMORY);
+}
+
+void bulla_foreign_done(struct bulla_foreign *foreign)
+{
+	bulla_buf_done(&foreign->memory);
+}
+
+static size_t room(const struct bulla_foreign *foreign)
+{
+	return foreign->memory.cap - foreign->memory.n;
+}
+
+static bulla_bytes keep(struct bulla_foreign *foreign, size_t size)
+{
+	bulla_bytes kept = bulla_bytes_of(foreign->memory.p + foreign->memory.n, size);
+
+	foreign->memory.n += size;
+	return kept;
+}
+
+static bulla_rc decode(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
+{
+	size_t size;
+
+	BULLA_TRY(bulla_foreign_bytes(value, room(foreign), foreign->memory.p + foreign->memory.n, &size));
+	*ret = keep(foreign, size);
+	return BULLA_OK;
+}
+
+/* ---- evidence ---- */
+static bulla_rc decode_member(struct bulla_foreign *foreign, bulla_json object, const char *name, bulla_bytes *ret)
+{
+	bulla_json value;
+
+	BULLA_TRY(bulla_json_get_str(object, name, &value));
+	if (bulla_json_type(value) == BULLA_JSON_NULL)
+		return BULLA_E_NOT_FOUND;
+	return decode(foreign, value, ret);
+}
+
+static bool has(bulla_json object, const char *name)
+{
+	bulla_json ignored;
+
+	return bulla_json_get_str(object, name, &ignored) == BULLA_OK;
+}
+
+static bulla_rc optional(bulla_rc rc)
+{
+	return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
+}
+
+static bulla_rc json_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_json object;
+
+	BULLA_TRY(bulla_json_parse(bytes, &object));
+	if (has(object, "hcl_report")) {
+		*ret = object.raw;
+		return BULLA_OK;
+	}
+	if (has(object, "quote")) {
+		BULLA_TRY(decode_member(foreign, object, "quote", ret));
+		return optional(decode_member(foreign, object, "cc_eventlog", &foreign->collateral.event_log));
+	}
+	if (has(object, "outblob")) {
+		BULLA_TRY(decode_member(foreign, object, "outblob", ret));
+		return optional(decode_member(foreign, object, "auxblob", &foreign->collateral.certificate_table));
+	}
+	if (has(object, "token"))
+		return decode_member(foreign, object, "token", ret);
+	if (has(object, "attestation_report"))
+		return bulla_foreign_snp(foreign, object, ret);
+	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the JSON is no evidence of a known kind");
+}
+
+/* {"auxblob": bstr, "outblob": bstr, "provider": tstr}: the provider's word is ignored. */
+static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
+	struct bulla_cbor_map map;
+	bulla_bytes key, ignored, report = {NULL, 0};
+
+	BULLA_TRY(bulla_cbor_rd_map(&r, 8, &map));
+	while (bulla_cbor_map_more(&r, &map)) {
+		BULLA_TRY(bulla_cbor_rd_key_text(&r, &map, &key));
+		if (bulla_bytes_eq_str(key, "outblob"))
+			BULLA_TRY(bulla_cbor_rd_bytes(&r, &report));
+		else if (bulla_bytes_eq_str(key, "auxblob"))
+			BULLA_TRY(bulla_cbor_rd_bytes(&r, &foreign->collateral.certificate_table));
+		else
+			BULLA_TRY(bulla_cbor_rd_skip(&r, &ignored));
+	}
+	BULLA_TRY(bulla_cbor_rd_end(&r));
+	if (report.p == NULL)
+		return BULLA_FAIL(BULLA_E_FORMAT, "the TSM report has no outblob");
+	*ret = report;
+	return BULLA_OK;
+}
+
+static bulla_bytes without_space(bulla_bytes bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes.n && (bytes.p[at] == ' ' || bytes.p[at] == '\n' || bytes.p[at] == '\r' || bytes.p[at] == '\t'))
+		at++;
+	return bulla_bytes_of(bytes.p + at, bytes.n - at);
+}
+
+bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
+{
+	bulla_bytes text = without_space(bytes);
+
+	if (text.n > 0 && text.p[0] == '{')
+		return json_evidence(foreign, text, ret_evidence);
+	if (bytes.n > 0 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
+		return cbor_evidence(foreign, bytes, ret_evidence);
+	*ret_evidence = bytes;
+	return BULLA_OK;
+}
+
+/* ---- collateral ---- */
+static bulla_rc add_certificate(struct bulla_foreign *foreign, bulla_bytes der)
+{
+	struct bulla_attest_collateral *collateral = &foreign->collateral;
+
+	if (collateral->certificate_count == BULLA_ATTEST_CERTIFICATES)
+		return BULLA_FAIL(BULLA_E_LIMIT, "there are too many certificates");
+	collateral->certificates[collateral->certificate_count++] = der;
+	return BULLA_OK;
+}
+
+static bulla_bytes common_name(bulla_bytes name)
+{
+	static const uint8_t oid[] = {0x55, 0x04, 0x03};
+	bulla_bytes value;
+
+	return bulla_name_find(name, BULLA_BYTES_ARRAY(oid), &value) == BULLA_OK ? value : (bulla_bytes){NULL, 0};
+}
+
+/* Intel's chains are kept as text too: their place is named by the first certificate. */
+static void note_chain(struct bulla_foreign *foreign, bulla_bytes pem, bulla_bytes first)
+{
+	struct bulla_cert cert;
+
+	if (bulla_cert_parse(first, &cert) != BULLA_OK)
+		return;
+	bulla_bytes name = common_name(cert.subject);
+	if (bulla_bytes_eq_str(name, "Intel SGX TCB Signing"))
+		foreign->parts.tcb_info_chain = foreign->parts.qe_identity_chain = pem;
+	else if (bulla_bytes_eq_str(name, "Intel SGX PCK Platform CA") || bulla_bytes_eq_str(name, "Intel SGX PCK Processor CA"))
+		foreign->parts.pck_crl_chain = pem;
+}
+
+static bulla_rc add_pem(struct bulla_foreign *foreign, bulla_bytes text)
+{
+	bulla_bytes chain[BULLA_ATTEST_CERTIFICATES];
+	size_t count, used = 0;
+
+	BULLA_TRY(bulla_pem_chain(text, foreign->memory.p + foreign->memory.n, room(foreign), BULLA_ATTEST_CERTIFICATES, chain,
+		&count));
+	for (size_t i = 0; i < count; i++) {
+		BULLA_TRY(add_certificate(foreign, chain[i]));
+		used += chain[i].n;
+	}
+	foreign->memory.n += used;
+	if (count > 0)
+		note_chain(foreign, text, chain[0]);
+	return BULLA_OK;
+}
+
+static bulla_rc add_der(struct bulla_foreign *foreign, bulla_bytes der)
+{
+	struct bulla_cert cert;
+	struct bulla_crl crl;
+
+	if (bulla_cert_parse(der, &cert) == BULLA_OK)
+		return add_certificate(foreign, der);
+	BULLA_TRY(bulla_crl_parse(der, &crl));
+	bulla_bytes issuer = common_name(crl.issuer);
+	if (bulla_bytes_eq_str(issuer, "Intel SGX Root CA")) {
+		foreign->parts.root_crl = der;
+	} else if (issuer.n > 9 && bulla_bytes_eq_str(bulla_bytes_of(issuer.p, 9), "Intel SGX")) {
+		foreign->parts.pck_crl = der;
+	} else {
+		if (foreign->collateral.crl_count == BULLA_ATTEST_CRLS)
+			return BULLA_FAIL(BULLA_E_LIMIT, "there are too many revocation lists");
+		foreign->collateral.crls[foreign->collateral.crl_count++] = der;
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc take_pcs(struct bulla_foreign *foreign, bulla_bytes json, const char *name, bulla_bytes *ret_inner,
+	bulla_bytes *ret_signature)
+{
+	uint8_t signature[64];
+
+	BULLA_TRY(bulla_dcap_unwrap(json, name, ret_inner, signature));
+	if (room(foreign) < sizeof(signature))
+		return BULLA_FAIL(BULLA_E_LIMIT, "no room for the collateral");
+	bulla_copy(foreign->memory.p + foreign->memory.n, signature, sizeof(signature));
+	*ret_signature = keep(foreign, sizeof(signature));
+	return BULLA_OK;
+}
+
+static bulla_rc add_json(struct bulla_foreign *foreign, bulla_bytes text)
+{
+	struct bulla_dcap_parts *parts = &foreign->parts;
+	bulla_json object;
+
+	BULLA_TRY(bulla_json_parse(text, &object));
+	if (has(object, "tcb_info"))
+		return bulla_dcap_bundle_read(text, &foreign->memory, parts);
+	if (has(object, "tcbInfo"))
+		return take_pcs(foreign, text, "tcbInfo", &parts->tcb_info, &parts->tcb_info_signature);
+	if (has(object, "enclaveIdentity"))
+		return take_pcs(foreign, text, "enclaveIdentity", &parts->qe_identity, &parts->qe_identity_signature);
+	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the JSON is no collateral of a known kind");
+}
+
+/* TCG event log: register index, then event type "no action", of the first event. */
+static bool is_event_log(bulla_bytes bytes)
+{
+	return bytes.n > 64 && bytes.p[4] == EVENT_NO_ACTION && bytes.p[5] == 0 && bytes.p[6] == 0 && bytes.p[7] == 0 &&
+		bulla_bytes_eq(bulla_bytes_of(bytes.p + 32, 15), bulla_bytes_str("Spec ID Event03"));
+}
+
+bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes bytes)
+{
+	bulla_bytes text = without_space(bytes);
+
+	if (text.n > 0 && text.p[0] == '{')
+		return add_json(foreign, text);
+	if (text.n > 11 && bulla_bytes_eq_str(bulla_bytes_of(text.p, 11), "-----BEGIN "))
+		return add_pem(foreign, text);
+	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] >= 0x80)
+		return add_der(foreign, bytes);
+	if (is_event_log(bytes)) {
+		foreign->collateral.event_log = bytes;
+		return BULLA_OK;
+	}
+	if (bytes.n < TABLE_MIN)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the file is no collateral of a known kind");
+	foreign->collateral.certificate_table = bytes;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_foreign_ready(struct bulla_foreign *foreign, const struct bulla_attest_anchors *anchors)
+{
+	if (foreign->parts.tcb_info.n == 0 && foreign->parts.qe_identity.n == 0)
+		return BULLA_OK;
+	BULLA_TRY(bulla_dcap_collateral_read(&foreign->parts, anchors, &foreign->memory, &foreign->dcap));
+	foreign->collateral.dcap = &foreign->dcap;
+	return BULLA_OK;
+}

@@ -1,0 +1,29 @@
+#pragma once
+/* Evidence and collateral in the forms in which others keep them: Trustee's and Veraison's JSON and CBOR, PCS answers,
+ * PEM, DER, certificate tables, event logs. Only recognises and unwraps; everything is judged later. */
+#include "attest/attest.h"
+#include "attest/dcap.h"
+
+#define BULLA_FOREIGN_MEMORY (1 << 20)
+
+struct bulla_foreign {
+	struct bulla_attest_collateral collateral;
+	struct bulla_dcap_parts parts;
+	struct bulla_dcap_collateral dcap;
+	struct bulla_buf memory; /* decoded bytes; reserved once, nothing in it moves */
+};
+
+/* About 20 KiB and 1 MiB of memory; heap. BULLA_E_MEMORY. */
+BULLA_CHECK bulla_rc bulla_foreign_init(struct bulla_foreign *ret);
+void bulla_foreign_done(struct bulla_foreign *foreign);
+
+/* *ret_evidence: what appraise takes. Trustee: {"quote", "cc_eventlog"?} (TDX, SGX), {"token"} (CCA), {"attestation_report",
+ * "cert_chain"?} (SNP), {"hcl_report", ...} (Azure; as it is). Veraison: TSM report as CBOR map or JSON object {provider,
+ * outblob, auxblob}. Anything else is taken as it is. Borrows from bytes and foreign. BULLA_E_FORMAT, BULLA_E_LIMIT. */
+BULLA_CHECK bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence);
+
+/* Adds one file of collateral, by what is in it. BULLA_E_UNSUPPORTED for none of the known kinds. */
+BULLA_CHECK bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes bytes);
+
+/* When all files are in: verifies Intel's parts, if there are any, and points collateral.dcap at them. */
+BULLA_CHECK bulla_rc bulla_foreign_ready(struct bulla_foreign *foreign, const struct bulla_attest_anchors *anchors);

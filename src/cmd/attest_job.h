@@ -1,0 +1,44 @@
+#pragma once
+/* What `bulla attest show|verify|reference` share: a file of evidence, its collateral, anchors, and the appraisal. */
+#include "cmd/say.h"
+
+#include "attest/foreign.h"
+#include "attest/reference.h"
+
+#define ATTEST_FILES 16
+
+struct attest_job {
+	struct cli *cli;
+	struct bulla_buf file;
+	struct bulla_buf extra[ATTEST_FILES];
+	unsigned extra_count;
+	struct bulla_foreign foreign;
+	struct bulla_reference_file reference;
+	bulla_bytes evidence;
+	struct bulla_attest_anchor anchors[16];
+	struct bulla_attest_anchors all;
+	bulla_digest anchor_id;
+	struct bulla_buf anchor_file;
+	uint8_t device_key[256], device_id[33];
+	uint8_t nonce[1024], binder[64];
+	struct bulla_attest_binding binding;
+	struct bulla_attest_time time;
+	struct bulla_attest_result result;
+};
+
+/* Reads evidence (args[1]), collateral (--collateral) and anchor (--anchor). 0, or the exit code after saying why. */
+int attest_open(struct cli *cli, struct attest_job **ret);
+void attest_close(struct attest_job *job);
+
+/* --nonce, --binder: where this kind of evidence carries them. 0 or an exit code. */
+int attest_expect(struct attest_job *job);
+
+/* Everything may be anything: for show and reference. */
+void attest_lax(struct attest_job *job);
+
+/* A description for people to stdout. */
+void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struct bulla_attest_result *result));
+
+int attest_show(struct cli *cli);
+int attest_verify(struct cli *cli);
+int attest_reference(struct cli *cli);

@@ -1,0 +1,284 @@
+/* bulla attest show|verify|reference FILE: evidence of any TEE, offline. */
+#include "cmd/attest_job.h"
+
+#include "attest/show.h"
+#include "io/sys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t now_ms(void)
+{
+	return bulla_wall_ms(bulla_sys_clock());
+}
+
+static bulla_rc appraise(struct attest_job *job)
+{
+	return bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy, &job->binding,
+		job->time, NULL, &job->result);
+}
+
+/* ---- show ---- */
+
+/* The signature is good and was made while the chain was valid, whatever is true today. */
+static bool is_genuine(const struct bulla_attest_result *result)
+{
+	const unsigned needed[] = {BULLA_FACTOR_SIGNATURE, BULLA_FACTOR_ANCHOR};
+
+	for (size_t i = 0; i < 2; i++)
+		if (result->factors[needed[i]].state != BULLA_FACTOR_HELD)
+			return false;
+	return true;
+}
+
+static void print_title(const struct attest_job *job)
+{
+	const struct bulla_attest_result *result = &job->result;
+	enum bulla_tee tee = result->tee != BULLA_TEE_NONE ? result->tee : bulla_attest_guess(job->evidence);
+	bool timed = bulla_attest_find(result, BULLA_CLAIM_TIME, 0) != NULL;
+
+	if (is_genuine(result))
+		printf("%s evidence, genuine%s, class %s\n", bulla_tee_title(tee), timed ? " at its own time" : "",
+			bulla_assurance_name(result->assurance));
+	else
+		printf("%s evidence, NOT shown to be genuine\n", bulla_tee_title(tee));
+}
+
+static void print_failure(const struct bulla_attest_result *result)
+{
+	if (result->failed == BULLA_FACTOR_COUNT)
+		return;
+	const struct bulla_factor_result *row = &result->factors[result->failed];
+	printf("%s: %s (byte %" PRIu32 ")\n", bulla_factor_name(result->failed),
+		row->text != NULL ? row->text : "not reached", row->at);
+}
+
+/* What would fail today under the strictest policy that asks for nothing in particular. */
+static void print_today(struct attest_job *job)
+{
+	struct bulla_attest_policy *policy = &job->reference.policy;
+	bool any = false;
+
+	policy->allow_debug = policy->psa.allow_test_keys = false;
+	policy->dcap.statuses = 0;
+	policy->skew_ms = 60000;
+	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_ONLINE};
+	if (appraise(job) == BULLA_OK) {
+		bool tcb = job->result.factors[BULLA_FACTOR_TCB_LEVEL].state == BULLA_FACTOR_NOT_CHECKED;
+		printf("  today     would hold%s\n", tcb ? "; TCB not checked: --collateral FILE" : "");
+		return;
+	}
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+		if (job->result.factors[i].state == BULLA_FACTOR_FAILED) {
+			printf("%s%s", any ? "; " : "  today     would fail: ", job->result.factors[i].text);
+			any = true;
+		}
+	printf("\n");
+}
+
+int attest_show(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	int code = attest_open(cli, &job);
+
+	if (code != 0)
+		return code;
+	attest_lax(job);
+	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
+	bulla_rc rc = appraise(job);
+	if (cli->json) {
+		attest_print(job, bulla_attest_show_json);
+		printf("\n");
+	} else {
+		print_title(job);
+		attest_print(job, cli->verbose ? bulla_attest_show_claims : bulla_attest_show);
+		if (cli->checks)
+			attest_print(job, bulla_attest_show_factors);
+		if (rc != BULLA_OK) {
+			printf("  fails     ");
+			print_failure(&job->result);
+		}
+		if (is_genuine(&job->result))
+			print_today(job);
+	}
+	attest_close(job);
+	return rc == BULLA_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* ---- verify ---- */
+static int read_policy(struct attest_job *job)
+{
+	struct cli *cli = job->cli;
+	BULLA_AUTO_BUF file;
+	bulla_rc rc;
+
+	bulla_buf_init(&file, 1 << 20);
+	if (cli->reference != NULL) {
+		rc = bulla_sys_read_file(cli->reference, &file);
+		if (rc == BULLA_OK)
+			rc = bulla_reference_read(bulla_buf_view(&file), &job->reference);
+		return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->reference, "bulla attest reference FILE writes one");
+	}
+	if (!cli->any_code) {
+		say_error(cli, "usage", NULL, "--reference FILE, or --any-code", "nothing says which code is expected");
+		return EXIT_USAGE;
+	}
+	bulla_attest_policy_init(&job->reference.policy);
+	job->reference.policy.tees = UINT32_MAX;
+	job->reference.policy.assurance = cli->anchor != NULL ? BULLA_ASSURANCE_DEV : BULLA_ASSURANCE_HARDWARE;
+	job->reference.policy.any_measurement = true;
+	return 0;
+}
+
+/* Unix seconds, or 2025-12-25T16:04:19Z. */
+static bool parse_at(const char *text, int64_t *ret_ms)
+{
+	unsigned y, mo, d, h, mi, s;
+	char *end = NULL;
+
+	if (sscanf(text, "%4u-%2u-%2u%*1[T ]%2u:%2u:%2u", &y, &mo, &d, &h, &mi, &s) == 6 && mo >= 1 && mo <= 12) {
+		int64_t year = mo <= 2 ? (int64_t)y - 1 : y, month = (int64_t)mo + (mo > 2 ? -3 : 9);
+		int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1 - 719468;
+		*ret_ms = (days * 86400 + h * 3600 + mi * 60 + s) * 1000;
+		return true;
+	}
+	int64_t seconds = strtoll(text, &end, 10);
+	*ret_ms = seconds * 1000;
+	return *end == '\0' && seconds > 0 && seconds < INT64_C(100000000000);
+}
+
+static int read_time(struct attest_job *job)
+{
+	struct cli *cli = job->cli;
+
+	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_ONLINE};
+	if (cli->at != NULL) {
+		job->time.clock = BULLA_CLOCK_AT;
+		job->reference.policy.max_age_ms = INT64_MAX; /* the chain's dates are what remains */
+		if (!parse_at(cli->at, &job->time.now_ms)) {
+			say_error(cli, "usage", "--at", NULL, "Unix seconds or 2025-12-25T16:04:19Z are expected");
+			return EXIT_USAGE;
+		}
+	}
+	if (cli->max_age_ms > 0)
+		job->reference.policy.max_age_ms = cli->max_age_ms;
+	if (cli->debug)
+		job->reference.policy.allow_debug = true;
+	return 0;
+}
+
+static int prepare(struct attest_job *job)
+{
+	struct cli *cli = job->cli;
+	int code = read_policy(job);
+
+	if (code == 0)
+		code = attest_expect(job);
+	if (code == 0)
+		code = read_time(job);
+	if (code == 0 && cli->nonce == NULL && cli->binder == NULL && !cli->any_nonce) {
+		say_error(cli, "usage", NULL, "--nonce HEX, --binder HEX, or --any-nonce", "nothing says what the evidence answers");
+		return EXIT_USAGE;
+	}
+	return code;
+}
+
+static void print_verdict(struct attest_job *job)
+{
+	const struct bulla_attest_result *result = &job->result;
+	enum bulla_tee tee = result->tee != BULLA_TEE_NONE ? result->tee : bulla_attest_guess(job->evidence);
+	unsigned counts[4] = {0};
+
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+		counts[result->factors[i].state & 3]++;
+	if (result->accepted)
+		printf("ACCEPTED  %s evidence, class %s\n", bulla_tee_title(tee), bulla_assurance_name(result->assurance));
+	else
+		printf("REFUSED  %s evidence: do not rely on it\n", bulla_tee_title(tee));
+	if (!result->accepted) {
+		printf("%s  %s\nwhere  ", bulla_rc_id(result->rc), bulla_rc_text(result->rc));
+		print_failure(result);
+	}
+	attest_print(job, job->cli->verbose ? bulla_attest_show_claims : bulla_attest_show);
+	if (job->cli->checks)
+		attest_print(job, bulla_attest_show_factors);
+	if (job->cli->any_nonce && job->cli->nonce == NULL)
+		printf("replay not checked: any nonce was accepted\n");
+	if (job->cli->any_code)
+		printf("code not checked: any measurement was accepted\n");
+	printf("%u held, %u failed, %u not checked\n", counts[BULLA_FACTOR_HELD], counts[BULLA_FACTOR_FAILED],
+		counts[BULLA_FACTOR_NOT_CHECKED]);
+}
+
+int attest_verify(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	int code = attest_open(cli, &job);
+
+	if (code != 0)
+		return code;
+	code = prepare(job);
+	if (code == 0) {
+		bulla_rc rc = appraise(job);
+
+		if (cli->json) {
+			attest_print(job, bulla_attest_show_json);
+			printf("\n");
+		} else {
+			print_verdict(job);
+		}
+		if (rc != BULLA_OK)
+			code = EXIT_FAILED;
+		else if (job->result.assurance < BULLA_ASSURANCE_HARDWARE)
+			code = EXIT_HOLDS;
+	}
+	attest_close(job);
+	return code;
+}
+
+/* ---- reference ---- */
+int attest_reference(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	BULLA_AUTO_BUF buf;
+	bulla_bytes text;
+	int code = attest_open(cli, &job);
+
+	bulla_buf_init(&buf, 1 << 16);
+	if (code != 0)
+		return code;
+	attest_lax(job);
+	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
+	(void)appraise(job);
+	if (!is_genuine(&job->result)) {
+		say_error(cli, bulla_rc_id(job->result.rc), cli->args[1], "bulla attest show FILE",
+			"reference values come from genuine evidence only");
+		attest_close(job);
+		return EXIT_REFUSED;
+	}
+	bulla_wr w = bulla_wr_buf(&buf);
+	bulla_reference_write(&w, &job->result);
+	bulla_rc rc = bulla_wr_end(&w, &text);
+	if (rc == BULLA_OK && cli->out != NULL)
+		rc = bulla_sys_write_file(cli->out, text, 0644);
+	else if (rc == BULLA_OK)
+		fwrite(text.p, 1, text.n, stdout);
+	attest_close(job);
+	return rc == BULLA_OK ? EXIT_DONE : say_rc(cli, rc, cli->out, NULL);
+}
+
+int cmd_attest(struct cli *cli)
+{
+	static const struct {
+		const char *verb;
+		int (*run)(struct cli *cli);
+	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}};
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].verb, cli->args[0]) == 0)
+			return verbs[i].run(cli);
+	say_error(cli, "usage", NULL, "bulla attest show FILE", "`bulla attest` shows, verifies, or writes a reference");
+	return EXIT_USAGE;
+}
