@@ -99,7 +99,8 @@ BULLA_CHECK bulla_rc bulla_frames_push(struct bulla_frames *frames, enum bulla_o
 /* Asks the other side to cancel my request; its final reply still comes. */
 BULLA_CHECK bulla_rc bulla_frames_cancel(struct bulla_frames *frames, uint32_t stream);
 
-/* Result of a reply with the ERROR flag: the bulla_rc its body names, BULLA_E_FORMAT when unreadable. */
+/* Result of a reply with the ERROR flag: the bulla_rc its body names, BULLA_E_FORMAT when unreadable. ret_retry_ms may be
+ * NULL. */
 bulla_rc bulla_frames_error_of(const struct bulla_frame *reply, uint64_t *ret_retry_ms);
 
 /* Output waiting for the carrier: view of the front, and after writing, how many bytes went. */

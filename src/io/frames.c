@@ -447,7 +447,8 @@ bulla_rc bulla_frames_error_of(const struct bulla_frame *reply, uint64_t *ret_re
 	rc = bulla_rc_from_id(id);
 	if (rc == BULLA_RC_COUNT || rc == BULLA_OK)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an error reply names no error");
-	*ret_retry_ms = message.retry_ms;
+	if (ret_retry_ms != NULL)
+		*ret_retry_ms = message.retry_ms;
 	return rc;
 }
 

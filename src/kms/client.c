@@ -198,13 +198,14 @@ static bulla_rc read_base64(bulla_json root, const char *name, size_t max, struc
 {
 	bulla_json value;
 	bulla_bytes text;
-	size_t size = 0;
+	size_t size = 0, room;
 
 	if (bulla_json_get_str(root, name, &value) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an answer of the key service lacks a member");
 	BULLA_TRY(bulla_json_string_view(value, &text));
-	BULLA_TRY(bulla_buf_reserve(ret, max));
-	BULLA_TRY(bulla_text_base64(text, max, ret->p + ret->n, &size));
+	room = ret->max - ret->n < max ? ret->max - ret->n : max;
+	BULLA_TRY(bulla_buf_reserve(ret, room));
+	BULLA_TRY(bulla_text_base64(text, room, ret->p + ret->n, &size));
 	ret->n += size;
 	return BULLA_OK;
 }
@@ -241,10 +242,10 @@ bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bu
 
 static bulla_rc read_string(bulla_json value, size_t max, struct bulla_buf *ret)
 {
-	size_t size = 0;
+	size_t size = 0, room = ret->max - ret->n < max ? ret->max - ret->n : max;
 
-	BULLA_TRY(bulla_buf_reserve(ret, max));
-	BULLA_TRY(bulla_json_string(value, max, ret->p + ret->n, &size));
+	BULLA_TRY(bulla_buf_reserve(ret, room));
+	BULLA_TRY(bulla_json_string(value, room, ret->p + ret->n, &size));
 	ret->n += size;
 	return BULLA_OK;
 }
