@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "crypto/hash.h"
 #include "manifest/manifest.h"
 #include "receipt/keys.h"
@@ -51,11 +52,21 @@ static struct town_frame *pop(struct town_queue *q)
 
 /* --- effects --- */
 
+/* The town's own allocations are not the engine's. */
+static void push_out(struct town *town, bulla_engine_peer peer, uint8_t op, uint16_t flags, uint32_t stream,
+		     bulla_bytes body)
+{
+	uint64_t before = bulla_alloc_count();
+
+	push(&town->out, peer, op, flags, stream, body);
+	town->own_allocs += bulla_alloc_count() - before;
+}
+
 static bulla_rc effect_call(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
 {
 	struct town *town = ctx;
 
-	push(&town->out, peer, (uint8_t)op, 0, stream, body);
+	push_out(town, peer, (uint8_t)op, 0, stream, body);
 	return BULLA_OK;
 }
 
@@ -63,14 +74,14 @@ static void effect_reply(void *ctx, bulla_engine_peer peer, enum bulla_op_number
 {
 	struct town *town = ctx;
 
-	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_REPLY, stream, body);
+	push_out(town, peer, (uint8_t)op, BULLA_ENGINE_REPLY, stream, body);
 }
 
 static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
 {
 	struct town *town = ctx;
 
-	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_EVENT, stream, body);
+	push_out(town, peer, (uint8_t)op, BULLA_ENGINE_EVENT, stream, body);
 }
 
 static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
@@ -79,7 +90,7 @@ static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number
 	struct town *town = ctx;
 
 	(void)retry_ms;
-	push(&town->out, peer, (uint8_t)op, BULLA_ENGINE_REPLY | BULLA_ENGINE_ERROR, stream,
+	push_out(town, peer, (uint8_t)op, BULLA_ENGINE_REPLY | BULLA_ENGINE_ERROR, stream,
 	     bulla_bytes_str(bulla_rc_id(rc)));
 }
 
@@ -87,6 +98,7 @@ static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bo
 {
 	struct town *town = ctx;
 	bulla_rd r = bulla_rd_of(records);
+	uint64_t before_all = bulla_alloc_count();
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct town_record *place = &town->records[town->submitted++];
@@ -102,6 +114,7 @@ static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bo
 		place->last = i + 1 == count;
 		place->urgent = urgent;
 	}
+	town->own_allocs += bulla_alloc_count() - before_all;
 	return bulla_rd_end(&r);
 }
 
@@ -126,7 +139,7 @@ static bulla_rc find_row(struct town *town, bulla_bytes id, struct bulla_rec_row
 		MUST(bulla_rd_u32le(&r, &n));
 		MUST(bulla_rd_bytes(&r, n, &bytes));
 		MUST(bulla_rec_row_read(bytes, &row));
-		if (bulla_bytes_eq(bulla_run_id_view(&row.run), id)) {
+		if (rc != BULLA_OK && bulla_bytes_eq(bulla_run_id_view(&row.run), id)) {
 			*ret = row;
 			rc = BULLA_OK;
 		}
@@ -178,12 +191,14 @@ static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bull
 {
 	struct town *town = ctx;
 	bulla_wr w = bulla_wr_buf(&town->told);
+	uint64_t before = bulla_alloc_count();
 
 	if (question != BULLA_ENGINE_PUT_ROW)
 		return BULLA_OK;
 	bulla_wr_u32le(&w, (uint32_t)arg.n);
 	bulla_wr_bytes(&w, arg);
 	town->rows++;
+	town->own_allocs += bulla_alloc_count() - before;
 	return w.rc;
 }
 
@@ -198,8 +213,11 @@ static void effect_note(void *ctx, enum bulla_engine_note note, uint64_t number)
 
 static void step(struct town *town, struct bulla_engine_input *input)
 {
+	uint64_t before = bulla_alloc_count(), own = town->own_allocs;
+
 	input->now_ms = town->now;
 	MUST(bulla_engine_step(town->engine, input));
+	town->engine_allocs += bulla_alloc_count() - before - (town->own_allocs - own);
 }
 
 static void peer_event(struct town *town, enum bulla_engine_input_kind kind, bulla_engine_peer peer, enum bulla_role role)

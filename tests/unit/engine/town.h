@@ -74,6 +74,7 @@ struct town {
 	struct bulla_buf result_body;
 	bulla_rc error;
 	uint8_t last_op;
+	uint64_t own_allocs, engine_allocs;
 };
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *));
