@@ -186,7 +186,7 @@ static void say(const char *text)
 /* The agent itself. */
 static _Noreturn void start_agent(const struct bulla_box *box, bulla_bytes environment)
 {
-	static char fixed[] = "PATH=/usr/local/bin:/usr/bin:/bin\0HOME=/tmp\0TMPDIR=/tmp\0LANG=C.UTF-8";
+	char fixed[] = "PATH=/usr/local/bin:/usr/bin:/bin\0HOME=/tmp\0TMPDIR=/tmp\0LANG=C.UTF-8";
 	char command[BULLA_MAX_AGENT_COMMAND + 1];
 	char given[BULLA_SANDBOX_ENVIRONMENT];
 	char *arguments[ARGUMENTS];

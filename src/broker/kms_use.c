@@ -180,11 +180,11 @@ static bulla_rc put_plain(struct bulla_broker *broker, const struct bulla_kms_us
 {
 	BULLA_AUTO_BUF sealed;
 
+	bulla_buf_init(&sealed, BULLA_CMS_MAX);
 	if (!use->attested) {
 		put_base64(j, "Plaintext", plain);
 		return BULLA_OK;
 	}
-	bulla_buf_init(&sealed, BULLA_CMS_MAX);
 	if (bulla_cms_seal(use->public_key, plain, broker->random, &sealed) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_POLICY, "the document's public key is no RSA-2048 key");
 	put_base64(j, "CiphertextForRecipient", bulla_buf_view(&sealed));

@@ -238,6 +238,27 @@ static bulla_rc hand_up(struct bulla_frames *frames, const struct bulla_frame *m
 	return frames->events.on_message(frames->events.ctx, frames, message);
 }
 
+/* A CANCEL may cross my reply: then there is nothing to cancel any more. */
+static bulla_rc take_cancel(struct bulla_frames *frames, const struct bulla_frame *message)
+{
+	if ((message->flags & (BULLA_FRAME_REPLY | BULLA_FRAME_EVENT)) != 0 || message->body.n != 0)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a CANCEL only names a stream");
+	return bulla_idset_has(&frames->open_in, message->stream) ? hand_up(frames, message) : BULLA_OK;
+}
+
+/* An event belongs to the connection, to a request of mine (with REPLY), or to one of theirs, which may just have had
+ * its final reply. */
+static bulla_rc take_event(struct bulla_frames *frames, const struct bulla_frame *message)
+{
+	bool mine = (message->flags & BULLA_FRAME_REPLY) != 0;
+
+	if (mine && !bulla_idset_has(&frames->open_out, message->stream))
+		return BULLA_FAIL(BULLA_E_FORMAT, "an event for a request that is not open");
+	if (!mine && message->stream != 0 && !bulla_idset_has(&frames->open_in, message->stream))
+		return BULLA_OK;
+	return hand_up(frames, message);
+}
+
 /* A whole message: books it, and hands it up. */
 static bulla_rc take_message(struct bulla_frames *frames, const struct bulla_frame *message)
 {
@@ -246,20 +267,14 @@ static bulla_rc take_message(struct bulla_frames *frames, const struct bulla_fra
 
 	if ((message->flags & BULLA_FRAME_ERROR) != 0 && (!reply || event))
 		return BULLA_FAIL(BULLA_E_FORMAT, "only a final reply can be an error");
-	if (message->op == BULLA_OP_CANCEL) {
-		if (reply || event || message->body.n != 0)
-			return BULLA_FAIL(BULLA_E_FORMAT, "a CANCEL only names a stream");
-		/* it may cross my reply: then there is nothing to cancel any more */
-		return bulla_idset_has(&frames->open_in, message->stream) ? hand_up(frames, message) : BULLA_OK;
-	}
-	if (event && reply && !bulla_idset_has(&frames->open_out, message->stream))
-		return BULLA_FAIL(BULLA_E_FORMAT, "an event for a request that is not open");
-	if (event && !reply && message->stream != 0 && !bulla_idset_has(&frames->open_in, message->stream))
-		return BULLA_OK; /* crossed my final reply */
-	if (!event && reply && !bulla_idset_remove(&frames->open_out, message->stream))
-		return BULLA_FAIL(BULLA_E_FORMAT, "a reply to a request that is not open");
-	if (!event && !reply)
+	if (message->op == BULLA_OP_CANCEL)
+		return take_cancel(frames, message);
+	if (event)
+		return take_event(frames, message);
+	if (!reply)
 		BULLA_TRY(bulla_idset_add(&frames->open_in, message->stream));
+	else if (!bulla_idset_remove(&frames->open_out, message->stream))
+		return BULLA_FAIL(BULLA_E_FORMAT, "a reply to a request that is not open");
 	return hand_up(frames, message);
 }
 

@@ -115,12 +115,20 @@ static void add_context(const struct bulla_kms_facts *facts, bulla_bytes key, st
 
 static bulla_bytes time_text(int64_t wall_ms, struct values *values);
 
+/* A key of the caller: facts that are not known are absent. */
+static void add_caller(const struct bulla_kms_facts *facts, bulla_bytes value, struct values *values)
+{
+	add(values, facts->principal.n > 0 ? value : (bulla_bytes){NULL, 0});
+}
+
 static bulla_rc find_values(bulla_bytes key, const struct bulla_kms_facts *facts, struct values *ret)
 {
+	static const struct bulla_kms_facts unknown;
 	bulla_bytes rest = key;
 	bool known = facts != NULL;
 
 	*ret = (struct values){.count = 0};
+	facts = known ? facts : &unknown;
 	if (cut_front(&rest, "kms:RecipientAttestation:"))
 		return add_register(facts, rest, ret);
 	if (cut_front(&rest, "kms:EncryptionContext:"))
@@ -128,11 +136,11 @@ static bulla_rc find_values(bulla_bytes key, const struct bulla_kms_facts *facts
 	else if (bulla_bytes_eq_str(key, "kms:EncryptionContextKeys"))
 		add_context(facts, (bulla_bytes){NULL, 0}, ret);
 	else if (bulla_bytes_eq_str(key, "kms:CallerAccount"))
-		add(ret, known && facts->principal.n > 0 ? facts->account : (bulla_bytes){NULL, 0});
+		add_caller(facts, facts->account, ret);
 	else if (bulla_bytes_eq_str(key, "aws:PrincipalArn"))
-		add(ret, known && facts->principal.n > 0 ? facts->principal : (bulla_bytes){NULL, 0});
+		add_caller(facts, facts->principal, ret);
 	else if (bulla_bytes_eq_str(key, "aws:SecureTransport"))
-		add(ret, known && facts->secure_transport ? BULLA_BYTES_LITERAL("true") : BULLA_BYTES_LITERAL("false"));
+		add(ret, facts->secure_transport ? BULLA_BYTES_LITERAL("true") : BULLA_BYTES_LITERAL("false"));
 	else if (bulla_bytes_eq_str(key, "aws:CurrentTime"))
 		add(ret, known ? time_text(facts->wall_ms, ret) : (bulla_bytes){NULL, 0});
 	else if (!bulla_bytes_eq_str(key, "kms:ViaService"))

@@ -131,6 +131,18 @@ static bulla_rc read_member(bulla_json name, bulla_json value, const struct bull
 	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a policy statement has a part that is not evaluated here");
 }
 
+/* What a statement that holds for principal, action and resource adds to the verdict. */
+static void judge_statement(const struct statement *s, const struct bulla_kms_facts *facts, struct verdict *verdict)
+{
+	if (s->condition == BULLA_KMS_HOLDS) {
+		verdict->allow = verdict->allow || s->allow;
+		verdict->deny = verdict->deny || !s->allow;
+	} else if (s->condition == BULLA_KMS_FAILS_ATTESTED && s->allow) {
+		verdict->measurement = verdict->measurement || facts->attested;
+		verdict->missing = verdict->missing || !facts->attested;
+	}
+}
+
 static bulla_rc read_statement(bulla_json value, const struct bulla_kms_facts *facts, struct verdict *verdict)
 {
 	struct bulla_json_iter iter = bulla_json_begin(value);
@@ -143,15 +155,8 @@ static bulla_rc read_statement(bulla_json value, const struct bulla_kms_facts *f
 		BULLA_TRY(read_member(name, item, facts, &s));
 	if (!s.has_effect || !s.has_principal || !s.has_action || !s.has_resource)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a Statement has Effect, Principal, Action and Resource");
-	if (!s.principal || !s.action || !s.resource)
-		return BULLA_OK;
-	if (s.condition == BULLA_KMS_HOLDS) {
-		verdict->allow = verdict->allow || s.allow;
-		verdict->deny = verdict->deny || !s.allow;
-	} else if (s.condition == BULLA_KMS_FAILS_ATTESTED && s.allow) {
-		verdict->measurement = verdict->measurement || facts->attested;
-		verdict->missing = verdict->missing || !facts->attested;
-	}
+	if (s.principal && s.action && s.resource)
+		judge_statement(&s, facts, verdict);
 	return BULLA_OK;
 }
 
