@@ -37,6 +37,12 @@ bulla_rc bulla_conn_reply(struct bulla_conn *conn, uint8_t op, uint32_t stream, 
 
 bulla_rc bulla_conn_error(struct bulla_conn *conn, uint8_t op, uint32_t stream, bulla_rc rc)
 {
+	const struct bulla_trail_entry *trail;
+	unsigned count = 0;
+
+	trail = bulla_trail(&count);
+	bulla_log(BULLA_LOG_INFO, "broker.refused", bulla_log_rc(rc), bulla_log_u64("op", op),
+	          bulla_log_u64("line", count > 0 && trail[0].rc == rc ? (unsigned)trail[0].line : 0));
 	return bulla_frames_error(conn->frames, (enum bulla_op_number)op, stream, rc, rc == BULLA_E_BUSY ? 100 : 0, 0, 0);
 }
 
