@@ -169,7 +169,7 @@ bulla_rc verify_receipt_item(struct bulla_verify *v, bulla_bytes body)
 {
 	const struct bulla_flow_step *step;
 	struct bulla_receipt_record record;
-	struct bulla_verify_key *key;
+	struct bulla_verify_key *key = NULL;
 	bulla_rc rc;
 
 	BULLA_TRY(verify_form(v, BULLA_VERIFY_RECEIPT_FORM, bulla_receipt_record_decode(body, &record),
