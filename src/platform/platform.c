@@ -203,6 +203,21 @@ static void end_from(struct bulla_platform *p, size_t from)
 	}
 }
 
+/* What runs is known by the deployment and the manifest's content: a new epoch is written to the same path. */
+static bulla_rc deployed_digest(bulla_bytes bytes, const struct bulla_deployment *deployment, bulla_digest *ret)
+{
+	char path[BULLA_DEPLOYMENT_PATH + 1] = {0};
+	BULLA_AUTO_BUF manifest;
+
+	bulla_buf_init(&manifest, BULLA_MAX_MANIFEST);
+	if (deployment->manifest.n > BULLA_DEPLOYMENT_PATH)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the manifest's path is too long");
+	bulla_copy(path, deployment->manifest.p, deployment->manifest.n);
+	BULLA_TRY(bulla_sys_read_file(path, &manifest));
+	bulla_sha256_parts((const bulla_bytes[]){bytes, bulla_buf_view(&manifest)}, 2, ret);
+	return BULLA_OK;
+}
+
 /* Makes what runs equal to what the deployment says. The broker stays; all else is started anew when anything changed:
  * the manifest is measured into each enclave. */
 static bulla_rc deploy(struct bulla_platform *p)
@@ -218,7 +233,7 @@ static bulla_rc deploy(struct bulla_platform *p)
 	owned = memory;
 	deployment = memory;
 	BULLA_TRY(read_deployment(p, &bytes, deployment));
-	bulla_sha256(bulla_buf_view(&bytes), &digest);
+	BULLA_TRY(deployed_digest(bulla_buf_view(&bytes), deployment, &digest));
 	if (bulla_digest_eq(&digest, &p->deployed))
 		return BULLA_OK;
 	end_from(p, 1);
