@@ -9,6 +9,7 @@
 #include "crypto/hash.h"
 #include "pki.h"
 #include "samples.h"
+#include "attack.h"
 #include "test.h"
 #include "wire/cbor.h"
 
@@ -284,6 +285,43 @@ static void refused(struct lab *lab, enum bulla_factor factor)
 {
 	assert_int_not_equal(lab_judge(lab), BULLA_OK);
 	assert_factor(&lab->result, factor);
+}
+
+static bulla_rc lab_judge_damaged(struct lab *lab)
+{
+	assert_ok(lab_judge(lab));
+	lab->document.p[lab->document.n - 1] ^= 1; /* the signature's last byte */
+	return lab_judge_bytes(lab, bulla_buf_view(&lab->document));
+}
+
+/* Mutants: with its one check gone, the same attack succeeds. */
+static void each_check_is_what_stops_its_attack(void **state)
+{
+	struct bulla_attest_value wrong;
+	struct lab lab;
+	uint8_t other[64] = {9};
+
+	(void)state;
+	lab_open(&lab, &root_spec, &region_spec, &leaf_spec);
+	lab.binding.binder.value = BULLA_BYTES_ARRAY(other);
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, lab_judge(&lab));
+	set_expectations(&lab);
+	wrong = (struct bulla_attest_value){BULLA_CLAIM_PCR, 0, BULLA_BYTES_ARRAY(lab.pcrs[1])};
+	lab.policy.references = &(struct bulla_attest_reference){&wrong, 1};
+	lab.policy.reference_count = 1;
+	lab.policy.any_measurement = false;
+	assert_attack(EVIDENCE_MEASUREMENT, BULLA_E_MEASUREMENT, lab_judge(&lab));
+	set_expectations(&lab);
+	lab.time.now_ms = (NOW + 400) * 1000;
+	assert_attack(EVIDENCE_FRESH, BULLA_E_EVIDENCE_STALE, lab_judge(&lab));
+	set_expectations(&lab);
+	assert_attack(EVIDENCE_SIGNATURE, BULLA_E_EVIDENCE_SIGNATURE, lab_judge_damaged(&lab));
+	bulla_zero(lab.pcrs[0], 48);
+	assert_attack(EVIDENCE_DEBUG, BULLA_E_EVIDENCE_DEBUG, lab_judge(&lab));
+	set_registers(&lab);
+	lab.cabundle[1] = pki_der(&lab.root); /* the leaf's issuer is not there */
+	assert_attack(EVIDENCE_CHAIN, BULLA_E_EVIDENCE_CHAIN, lab_judge(&lab));
+	lab_close(&lab);
 }
 
 static void a_dev_document_holds_in_every_factor(void **state)
@@ -683,6 +721,7 @@ int main(void)
 		cmocka_unit_test(genuine_documents_get_their_verdict),
 		cmocka_unit_test(every_flip_in_a_genuine_document_is_refused),
 		cmocka_unit_test(every_truncation_of_a_genuine_document_is_refused),
+		cmocka_unit_test(each_check_is_what_stops_its_attack),
 		cmocka_unit_test(a_dev_document_holds_in_every_factor),
 		cmocka_unit_test(what_it_is_bound_to_must_be_expected),
 		cmocka_unit_test(nothing_may_be_left_unsaid),
