@@ -278,7 +278,10 @@ bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body, bool who
 	BULLA_TRY(VERIFY(v, ENVELOPE_PLACE, rc == BULLA_OK, rc, "an envelope is of another position"));
 	BULLA_TRY(VERIFY(v, ENVELOPE_PRODUCER, bulla_digest_eq(&envelope.producer, &receipt->kid), BULLA_E_PRODUCER,
 		"an envelope was sealed by another than who signed the receipt"));
-	if (envelope.kind != BULLA_ENVELOPE_LOG && envelope.kind != BULLA_ENVELOPE_STATE)
+	if (envelope.kind == BULLA_ENVELOPE_LOG)
+		BULLA_TRY(VERIFY(v, ENVELOPE_READERS, readers_fit(v, &envelope, v->flow.log_readers), BULLA_E_NOT_ADDRESSED,
+			"a log's readers are not those of the plan"));
+	else if (envelope.kind != BULLA_ENVELOPE_STATE)
 		BULLA_TRY(check_listed(v, &envelope));
 	v->result.facts.envelopes++;
 	return BULLA_OK;
