@@ -28,7 +28,7 @@ uint32_t bulla_secret_slab_size(void);
 BULLA_CHECK bulla_rc bulla_secret_new(bulla_bytes bytes, bulla_secret *ret);
 BULLA_CHECK bulla_rc bulla_secret_alloc(size_t size, bulla_secret *ret, uint8_t **ret_p);
 
-/* The bytes; borrowed until the secret is freed. For crypto/ and its tests. Aborts on a handle that is not live, and
+/* The bytes; borrowed until the secret is freed. For crypto/, seal/ and tests. Aborts on a handle that is not live, and
  * when the slot's canary was overwritten: both are bugs. */
 bulla_bytes bulla_secret_view(bulla_secret secret);
 

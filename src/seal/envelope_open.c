@@ -218,11 +218,13 @@ static bulla_rc unwrap(const struct bulla_envelope *envelope, const struct bulla
 	const struct entry *entry, bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET kek = BULLA_SECRET_NONE;
+	bulla_rc rc;
 
 	BULLA_TRY(bulla_envelope_kek(entry->secret, keys->run_secret, &envelope->position, envelope->core, &kek));
-	if (bulla_key_unwrap(kek, entry->wrapped, ret) != BULLA_OK)
+	rc = bulla_key_unwrap(kek, entry->wrapped, ret);
+	if (rc == BULLA_E_MAC)
 		return BULLA_FAIL(BULLA_E_ENVELOPE_DAMAGED, "the envelope's key does not unwrap");
-	return BULLA_OK;
+	return rc;
 }
 
 /* padded = salt, length, payload, zeros. */
@@ -259,9 +261,10 @@ static bulla_rc open_into(const struct bulla_envelope *envelope, bulla_secret co
 
 	BULLA_TRY(bulla_buf_reserve(memory, size));
 	padded = bulla_bytes_of(memory->p + memory->n, size);
-	if (bulla_aead_open(content_key, bulla_aead_nonce_zero, envelope->core, envelope->ciphertext, memory->p + memory->n) !=
-		BULLA_OK)
+	rc = bulla_aead_open(content_key, bulla_aead_nonce_zero, envelope->core, envelope->ciphertext, memory->p + memory->n);
+	if (rc == BULLA_E_MAC)
 		return BULLA_FAIL(BULLA_E_ENVELOPE_DAMAGED, "the envelope's content does not open");
+	BULLA_TRY(rc);
 	rc = check_padded(envelope, padded, &payload);
 	if (rc == BULLA_OK)
 		rc = bulla_secret_new(bulla_bytes_of(padded.p, BULLA_ENVELOPE_SALT), &ret->salt);

@@ -525,6 +525,46 @@ static void a_failing_source_seals_nothing(void **state)
 	assert_int_equal(bulla_secret_slab_used(), used);
 }
 
+/* Fills the slab but for `left` slots; empties what was filled. */
+static size_t fill_slab(size_t left, bulla_secret fillers[64])
+{
+	size_t count = 0;
+
+	while (bulla_secret_slab_used() + left < bulla_secret_slab_size())
+		assert_ok(bulla_secret_new(BULLA_BYTES_LITERAL("x"), &fillers[count++]));
+	return count;
+}
+
+static void a_full_slab_is_no_damage(void **state)
+{
+	struct bulla_envelope_keys keys = keys_of(&world.links[0]);
+	bulla_digest digest, commitment;
+	uint32_t used = bulla_secret_slab_used();
+	BULLA_AUTO_BUF bytes = {0};
+	BULLA_AUTO_BUF none = {0};
+	bulla_rc sealed = BULLA_E_LIMIT, opened = BULLA_E_LIMIT;
+
+	(void)state;
+	seal(&bytes, &world.spec, PAYLOAD);
+	bulla_buf_init(&none, BULLA_ENVELOPE_MAX);
+	for (size_t left = 0; left < 8; left++) {
+		bulla_secret fillers[64];
+		size_t count = fill_slab(left, fillers);
+
+		sealed = bulla_envelope_seal(&world.spec, PAYLOAD, &none, &digest, &commitment);
+		opened = open_as(bulla_buf_view(&bytes), &world.expected, &keys);
+		while (count > 0)
+			bulla_secret_free(&fillers[--count]);
+		if (sealed != BULLA_OK)
+			assert_rc(BULLA_E_LIMIT, sealed);
+		if (opened != BULLA_OK)
+			assert_rc(BULLA_E_LIMIT, opened);
+		assert_int_equal(bulla_secret_slab_used(), used);
+	}
+	assert_ok(sealed);
+	assert_ok(opened);
+}
+
 /* With warm buffers neither sealing nor opening allocates. */
 static void the_hot_path_does_not_allocate(void **state)
 {
@@ -620,6 +660,7 @@ int main(void)
 		cmocka_unit_test(headers_stand_alone),
 		cmocka_unit_test(sealing_has_limits),
 		cmocka_unit_test(a_failing_source_seals_nothing),
+		cmocka_unit_test(a_full_slab_is_no_damage),
 		cmocka_unit_test(the_hot_path_does_not_allocate),
 		cmocka_unit_test(golden_bytes),
 		cmocka_unit_test(covering),
