@@ -263,8 +263,10 @@ static bulla_rc lab_appraise(struct lab *lab)
 {
 	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
 
-	return bulla_attest_appraise(bulla_buf_view(&lab->token), NULL, &anchors, &lab->policy, &lab->binding,
+	bulla_rc rc = bulla_attest_appraise(bulla_buf_view(&lab->token), NULL, &anchors, &lab->policy, &lab->binding,
 		sample_time(1770000000), NULL, &lab->result);
+	sample_dump("arm", bulla_buf_view(&lab->token), &lab->result);
+	return rc;
 }
 
 static bulla_rc psa_judge(struct lab *lab)

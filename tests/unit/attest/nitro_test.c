@@ -271,7 +271,9 @@ static bulla_rc lab_judge_bytes(struct lab *lab, bulla_bytes document)
 {
 	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
 
-	return bulla_attest_appraise(document, NULL, &anchors, &lab->policy, &lab->binding, lab->time, NULL, &lab->result);
+	bulla_rc rc = bulla_attest_appraise(document, NULL, &anchors, &lab->policy, &lab->binding, lab->time, NULL, &lab->result);
+	sample_dump("nitro", document, &lab->result);
+	return rc;
 }
 
 static bulla_rc lab_judge(struct lab *lab)

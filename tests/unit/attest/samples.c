@@ -127,6 +127,23 @@ struct bulla_attest_time sample_time(int64_t seconds)
 	return (struct bulla_attest_time){seconds * 1000, BULLA_CLOCK_AT};
 }
 
+void sample_dump(const char *kind, bulla_bytes evidence, const struct bulla_attest_result *result)
+{
+	const char *folder = getenv("BULLA_DUMP");
+	char name[512];
+	FILE *file;
+
+	if (folder == NULL)
+		return;
+	(void)snprintf(name, sizeof(name), "%s/%s-%s", folder, kind,
+		result->failed < BULLA_FACTOR_COUNT ? bulla_factor_name(result->failed) : "held");
+	file = fopen(name, "wbx");
+	if (file == NULL)
+		return;
+	fwrite(evidence.p, 1, evidence.n, file);
+	fclose(file);
+}
+
 void assert_factor(const struct bulla_attest_result *result, enum bulla_factor factor)
 {
 	assert_string_equal(bulla_factor_name(result->failed), bulla_factor_name(factor));

@@ -26,6 +26,9 @@ struct bulla_attest_binding sample_binding(void);
 /* At the given second, by the caller's word. */
 struct bulla_attest_time sample_time(int64_t seconds);
 
+/* With BULLA_DUMP set: writes the evidence into that folder as KIND-FACTOR, once per factor: seeds of the fuzz corpus. */
+void sample_dump(const char *kind, bulla_bytes evidence, const struct bulla_attest_result *result);
+
 /* Fails the test unless the appraisal failed exactly with this factor. */
 void assert_factor(const struct bulla_attest_result *result, enum bulla_factor factor);
 /* Fails the test, with the failing factor's name and text, unless everything held. */

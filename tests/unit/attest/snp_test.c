@@ -328,8 +328,10 @@ static bulla_rc lab_judge(struct lab *lab)
 		put_reversed(raw, lab->report + 0x2a0);
 		put_reversed(raw + 48, lab->report + 0x2e8);
 	}
-	return bulla_attest_appraise(BULLA_BYTES_ARRAY(lab->report), &lab->collateral, &anchors, &lab->policy, &lab->binding,
-		lab->time, NULL, &lab->result);
+	bulla_rc rc = bulla_attest_appraise(BULLA_BYTES_ARRAY(lab->report), &lab->collateral, &anchors, &lab->policy,
+		&lab->binding, lab->time, NULL, &lab->result);
+	sample_dump("snp", BULLA_BYTES_ARRAY(lab->report), &lab->result);
+	return rc;
 }
 
 static void refused(struct lab *lab, enum bulla_factor factor)
