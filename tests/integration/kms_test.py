@@ -1,0 +1,304 @@
+"""The KMS API as AWS's clients see it: SigV4 made here from the specification, JSON 1.1, Recipient. Evidence comes from the
+project's development root by the helper `evidence`; the keys and their policies are those that `bulla up` made."""
+import base64
+import datetime
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import statistics
+import subprocess
+import time
+
+from project import BUILD, Project, Tap
+
+tap = Tap()
+project = Project("loan")
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over TLS 1.3 over the broker's unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost")
+        self.path = path
+
+    def connect(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.set_alpn_protocols(["http/1.1"])
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(20)
+        plain.connect(self.path)
+        self.sock = context.wrap_socket(plain)
+
+
+def sign(headers, body, access, secret, when):
+    """AWS Signature Version 4 with all headers signed."""
+    stamp = when.strftime("%Y%m%dT%H%M%SZ")
+    headers = {**headers, "x-amz-date": stamp}
+    names = ";".join(sorted(headers))
+    canonical = "POST\n/\n\n" + "".join(f"{n}:{headers[n]}\n" for n in sorted(headers)) + f"\n{names}\n" + \
+        hashlib.sha256(body).hexdigest()
+    scope = f"{stamp[:8]}/us-east-1/kms/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = ("AWS4" + secret).encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    headers["authorization"] = (f"AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, "
+                                f"Signature={signature}")
+    return headers
+
+
+class Kms:
+    def __init__(self):
+        project.run("up", check=0)
+        broker = os.path.join(project.state, "broker")
+        with open(os.path.join(broker, "admin.json"), encoding="utf-8") as file:
+            self.admin = json.load(file)
+        self.audit_path = os.path.join(broker, "audit.jsonl")
+        self.socket = os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, "broker-tls.sock")
+        self.connection = Connection(self.socket)
+        self.helper = subprocess.Popen([os.path.join(BUILD, "tests/integration/evidence"), project.state + "/platform"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        birth = next(e for e in self.audit() if e["eventName"] == "GenerateDataKey" and "errorCode" not in e)
+        self.key = birth["requestParameters"]["keyId"]
+        self.context = birth["requestParameters"]["encryptionContext"]
+        recipient = birth["additionalEventData"]["recipient"]
+        self.pcrs = {"pcr0": recipient["attestationDocumentEnclaveImageDigest"],
+                     **{f"pcr{i}": recipient[f"attestationDocumentEnclavePCR{i}"] for i in (1, 2)}}
+
+    def audit(self):
+        with open(self.audit_path, encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
+    def doc(self, **words):
+        words = {**self.pcrs, **words}
+        self.helper.stdin.write("doc " + " ".join(f"{k}={v}" for k, v in words.items()) + "\n")
+        self.helper.stdin.flush()
+        text = self.helper.stdout.readline().strip()
+        assert not text.startswith("error"), text
+        return text
+
+    def open(self, sealed):
+        self.helper.stdin.write(f"open {sealed}\n")
+        self.helper.stdin.flush()
+        return self.helper.stdout.readline().strip()
+
+    def call(self, operation, body, signed=False, access=None, secret=None, age=0, target="TrentService."):
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"content-type": "application/x-amz-json-1.1", "host": "localhost",
+                   "x-amz-target": target + operation}
+        if signed:
+            when = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=age)
+            headers = sign(headers, body, access or self.admin["access_key"], secret or self.admin["secret_key"], when)
+        self.connection.request("POST", "/", body, headers)
+        response = self.connection.getresponse()
+        content = response.read()
+        answer = json.loads(content) if content else {}
+        if response.status == 200:
+            return answer
+        return response.status, answer["__type"], response.headers["x-bulla-error"]
+
+    def generate(self, document=None, **more):
+        body = {"KeyId": self.key, "KeySpec": "AES_256", "EncryptionContext": self.context, **more}
+        if document is not None:
+            body["Recipient"] = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": document}
+        return self.call("GenerateDataKey", body)
+
+    def decrypt(self, blob, document, **more):
+        return self.call("Decrypt", {"CiphertextBlob": blob, "EncryptionContext": self.context, "Recipient": {
+            "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": document}, **more})
+
+
+kms = None
+
+
+def expect(got, fault, error):
+    assert got == (400, fault, error), f"{got}, not {fault} {error}"
+
+
+@tap.case
+def up_and_births_are_audited():
+    global kms
+    kms = Kms()
+    births = [e for e in kms.audit() if e["eventName"] == "GenerateDataKey"]
+    assert len(births) == 3, len(births)
+    for event in births:
+        assert event["eventSource"] == "kms.amazonaws.com" and event["recipientAccountId"]
+        assert event["additionalEventData"]["recipient"]["attestationDocumentModuleId"].startswith("i-")
+
+
+@tap.case
+def signatures():
+    assert len(kms.call("ListKeys", {}, signed=True)["Keys"]) == 3
+    expect(kms.call("ListKeys", {}, signed=True, secret="wrong"), "InvalidSignatureException", "signature")
+    expect(kms.call("ListKeys", {}, signed=True, access="AKIANOBODY"), "UnrecognizedClientException", "no-right")
+    expect(kms.call("ListKeys", {}, signed=True, age=1000), "InvalidSignatureException", "clock-skew")
+    expect(kms.call("ListKeys", {}, signed=True, age=-1000), "InvalidSignatureException", "clock-skew")
+    expect(kms.call("ListKeys", {}), "MissingAuthenticationTokenException", "no-right")
+    expect(kms.call("CreateKey", {}), "MissingAuthenticationTokenException", "no-right")
+    expect(kms.call("Nonsense", {}), "UnknownOperationException", "not-found")
+    expect(kms.call("ListKeys", {}, target="Other."), "UnknownOperationException", "not-found")
+    expect(kms.call("CreateGrant", {}, signed=True), "UnsupportedOperationException", "unsupported")
+    expect(kms.call("ListKeys", b"{", signed=True), "ValidationException", "truncated")
+
+
+@tap.case
+def create_describe_policy():
+    made = kms.call("CreateKey", {"Description": "by a test \u00e9"}, signed=True)["KeyMetadata"]
+    assert made["Enabled"] and made["KeySpec"] == "SYMMETRIC_DEFAULT" and made["Arn"].endswith(made["KeyId"])
+    assert kms.call("DescribeKey", {"KeyId": made["KeyId"]}, signed=True)["KeyMetadata"] == made
+    policy = json.loads(kms.call("GetKeyPolicy", {"KeyId": made["Arn"], "PolicyName": "default"}, signed=True)["Policy"])
+    assert policy["Statement"][0]["Action"] == "kms:*"
+    expect(kms.call("GetKeyPolicy", {"KeyId": made["Arn"]}), "AccessDeniedException", "denied")
+    for bad in ("{}", '{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*","Condition":'
+                '{"StringEquals":{"aws:Unknown":"x"}}}]}'):
+        expect(kms.call("PutKeyPolicy", {"KeyId": made["Arn"], "PolicyName": "default", "Policy": bad}, signed=True),
+               "MalformedPolicyDocumentException", "format")
+    # with that default policy the administrator may use the key, in clear: as in AWS
+    blob = kms.call("Encrypt", {"KeyId": made["Arn"], "Plaintext": base64.b64encode(b"abc").decode()}, signed=True)
+    back = kms.call("Decrypt", {"CiphertextBlob": blob["CiphertextBlob"]}, signed=True)
+    assert base64.b64decode(back["Plaintext"]) == b"abc" and back["KeyId"] == made["Arn"]
+    expect(kms.call("Decrypt", {"CiphertextBlob": blob["CiphertextBlob"], "EncryptionContext": {"a": "b"}}, signed=True),
+           "InvalidCiphertextException", "key-context")
+    expect(kms.call("Decrypt", {"CiphertextBlob": blob["CiphertextBlob"], "KeyId": kms.key}, signed=True),
+           "IncorrectKeyException", "key-substituted")
+    expect(kms.call("DescribeKey", {"KeyId": "00000000-0000-4000-8000-000000000000"}, signed=True),
+           "NotFoundException", "not-found")
+    closed = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}
+    assert kms.call("PutKeyPolicy", {"KeyId": made["Arn"], "PolicyName": "default", "Policy": json.dumps(closed)},
+                    signed=True) == {}
+    expect(kms.call("DescribeKey", {"KeyId": made["Arn"]}, signed=True), "AccessDeniedException", "denied")
+
+
+@tap.case
+def release_to_good_evidence():
+    born = kms.generate(kms.doc())
+    assert "Plaintext" not in born and "KeyMaterialId" not in born and born["KeyId"] == kms.key
+    seed = kms.open(born["CiphertextForRecipient"])
+    assert len(seed) == 64, seed
+    again = kms.decrypt(born["CiphertextBlob"], kms.doc())
+    assert kms.open(again["CiphertextForRecipient"]) == seed and "Plaintext" not in again
+    kms.blob = born["CiphertextBlob"]
+    last = kms.audit()[-1]
+    assert last["eventName"] == "Decrypt" and last["resources"][0]["ARN"] == kms.key
+    assert last["additionalEventData"]["recipient"]["attestationDocumentEnclaveImageDigest"] == kms.pcrs["pcr0"]
+    assert len(kms.open(kms.call("GenerateRandom", {"NumberOfBytes": 16, "Recipient": {
+        "KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": kms.doc()}})["CiphertextForRecipient"])) == 32
+
+
+@tap.case
+def refused_each_with_its_own_error():
+    denied = "AccessDeniedException"
+    expect(kms.generate(), denied, "evidence-missing")
+    expect(kms.call("GenerateDataKey", {"KeyId": kms.key, "KeySpec": "AES_256", "EncryptionContext": kms.context},
+                    signed=True), denied, "evidence-missing")  # the owner gets no seed either
+    expect(kms.generate("bm8gZG9jdW1lbnQ="), denied, "evidence-format")
+    for i in range(3):
+        expect(kms.generate(kms.doc(**{f"pcr{i}": "ab" * 48})), denied, "measurement-mismatch")
+    expect(kms.generate(kms.doc(pcr0="00" * 48, pcr1="00" * 48, pcr2="00" * 48)), denied, "evidence-debug")
+    expect(kms.generate(kms.doc(age=400)), denied, "evidence-stale")
+    expect(kms.generate(kms.doc(age=-400)), denied, "evidence-stale")
+    expect(kms.generate(kms.doc(flip=1)), denied, "evidence-signature")
+    expect(kms.generate(kms.doc(root="other")), denied, "evidence-chain")
+    expect(kms.generate(kms.doc(key="none")), denied, "evidence-policy")
+    expect(kms.generate(kms.doc(key="small")), denied, "evidence-policy")
+    codes = [e.get("errorMessage") for e in kms.audit()]
+    for code in ("evidence-missing", "measurement-mismatch"):
+        assert code in codes, codes
+
+
+@tap.case
+def replayed():
+    document = kms.doc()
+    assert "CiphertextForRecipient" in kms.generate(document)
+    expect(kms.generate(document), "AccessDeniedException", "evidence-replayed")
+    expect(kms.decrypt(kms.blob, document), "AccessDeniedException", "evidence-replayed")
+
+
+@tap.case
+def bound_to_its_context():
+    other = {**kms.context, "bulla:epoch": "77"}
+    expect(kms.decrypt(kms.blob, kms.doc(), EncryptionContext=other), "InvalidCiphertextException", "key-context")
+    other = {**kms.context, "bulla:agent": "00" * 8}
+    expect(kms.decrypt(kms.blob, kms.doc(), EncryptionContext=other), "AccessDeniedException", "denied")
+    damaged = bytearray(base64.b64decode(kms.blob))
+    damaged[-1] ^= 1
+    expect(kms.decrypt(base64.b64encode(bytes(damaged)).decode(), kms.doc()), "InvalidCiphertextException", "key-context")
+    expect(kms.call("Encrypt", {"KeyId": kms.key, "Plaintext": "AAAA", "EncryptionContext": kms.context}, signed=True),
+           "AccessDeniedException", "denied")
+
+
+@tap.case
+def hostile_http():
+    def raw(data):
+        one = Connection(kms.socket)
+        one.connect()
+        one.sock.sendall(data)
+        answer = b""
+        try:
+            while chunk := one.sock.recv(65536):
+                answer += chunk
+        except (OSError, ssl.SSLError):
+            pass
+        return answer
+
+    assert b"ValidationException" in raw(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+    assert b"ValidationException" in raw(b"POST / HTTP/1.1\r\nA: " + b"x" * 20000 + b"\r\n\r\n")
+    assert b"ValidationException" in raw(b"POST / HTTP/1.1\nHost: a\n\n")
+    assert b"400" in raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert len(kms.call("ListKeys", {}, signed=True)["Keys"]) == 4  # and it still serves
+
+
+@tap.case
+def curl_signs_too():
+    if shutil.which("curl") is None:
+        return
+    result = subprocess.run(
+        ["curl", "-sk", "--unix-socket", kms.socket, "--aws-sigv4", "aws:amz:us-east-1:kms", "--user",
+         kms.admin["access_key"] + ":" + kms.admin["secret_key"], "-H", "X-Amz-Target: TrentService.ListKeys", "-H",
+         "Content-Type: application/x-amz-json-1.1", "-d", "{}", "https://localhost/"],
+        capture_output=True, text=True, timeout=20, check=False)
+    assert len(json.loads(result.stdout)["Keys"]) == 4, result.stdout + result.stderr
+
+
+@tap.case
+def keys_survive_kill():
+    project.kill("bulla-kms")
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            kms.connection = Connection(kms.socket)
+            assert kms.open(kms.decrypt(kms.blob, kms.doc())["CiphertextForRecipient"])
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@tap.case
+def release_is_quick():
+    times = []
+    for _ in range(30):
+        document = kms.doc()
+        begin = time.monotonic()
+        assert "CiphertextForRecipient" in kms.decrypt(kms.blob, document)
+        times.append(1000 * (time.monotonic() - begin))
+    print(f"# key release p50 {statistics.median(times):.2f} ms, with python's side of it")
+    assert statistics.median(times) < 50
+
+
+try:
+    tap.main()
+finally:
+    if kms is not None:
+        kms.helper.stdin.close()
+    project.__exit__()
