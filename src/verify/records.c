@@ -69,6 +69,33 @@ static bool start_is_here(const struct bulla_verify *v, const struct bulla_start
 	       bulla_digest_eq(&start->manifest, &v->header.manifest);
 }
 
+bulla_rc verify_day_key_item(struct bulla_verify *v, bulla_bytes body)
+{
+	struct verify_day *place = &v->days[v->day_count];
+	struct bulla_day_key day;
+	bulla_rc rc = bulla_day_key_open(body, v->ledger, &day);
+
+	BULLA_TRY(verify_form(v, BULLA_VERIFY_START_DAY_KEY, rc, "a day key is not the ledger's"));
+	if (v->day_count == VERIFY_DAYS)
+		return BULLA_OK;
+	bulla_sha256(day.public_key, &place->digest);
+	place->begins_ms = day.begins_ms;
+	place->ends_ms = day.ends_ms;
+	v->day_count++;
+	return BULLA_OK;
+}
+
+/* Held when one of the day keys given is the start's; when none is, nothing is said: the bundle need not have them. */
+static bulla_rc check_day_key(struct bulla_verify *v, const struct bulla_start *start)
+{
+	for (size_t i = 0; i < v->day_count; i++)
+		if (bulla_digest_eq(&v->days[i].digest, &start->day_key))
+			return VERIFY(v, START_DAY_KEY,
+				start->time_ms + BULLA_MAX_CLOCK_SKEW_MS >= v->days[i].begins_ms && start->time_ms <= v->days[i].ends_ms,
+				BULLA_E_EVIDENCE_STALE, "the run was started outside its day key's time");
+	return BULLA_OK;
+}
+
 bulla_rc verify_start_item(struct bulla_verify *v, bulla_bytes body)
 {
 	struct bulla_start_record record;
@@ -87,6 +114,7 @@ bulla_rc verify_start_item(struct bulla_verify *v, bulla_bytes body)
 		"this party may not start runs"));
 	rc = verify_auth(v, &record.auth, key, BULLA_SIGNED_START, record.payload, &record.digest);
 	BULLA_TRY(VERIFY(v, START_SIGNATURE, rc == BULLA_OK, BULLA_E_SIGNATURE, "the start record's signature does not verify"));
+	BULLA_TRY(check_day_key(v, &record.start));
 	BULLA_TRY(begin_pending(v, record.start.inputs));
 	v->pending.is_start = true;
 	v->pending.digest = record.digest;

@@ -13,7 +13,7 @@
 #include "seal/envelope.h"
 #include "verify/verify.h"
 
-enum { VERIFY_MANIFESTS = 8, VERIFY_INSTANCES = 1024, VERIFY_KEYS = 64, VERIFY_BATCHES = 64, VERIFY_ANCHORS = 64, VERIFY_LINKS = 4096 };
+enum { VERIFY_MANIFESTS = 8, VERIFY_INSTANCES = 1024, VERIFY_KEYS = 64, VERIFY_BATCHES = 64, VERIFY_ANCHORS = 64, VERIFY_LINKS = 4096, VERIFY_DAYS = 4 };
 #define VERIFY_LEAVES_MAX ((size_t)32 << 20)
 
 /* A manifest of the bundle: the run's is the first. */
@@ -92,6 +92,11 @@ struct bulla_verify {
 
 	struct verify_instance *instances; /* VERIFY_INSTANCES */
 	size_t instance_count;
+	struct verify_day {
+		bulla_digest digest;
+		uint64_t begins_ms, ends_ms;
+	} days[VERIFY_DAYS];
+	size_t day_count;
 	struct verify_link *links; /* VERIFY_LINKS, made when first needed */
 	size_t link_count;
 	struct verify_birth births[BULLA_MAX_AGENTS];
@@ -151,6 +156,7 @@ BULLA_CHECK bulla_rc verify_approval_item(struct bulla_verify *v, bulla_bytes bo
 /* After the last manifest: anchors, plan, ledger key. */
 BULLA_CHECK bulla_rc verify_manifests_end(struct bulla_verify *v);
 BULLA_CHECK bulla_rc verify_instance_item(struct bulla_verify *v, bulla_bytes body);
+BULLA_CHECK bulla_rc verify_day_key_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_start_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_receipt_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_entry_item(struct bulla_verify *v, bulla_bytes body);

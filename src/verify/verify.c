@@ -163,11 +163,12 @@ static bulla_rc take(struct bulla_verify *v, enum bulla_bundle_kind kind, bulla_
 		return verify_head_item(v, body);
 	case BULLA_BUNDLE_ORDER:
 		return verify_order_item(v, body);
+	case BULLA_BUNDLE_DAY_KEY:
+		return verify_day_key_item(v, body);
 	case BULLA_BUNDLE_HEADER:
 	case BULLA_BUNDLE_MANIFEST:
 	case BULLA_BUNDLE_APPROVAL:
 	case BULLA_BUNDLE_COLLATERAL:
-	case BULLA_BUNDLE_DAY_KEY:
 	case BULLA_BUNDLE_TRAILER:
 	case BULLA_BUNDLE_KINDS:
 	default:

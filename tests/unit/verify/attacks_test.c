@@ -100,6 +100,20 @@ static void manifests(void **state)
 	assert_attack(VERIFY_MANIFEST_EPOCH, BULLA_E_EPOCH_OLD, judged(bundle, &trust));
 }
 
+/* Another epoch's manifest comes along: it must leave the run's epoch open, and be approved as the first. */
+static void epochs(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.second = 1;
+	assert_rc(BULLA_OK, attack(0, hooks));
+	hooks.second = 2;
+	assert_attack(VERIFY_MANIFEST_EPOCH, BULLA_E_EPOCH_CLOSED, attack(0, hooks));
+	hooks.second = 3;
+	assert_rc(BULLA_E_APPROVALS, attack(0, hooks));
+}
+
 /* --- evidence: the checks themselves are attest's; here: each one is asked --- */
 
 static void other_image(uint8_t pcrs[32][48])
@@ -218,6 +232,12 @@ static void starts(void **state)
 	hooks = MAKER_HONEST;
 	hooks.starter = MAKER_STRANGER;
 	assert_attack(VERIFY_START_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.old_day = true;
+	assert_attack(VERIFY_START_DAY_KEY, BULLA_E_EVIDENCE_STALE, attack(0, hooks));
+	hooks = MAKER_HONEST;
+	hooks.day_signer = MAKER_STRANGER;
+	assert_rc(BULLA_E_SIGNATURE, attack(0, hooks));
 }
 
 /* --- receipts --- */
@@ -611,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bundles),
 		cmocka_unit_test(manifests),
+		cmocka_unit_test(epochs),
 		cmocka_unit_test(evidence),
 		cmocka_unit_test(instances),
 		cmocka_unit_test(starts),

@@ -147,15 +147,37 @@ static void make_manifest(struct maker *maker)
 	maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
 }
 
-static void approve(struct maker *maker)
+static void approve(struct maker *maker, const struct bulla_manifest *manifest)
 {
 	struct bulla_buf buf;
 
 	if (maker->hooks.approver < 0)
 		return;
 	bulla_buf_init(&buf, BULLA_APPROVAL_MAX);
-	assert_ok(bulla_approval_make(&maker->manifest, maker->keys[maker->hooks.approver], &buf));
+	assert_ok(bulla_approval_make(manifest, maker->keys[maker->hooks.approver], &buf));
 	maker_put_buf(maker, BULLA_BUNDLE_APPROVAL, &buf);
+}
+
+/* The next epoch, as an approver made it. */
+static void second_manifest(struct maker *maker)
+{
+	struct bulla_earlier earlier = {maker->manifest.epoch, maker->manifest.digest};
+	struct bulla_manifest m = maker->manifest, decoded;
+	struct bulla_buf buf;
+	bulla_wr w;
+
+	m.epoch++;
+	m.earlier = &earlier;
+	m.earlier_count = maker->hooks.second == 2 ? 0 : 1;
+	bulla_buf_init(&buf, 65536);
+	w = bulla_wr_buf(&buf);
+	assert_ok(bulla_manifest_encode(&m, &w));
+	maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&buf));
+	assert_ok(bulla_manifest_decode(bulla_buf_view(&buf), &decoded));
+	if (maker->hooks.second != 3)
+		approve(maker, &decoded);
+	bulla_manifest_done(&decoded);
+	bulla_buf_done(&buf);
 }
 
 /* --- instance: hosts agents a, b and e --- */
@@ -265,6 +287,7 @@ static void make_start(struct maker *maker)
 		.inputs = BULLA_BYTES_ARRAY(pairs),
 		.time_ms = maker->now};
 
+	bulla_sha256(BULLA_BYTES_ARRAY(maker_day_public), &start.day_key);
 	maker->outputs[0] = (struct maker_slot){.pair_count = 0};
 	maker_seal(maker, &maker->outputs[0], (struct bulla_position){maker->slot, 1}, BULLA_ENVELOPE_INPUT, 0, &start.party,
 		maker->flow->parts[maker->flow->steps[0].parts.first].readers);
@@ -529,7 +552,10 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	w = bulla_wr_buf(&maker->bundle);
 	assert_ok(bulla_bundle_writer_new(&header, &w, &maker->writer));
 	maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
-	approve(maker);
+	approve(maker, &maker->manifest);
+	if (hooks.second > 0)
+		second_manifest(maker);
+	maker_day_key(maker);
 	make_instance(maker, hooks.hosted > 0 ? hooks.hosted : 3);
 	if (hooks.renewed > 0)
 		make_instance(maker, hooks.renewed);

@@ -60,13 +60,17 @@ struct maker_hooks {
 	void (*link)(struct bulla_link_spec *spec, unsigned number);
 	void (*envelope)(struct bulla_envelope_spec *spec);
 	int birth_signer, link_signer;
+	bool old_day;        /* the start's day key ended before */
+	int day_signer;
+	unsigned second;     /* another epoch's manifest: 1 leaves the run's epoch open, 2 does not, 3 is not approved */
 	bool other_commitment; /* a receipt signs another content than the envelope has */
 };
 
 #define MAKER_HONEST \
 	((struct maker_hooks){.approver = MAKER_OWNER, .starter = MAKER_OWNER, .receipt_signer = MAKER_INSTANCE, \
 		.answerer = MAKER_PARTY, .clock_signer = MAKER_LEDGER, .ledger_signer = MAKER_LEDGER, .token_signer = MAKER_LEDGER, \
-		.orderer = MAKER_OWNER, .birth_signer = MAKER_INSTANCE, .link_signer = -1})
+		.orderer = MAKER_OWNER, .birth_signer = MAKER_INSTANCE, .link_signer = -1, \
+		.day_signer = MAKER_LEDGER})
 
 struct maker_slot {
 	struct bulla_pair pairs[2];

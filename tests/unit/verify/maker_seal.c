@@ -112,3 +112,16 @@ void maker_outputs(struct maker *maker, const struct bulla_receipt *receipt, str
 	if (receipt->position.slot.step == 5 && maker->hooks.more_outputs)
 		ret->pairs[ret->pair_count++] = maker->outputs[0].pairs[0];
 }
+
+const uint8_t maker_day_public[32] = "the public key of this day";
+
+void maker_day_key(struct maker *maker)
+{
+	struct bulla_day_key day = {1, BULLA_BYTES_ARRAY(maker_day_public), MAKER_T0 - 3600000,
+		maker->hooks.old_day ? MAKER_T0 : MAKER_T0 + 86400000};
+	struct bulla_buf buf;
+
+	bulla_buf_init(&buf, BULLA_DAY_KEY_MAX);
+	assert_ok(bulla_day_key_make(&day, maker->keys[maker->hooks.day_signer], &buf));
+	maker_put_buf(maker, BULLA_BUNDLE_DAY_KEY, &buf);
+}

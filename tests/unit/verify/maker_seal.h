@@ -21,3 +21,7 @@ void maker_outputs(struct maker *maker, const struct bulla_receipt *receipt, str
 
 /* The headers of a slot's envelopes into the bundle. */
 void maker_headers(struct maker *maker, const struct maker_slot *slot);
+
+/* The broker's day key, to which starts are sealed. */
+extern const uint8_t maker_day_public[32];
+void maker_day_key(struct maker *maker);
