@@ -312,7 +312,10 @@ void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows 
 {
 	struct bulla_ledger_options options = {.residents = 1024, .sessions = 64};
 
+	bool without_engine = town->without_engine;
+
 	bulla_zero(town, sizeof(*town));
+	town->without_engine = without_engine;
 	town->now = TOWN_NOW;
 	town->arm = INT64_MAX;
 	sim_world_init(&town->world);
@@ -325,8 +328,10 @@ void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows 
 	MUST(bulla_ledger_new(&options, &town->ledger));
 	bulla_buf_init(&town->told, 1 << 22);
 	bulla_buf_init(&town->result_body, 1 << 22);
-	new_engine(town);
-	town_broker_up(town);
+	if (!town->without_engine) {
+		new_engine(town);
+		town_broker_up(town);
+	}
 }
 
 void town_close(struct town *town)
@@ -361,7 +366,7 @@ void town_broker_down(struct town *town)
 	peer_event(town, BULLA_ENGINE_PEER_DOWN, TOWN_BROKER, BULLA_ROLE_BROKER);
 }
 
-static void introduce(struct town *town, struct town_enclave *enclave)
+void town_write_instance(struct town *town, const struct town_enclave *enclave, struct bulla_buf *ret)
 {
 	bulla_digest kid = sim_instance(enclave->letter);
 	uint8_t id[BULLA_SESSION_ID_BYTES];
@@ -370,12 +375,11 @@ static void introduce(struct town *town, struct town_enclave *enclave)
 	struct bulla_msg_instance m = {.kid = bulla_bytes_digest(&kid),
 				       .session = BULLA_BYTES_ARRAY(id),
 				       .record = BULLA_BYTES_LITERAL("instance record"),
-				       .window = 4,
+				       .window = enclave->window,
 				       .manifest = bulla_bytes_digest(&town->manifest_digest)};
 	struct bulla_ledger_session session = {
 		.instance = kid, .manifest = town->manifest_digest, .lapses_ms = TOWN_NOW + 360000000};
-	BULLA_AUTO_BUF body = {.max = 4096};
-	bulla_wr w = bulla_wr_buf(&body);
+	bulla_wr w = bulla_wr_buf(ret);
 	size_t n = 0;
 
 	for (; enclave->agents[n]; n++) {
@@ -389,22 +393,34 @@ static void introduce(struct town *town, struct town_enclave *enclave)
 	m.agents = bulla_pb_list_of(agents, n);
 	bulla_msg_instance_encode(&m, &w);
 	MUST(w.rc);
+}
+
+static void introduce(struct town *town, struct town_enclave *enclave)
+{
+	BULLA_AUTO_BUF body = {.max = 4096};
+
+	town_write_instance(town, enclave, &body);
 	peer_event(town, BULLA_ENGINE_PEER_UP, enclave->peer, BULLA_ROLE_ENCLAVE);
 	push(&town->in, enclave->peer, BULLA_OP_INSTANCE, BULLA_ENGINE_EVENT, 0, bulla_buf_view(&body));
 }
 
 struct town_enclave *town_enclave(struct town *town, const char *agents)
 {
+	BULLA_AUTO_BUF ignored = {.max = 4096};
 	struct town_enclave *enclave = &town->enclaves[town->enclave_count];
 
 	*enclave = (struct town_enclave){.up = true,
 					 .peer = (bulla_engine_peer)(TOWN_ENCLAVE + town->enclave_count),
 					 .session = (uint32_t)town->enclave_count + 1,
 					 .letter = (uint8_t)('1' + town->enclave_count),
+					 .window = 4,
 					 .agents = agents};
 	bulla_buf_init(&enclave->outbox, 1 << 20);
 	town->enclave_count++;
-	introduce(town, enclave);
+	if (town->without_engine)
+		town_write_instance(town, enclave, &ignored);
+	else
+		introduce(town, enclave);
 	return enclave;
 }
 
@@ -465,24 +481,24 @@ bulla_run_id town_run_id(uint32_t number)
 	return bulla_run_id_make((uint64_t)TOWN_NOW, random);
 }
 
-void town_start(struct town *town, uint32_t number, bool follow)
+void town_write_start(struct town *town, const bulla_run_id *run, bool follow, bulla_bytes envelope,
+		      struct bulla_buf *ret)
 {
 	uint8_t pair[BULLA_PAIR_BYTES] = {1}, secret[80] = {2}, payload[2048];
 	struct bulla_start start = {.tenant = sim_handle('t'),
 				    .workflow = town->workflow,
 				    .manifest = town->manifest_digest,
-				    .run = town_run_id(number),
+				    .run = *run,
 				    .party = sim_digest('o'),
 				    .inputs = BULLA_BYTES_ARRAY(pair),
 				    .day_key = sim_digest('d'),
 				    .secret = BULLA_BYTES_ARRAY(secret),
 				    .time_ms = (uint64_t)TOWN_NOW + town->start_skew};
 	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
-	bulla_bytes envelope = BULLA_BYTES_LITERAL("sealed input"), view;
+	bulla_bytes view;
 	struct bulla_msg_start m = {.envelopes = bulla_pb_list_of(&envelope, 1), .follow = follow};
 	BULLA_AUTO_BUF record = {.max = 4096};
-	BULLA_AUTO_BUF body = {.max = 8192};
-	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), wr = bulla_wr_buf(&record), wb = bulla_wr_buf(&body);
+	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), wr = bulla_wr_buf(&record), wb = bulla_wr_buf(ret);
 
 	MUST(bulla_start_write(&w, &start));
 	MUST(bulla_wr_end(&w, &view));
@@ -490,6 +506,14 @@ void town_start(struct town *town, uint32_t number, bool follow)
 	m.record = bulla_buf_view(&record);
 	bulla_msg_start_encode(&m, &wb);
 	MUST(wb.rc);
+}
+
+void town_start(struct town *town, uint32_t number, bool follow)
+{
+	BULLA_AUTO_BUF body = {.max = 8192};
+	bulla_run_id id = town_run_id(number);
+
+	town_write_start(town, &id, follow, BULLA_BYTES_LITERAL("sealed input"), &body);
 	push(&town->in, TOWN_CLIENT, BULLA_OP_START, 0, number, bulla_buf_view(&body));
 }
 
@@ -540,8 +564,8 @@ static uint8_t next_outcome(struct town_enclave *enclave)
 	return BULLA_OUTCOME_FAILED;
 }
 
-static void make_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
-			struct bulla_buf *ret)
+void town_write_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
+		       bulla_bytes output, struct bulla_buf *ret)
 {
 	const struct bulla_flow_step *step = &town->flow->steps[permit->position.slot.step];
 	struct bulla_receipt receipt = {.position = permit->position,
@@ -567,7 +591,7 @@ static void make_result(struct town *town, struct town_enclave *enclave, const s
 
 	MUST(bulla_parents_root(permit->parents, &receipt.parents));
 	for (size_t i = 0; i < count; i++) {
-		outputs[i] = BULLA_BYTES_LITERAL("sealed output");
+		outputs[i] = output;
 		bulla_sha256(outputs[i], &pairs[i].envelope);
 		pairs[i].commitment = sim_digest((uint8_t)i);
 		bulla_wr_digest(&wf, &pairs[i].envelope);
@@ -614,59 +638,77 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 	MUST(bulla_permit_open(m.permit, id, town->world.mac, &permit));
 	enclave->runs++;
 	enclave->outbox.n = 0;
-	make_result(town, enclave, &permit, &enclave->outbox);
+	town_write_result(town, enclave, &permit, BULLA_BYTES_LITERAL("sealed output"), &enclave->outbox);
 	push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY, f->stream, bulla_buf_view(&enclave->outbox));
 }
 
 /* --- the broker --- */
 
-static void send_tokens(struct town *town)
+/* One `tokens` message of what is durable and has no token yet; false: nothing. */
+bool town_write_tokens(struct town *town, struct bulla_buf *ret)
 {
-	struct bulla_ledger_commit commits[64];
+	static struct bulla_ledger_commit commits[64];
+	static uint8_t records[64][BULLA_TOKEN_RECORD_MAX], encoded[64][BULLA_TOKEN_RECORD_MAX + 128];
+	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
+	struct bulla_msg_tokens tokens;
+	bulla_bytes items[64];
+	bulla_wr wb = bulla_wr_buf(ret);
 	size_t n = bulla_ledger_tokens(town->ledger, commits, 64);
 
 	for (size_t i = 0; i < n; i++) {
 		const struct bulla_token *token = &commits[i].token;
-		uint8_t record[BULLA_TOKEN_RECORD_MAX], item[1024], body[2048];
-		struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
-		bulla_wr wr = bulla_wr_fixed(record, sizeof(record)), wi = bulla_wr_fixed(item, sizeof(item));
-		bulla_wr wb = bulla_wr_fixed(body, sizeof(body));
+		bulla_wr wr = bulla_wr_fixed(records[i], sizeof(records[i]));
+		bulla_wr wi = bulla_wr_fixed(encoded[i], sizeof(encoded[i]));
 		struct bulla_msg_token_for m = {.run_id = bulla_run_id_view(&token->slot.run),
 						.receipt = bulla_bytes_digest(&token->receipt)};
-		struct bulla_msg_tokens tokens;
-		bulla_bytes view;
 
 		bulla_token_record_write(&wr, token, &auth);
 		MUST(bulla_wr_end(&wr, &m.token));
 		bulla_msg_token_for_encode(&m, &wi);
-		MUST(bulla_wr_end(&wi, &view));
-		tokens.tokens = bulla_pb_list_of(&view, 1);
-		bulla_msg_tokens_encode(&tokens, &wb);
-		MUST(bulla_wr_end(&wb, &view));
-		if (!town->drop_broker_answers)
-			push(&town->in, TOWN_BROKER, BULLA_OP_TOKENS, BULLA_ENGINE_EVENT, 0, view);
+		MUST(bulla_wr_end(&wi, &items[i]));
 	}
+	tokens.tokens = bulla_pb_list_of(items, n);
+	bulla_msg_tokens_encode(&tokens, &wb);
+	MUST(wb.rc);
+	return n > 0;
 }
 
-static void broker_gets(struct town *town, struct town_frame *f)
+static void send_tokens(struct town *town)
 {
-	BULLA_AUTO_BUF reply = {.max = 1 << 22};
+	BULLA_AUTO_BUF body = {.max = 1 << 20};
+
+	for (; town_write_tokens(town, &body); body.n = 0)
+		if (!town->drop_broker_answers)
+			push(&town->in, TOWN_BROKER, BULLA_OP_TOKENS, BULLA_ENGINE_EVENT, 0, bulla_buf_view(&body));
+}
+
+bulla_rc town_broker(struct town *town, uint8_t op, bulla_bytes body, struct bulla_buf *ret)
+{
 	bulla_bytes records;
 	uint32_t count;
 	uint64_t lsn;
 	bulla_digest chain = {{7}};
 	bulla_rc rc = BULLA_E_UNSUPPORTED;
 
-	if (!town->broker_up)
-		return;
-	if (f->op == BULLA_OP_ADVANCE)
-		rc = bulla_ledger_advance(town->ledger, bulla_buf_view(&f->body), town->now, true, &reply);
-	else if (f->op == BULLA_OP_SYNC)
-		rc = bulla_ledger_sync(town->ledger, bulla_buf_view(&f->body), town->now, &reply);
-	else if (f->op == BULLA_OP_RECORD)
-		rc = bulla_ledger_record(town->ledger, bulla_buf_view(&f->body), town->now, &reply);
+	if (op == BULLA_OP_ADVANCE)
+		rc = bulla_ledger_advance(town->ledger, body, town->now, true, ret);
+	else if (op == BULLA_OP_SYNC)
+		rc = bulla_ledger_sync(town->ledger, body, town->now, ret);
+	else if (op == BULLA_OP_RECORD)
+		rc = bulla_ledger_record(town->ledger, body, town->now, ret);
 	bulla_ledger_turn(town->ledger, &records, &count, &lsn);
 	bulla_ledger_durable(town->ledger, lsn, &chain);
+	return rc;
+}
+
+static void broker_gets(struct town *town, struct town_frame *f)
+{
+	BULLA_AUTO_BUF reply = {.max = 1 << 22};
+	bulla_rc rc;
+
+	if (!town->broker_up)
+		return;
+	rc = town_broker(town, f->op, bulla_buf_view(&f->body), &reply);
 	if (!town->drop_broker_answers)
 		push(&town->in, TOWN_BROKER, f->op, (uint16_t)(BULLA_ENGINE_REPLY | (rc ? BULLA_ENGINE_ERROR : 0)), f->stream,
 		     bulla_buf_view(&reply));

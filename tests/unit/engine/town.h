@@ -36,7 +36,7 @@ struct town_record {
 struct town_enclave {
 	bool up, mute; /* mute: takes requests, never answers */
 	bulla_engine_peer peer;
-	uint32_t session; /* number */
+	uint32_t session, window; /* session: number */
 	uint8_t letter;
 	const char *agents; /* handles' letters */
 	uint8_t outcome;    /* what its agents say */
@@ -75,6 +75,7 @@ struct town {
 	bulla_rc error;
 	uint8_t last_op;
 	uint64_t own_allocs, engine_allocs;
+	bool without_engine; /* set before town_open: only the words below are used */
 };
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *));
@@ -103,3 +104,15 @@ bool town_durable(struct town *town);
 /* Turns, durability and time until nothing moves any more. */
 void town_settle(struct town *town);
 void town_pass(struct town *town, int64_t ms);
+
+/* --- the words alone, for tests over real sockets --- */
+/* Body of INSTANCE; the ledger gets the session. */
+void town_write_instance(struct town *town, const struct town_enclave *enclave, struct bulla_buf *ret);
+void town_write_start(struct town *town, const bulla_run_id *run, bool follow, bulla_bytes envelope,
+		      struct bulla_buf *ret);
+/* Body of the answer to EXECUTE with this permit; every part has this envelope. */
+void town_write_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
+		       bulla_bytes output, struct bulla_buf *ret);
+/* The broker's answer to a request; what it wrote is durable at once. */
+bulla_rc town_broker(struct town *town, uint8_t op, bulla_bytes body, struct bulla_buf *ret);
+bool town_write_tokens(struct town *town, struct bulla_buf *ret);
