@@ -53,6 +53,14 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 	return BULLA_OK;
 }
 
+/* Beyond one batch under way and one that waits, gathering here is as good as there. */
+#define SUBMISSIONS 2
+
+bulla_rc book_turn(struct bulla_engine *e)
+{
+	return e->submissions < SUBMISSIONS ? book_flush(e) : BULLA_OK;
+}
+
 /* One submission of what was gathered. */
 bulla_rc book_flush(struct bulla_engine *e)
 {
@@ -67,6 +75,7 @@ bulla_rc book_flush(struct bulla_engine *e)
 		return BULLA_OK; /* with the next turn */
 	BULLA_TRY(rc);
 	last->last = true;
+	e->submissions++;
 	e->journal.n = 0;
 	e->journal_count = 0;
 	e->journal_urgent = false;
@@ -123,6 +132,8 @@ bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_
 	bool last = false;
 
 	e->durable_lsn = lsn;
+	if (e->submissions > 0)
+		e->submissions--;
 	while (!last && e->pending_count > 0) {
 		struct pending_record record = e->pending[e->pending_head];
 

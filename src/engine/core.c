@@ -3,6 +3,7 @@
 #include "base/mem.h"
 
 #define BUFFER_MAX ((size_t)32 << 20)
+#define CLOSED_KEPT 64
 
 /* --- small things --- */
 
@@ -295,7 +296,7 @@ bulla_rc bulla_engine_new(const struct bulla_engine_options *options, const stru
 	if (e->options.residents == 0 || e->options.residents > BULLA_MAX_RUN_RESIDENT)
 		e->options.residents = BULLA_MAX_RUN_RESIDENT;
 	if (e->options.closed_kept == 0)
-		e->options.closed_kept = 256;
+		e->options.closed_kept = CLOSED_KEPT;
 	e->now_ms = e->checked_ms = options->now_ms;
 	e->next_run_no = options->next_run_no ? options->next_run_no : 1;
 	e->next_ticket = 1;
@@ -392,7 +393,7 @@ static bulla_rc on_turn(struct bulla_engine *e, const struct bulla_engine_input 
 	e->backlog = in->backlog;
 	e->has_room = in->has_room;
 	BULLA_TRY(on_time(e));
-	BULLA_TRY(book_flush(e));
+	BULLA_TRY(book_turn(e));
 	BULLA_TRY(advance_flush(e));
 	BULLA_TRY(runner_flush(e));
 	e->effects.arm(e->effects.ctx, earliest(e));

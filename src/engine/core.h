@@ -117,7 +117,7 @@ struct bulla_engine_effects {
 
 struct bulla_engine_options {
 	uint32_t residents;   /* runs in memory at once, at most BULLA_MAX_RUN_RESIDENT; 0: that */
-	uint32_t closed_kept; /* ended runs that stay in memory for late questions; 0: 256 */
+	uint32_t closed_kept; /* ended runs that stay in memory for late questions; 0: 64 */
 	uint64_t next_run_no; /* above every run_no that the catalogue knows; at least 1 */
 	int64_t now_ms;
 };

@@ -8,6 +8,7 @@
 
 #define PATH_BYTES 1024
 #define STOP_US 10000000
+#define TELL_US 100000 /* the catalogue is at most so far behind */
 
 int64_t host_wall_ms(void)
 {
@@ -95,6 +96,10 @@ static void drain(void *ctx, int64_t now_us)
 	input.has_room = bulla_journal_has_room(host->journal);
 	host_step(host, &input);
 	host_tick(host, now_us);
+	if (now_us - host->told_us >= TELL_US) {
+		bulla_librarian_hand_over(host->librarian);
+		host->told_us = now_us;
+	}
 	if (host->stop_us != 0 && (bulla_engine_idle(host->engine) || host->stop_us <= now_us))
 		bulla_loop_stop(&host->loop);
 }
@@ -109,6 +114,8 @@ static int64_t next_deadline(void *ctx)
 		if (arm_us < due)
 			due = arm_us;
 	}
+	if (bulla_librarian_holds(host->librarian) && host->told_us + TELL_US < due)
+		due = host->told_us + TELL_US;
 	return host->stop_us != 0 && host->stop_us < due ? host->stop_us : due;
 }
 

@@ -60,6 +60,7 @@ struct host {
 	struct relay *relays, *free_relay;
 	uint8_t boot_id[16];
 	int64_t arm_ms; /* INT64_MAX: no need */
+	int64_t told_us; /* when the librarian got what it was told */
 	int64_t stop_us; /* SIGTERM came: until then */
 	bulla_rc fatal;
 };

@@ -12,6 +12,7 @@
 #define RING 4096u  /* places in each ring */
 #define INSIDE 2048 /* notes in the rings or in the thread: so neither ring is ever full */
 #define TRANSACTION 256
+#define ENOUGH 128 /* notes worth a transaction */
 #define RUN_BYTES_MAX ((size_t)24 << 20)
 #define LIST_ROWS_MAX 1024
 #define DAY_MS ((int64_t)86400000)
@@ -37,7 +38,7 @@ struct bulla_librarian {
 	const struct bulla_disk *disk;
 	/* of the owner's thread */
 	struct note *free, *waiting, *waiting_end, *answered;
-	unsigned inside;
+	unsigned inside, gathered;
 	bool dead;
 };
 
@@ -358,14 +359,31 @@ static void push(struct bulla_librarian *l)
 	}
 }
 
-static void send(struct bulla_librarian *l, struct note *note)
+static void gather(struct bulla_librarian *l, struct note *note)
 {
 	if (l->waiting_end)
 		l->waiting_end->next = note;
 	else
 		l->waiting = note;
 	l->waiting_end = note;
+	l->gathered++;
+}
+
+void bulla_librarian_hand_over(struct bulla_librarian *l)
+{
+	l->gathered = 0;
 	push(l);
+}
+
+bool bulla_librarian_holds(const struct bulla_librarian *l)
+{
+	return l->waiting != NULL;
+}
+
+static void send(struct bulla_librarian *l, struct note *note)
+{
+	gather(l, note);
+	bulla_librarian_hand_over(l);
 }
 
 bulla_rc bulla_librarian_ask(struct bulla_librarian *l, uint64_t ticket, enum bulla_engine_question question,
@@ -380,7 +398,13 @@ bulla_rc bulla_librarian_ask(struct bulla_librarian *l, uint64_t ticket, enum bu
 
 bulla_rc bulla_librarian_tell(struct bulla_librarian *l, enum bulla_engine_question question, bulla_bytes arg)
 {
-	return bulla_librarian_ask(l, 0, question, arg);
+	struct note *note;
+
+	BULLA_TRY(note_new(l, 0, (uint8_t)question, arg, &note));
+	gather(l, note);
+	if (l->gathered >= ENOUGH)
+		bulla_librarian_hand_over(l);
+	return BULLA_OK;
 }
 
 int bulla_librarian_fd(const struct bulla_librarian *l)
@@ -410,10 +434,8 @@ bulla_rc bulla_librarian_next(struct bulla_librarian *l, struct bulla_librarian_
 						       .body = bulla_buf_view(&note->answer)};
 		l->answered = note;
 		l->inside--;
-		push(l);
 		return BULLA_OK;
 	}
-	push(l);
 	return BULLA_E_AGAIN;
 }
 

@@ -27,6 +27,10 @@ BULLA_CHECK bulla_rc bulla_librarian_ask(struct bulla_librarian *librarian, uint
 BULLA_CHECK bulla_rc bulla_librarian_tell(struct bulla_librarian *librarian, enum bulla_engine_question question,
 					  bulla_bytes arg);
 
+/* What was told is handed over when there is enough of it, with the next question, or now. holds: something waits. */
+void bulla_librarian_hand_over(struct bulla_librarian *librarian);
+bool bulla_librarian_holds(const struct bulla_librarian *librarian);
+
 /* Readable when an answer is there; then take answers until BULLA_E_AGAIN. BULLA_E_IO (final): the thread died. */
 int bulla_librarian_fd(const struct bulla_librarian *librarian);
 BULLA_CHECK bulla_rc bulla_librarian_next(struct bulla_librarian *librarian, struct bulla_librarian_answer *ret);

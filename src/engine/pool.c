@@ -3,38 +3,48 @@
 #include "base/mem.h"
 
 /* Large blocks are not hoarded beyond this. */
-#define KEEP_BYTES ((size_t)4 << 20)
-#define SMALL_LOG 14
+#define KEEP_BYTES ((size_t)2 << 20)
+#define SMALL_BYTES ((size_t)4 << 10)
+
+/* Whole block of a class: 2^k, then 5/4, 6/4, 7/4 of it. */
+static size_t class_size(unsigned class_no)
+{
+	size_t base = (size_t)1 << (BULLA_POOL_LEAST + class_no / 4);
+
+	return base + base / 4 * (class_no % 4);
+}
 
 static uint8_t class_of(size_t size)
 {
-	uint8_t class_log = BULLA_POOL_LEAST;
+	unsigned class_no = 0;
 
-	while (((size_t)1 << class_log) < size)
-		class_log++;
-	return class_log;
+	if (size > (size_t)1 << BULLA_POOL_LEAST)
+		class_no = 4 * (63U - (unsigned)__builtin_clzll(size) - BULLA_POOL_LEAST);
+	while (class_size(class_no) < size)
+		class_no++;
+	return (uint8_t)class_no;
 }
 
 bulla_rc bulla_pool_take(struct bulla_pool *pool, size_t size, struct bulla_block **ret)
 {
-	uint8_t class_log;
+	uint8_t class_no;
 	struct bulla_block *block;
 
 	if (size > ((size_t)1 << BULLA_POOL_MOST) - sizeof(*block))
 		return BULLA_FAIL(BULLA_E_LIMIT, "a block larger than the largest class");
-	class_log = class_of(size + sizeof(*block));
-	block = pool->free[class_log];
+	class_no = class_of(size + sizeof(*block));
+	block = pool->free[class_no];
 	if (block) {
-		pool->free[class_log] = block->next;
-		pool->kept -= (size_t)1 << class_log;
+		pool->free[class_no] = block->next;
+		pool->kept -= class_size(class_no);
 	} else {
 		void *p;
 
-		BULLA_TRY(bulla_alloc(1, (size_t)1 << class_log, &p));
+		BULLA_TRY(bulla_alloc(1, class_size(class_no), &p));
 		block = p;
-		block->class_log = class_log;
+		block->class_no = class_no;
 	}
-	pool->used += (size_t)1 << class_log;
+	pool->used += class_size(class_no);
 	block->next = NULL;
 	block->size = (uint32_t)size;
 	*ret = block;
@@ -54,20 +64,20 @@ void bulla_pool_give(struct bulla_pool *pool, struct bulla_block *block)
 
 	if (!block)
 		return;
-	size = (size_t)1 << block->class_log;
+	size = class_size(block->class_no);
 	pool->used -= size;
-	if (pool->kept + size > KEEP_BYTES && block->class_log > SMALL_LOG) {
+	if (pool->kept + size > KEEP_BYTES && size > SMALL_BYTES) {
 		bulla_free(block);
 		return;
 	}
-	block->next = pool->free[block->class_log];
-	pool->free[block->class_log] = block;
+	block->next = pool->free[block->class_no];
+	pool->free[block->class_no] = block;
 	pool->kept += size;
 }
 
 void bulla_pool_done(struct bulla_pool *pool)
 {
-	for (unsigned i = 0; i <= BULLA_POOL_MOST; i++)
+	for (unsigned i = 0; i < BULLA_POOL_CLASSES; i++)
 		while (pool->free[i]) {
 			struct bulla_block *block = pool->free[i];
 

@@ -2,18 +2,19 @@
 /* Blocks of memory in size classes that are kept when they are freed: after warm-up nothing is allocated. One owner. */
 #include "base/bytes.h"
 
-#define BULLA_POOL_LEAST 7 /* smallest class: 128 bytes */
-#define BULLA_POOL_MOST 21 /* largest class: 2 MiB */
+#define BULLA_POOL_LEAST 7 /* smallest class: 2^7 bytes; four classes to each doubling */
+#define BULLA_POOL_MOST 21 /* largest class: 2^21 bytes */
+#define BULLA_POOL_CLASSES (4 * (BULLA_POOL_MOST - BULLA_POOL_LEAST) + 1)
 
 struct bulla_block {
 	struct bulla_block *next; /* free list, or the owner's list */
 	uint32_t size;            /* bytes in use */
-	uint8_t class_log;        /* log2 of the whole block */
+	uint8_t class_no;
 	_Alignas(16) uint8_t data[];
 };
 
 struct bulla_pool {
-	struct bulla_block *free[BULLA_POOL_MOST + 1];
+	struct bulla_block *free[BULLA_POOL_CLASSES];
 	size_t kept; /* bytes in free blocks */
 	size_t used; /* bytes in blocks that are given out */
 };

@@ -225,6 +225,7 @@ struct bulla_engine {
 	struct bulla_buf journal; /* records of this turn */
 	uint32_t journal_count;
 	bool journal_urgent;
+	uint32_t submissions; /* not durable yet */
 	struct pending_record *pending;
 	uint32_t pending_head, pending_count, pending_capacity;
 	uint64_t durable_lsn, next_lsn;
@@ -336,6 +337,7 @@ BULLA_CHECK bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct b
 BULLA_CHECK bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
 				   struct bulla_engine_place place);
 BULLA_CHECK bulla_rc book_flush(struct bulla_engine *e);
+BULLA_CHECK bulla_rc book_turn(struct bulla_engine *e); /* end of a turn: flushes, or waits for a batch under way */
 BULLA_CHECK bulla_rc book_finish(struct bulla_engine *e, uint32_t run);
 struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run);
 ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run); /* slot of the final receipt */
