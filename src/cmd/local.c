@@ -15,6 +15,7 @@
 
 #define STEP_MS 5
 #define BROKER_MS 15000
+#define RESTART_MS 3000
 
 static void pause_ms(long ms)
 {
@@ -136,10 +137,11 @@ bulla_rc local_connect(const char *path, int64_t wait_ms, struct client **ret)
 int local_engine(struct context *context, struct client **ret)
 {
 	char path[CONTEXT_PATH];
-	bulla_rc rc;
+	pid_t pid = 0;
+	bulla_rc rc = bulla_platform_find(context->state, &pid);
 
 	path_join(path, context->runtime, "bullad.sock");
-	rc = client_open(path, ret);
+	rc = rc == BULLA_OK ? local_connect(path, pid == 0 ? 0 : RESTART_MS, ret) : rc; /* it may just be restarting */
 	if (rc == BULLA_OK)
 		return 0;
 	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here", context->project.name);
