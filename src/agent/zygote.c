@@ -110,6 +110,7 @@ bulla_rc bulla_zygote_agent(struct bulla_zygote *zygote, uint32_t id, bulla_byte
 	bulla_wr_u64le(&w, limits->memory);
 	bulla_wr_u32le(&w, limits->processes);
 	bulla_wr_u32le(&w, limits->network);
+	bulla_wr_u32le(&w, limits->sandboxes > 0 ? limits->sandboxes : 1);
 	bulla_wr_bytes(&w, command);
 	return exchange(zygote, &w, &answer);
 }

@@ -10,7 +10,8 @@
 /* What the kernel gave; shown in the status. */
 #define BULLA_SANDBOX_USERNS 1u
 #define BULLA_SANDBOX_LANDLOCK 2u
-#define BULLA_SANDBOX_CGROUP 4u
+#define BULLA_SANDBOX_CGROUP 4u        /* version 2: one per sandbox */
+#define BULLA_SANDBOX_CGROUP_SHARED 8u /* version 1: one for all of an enclave's, each sandbox by rlimits */
 
 struct bulla_zygote {
 	int fd;               /* to the zygote, SOCK_SEQPACKET, non-blocking after bulla_zygote_seal */
@@ -24,6 +25,7 @@ struct bulla_sandbox_limits {
 	uint64_t memory;      /* bytes */
 	uint32_t processes;
 	uint32_t network;     /* 1: lo is up and internet sockets work on it (`serve`) */
+	uint32_t sandboxes;   /* of this agent at once; 0 = 1 */
 };
 
 /* A sandbox that is made and waits for its go. The descriptors belong to the caller. */

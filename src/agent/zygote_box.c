@@ -237,7 +237,7 @@ static bool passed_memory(const struct running *running, bool failed)
 	struct rusage usage = {0};
 
 	if (running->box->events >= 0)
-		return bulla_cgroup_kills(EVENTS) > running->kills;
+		return failed && bulla_cgroup_kills(EVENTS) > running->kills;
 	getrusage(RUSAGE_CHILDREN, &usage);
 	return failed && (uint64_t)usage.ru_maxrss * 1024 >= running->box->agent->limits.memory / 8 * 7;
 }

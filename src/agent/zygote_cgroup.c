@@ -1,4 +1,6 @@
-/* cgroups of the sandboxes: version 2 first, version 1 where the machine still has it, else none (limits by rlimits). */
+/* cgroups of the sandboxes. Version 2: one group each, cloned into. Version 1, where the machine still has it: one group
+ * for all of the zygote's, entered once and inherited, as moving a process there costs up to 16 ms; each sandbox is then
+ * limited by rlimits. Else rlimits alone. */
 #include "agent/zygote_internal.h"
 
 #include <fcntl.h>
@@ -80,15 +82,14 @@ void bulla_cgroups_open(struct bulla_cgroups *ret)
 		ret->version = 1;
 }
 
-static bool set_limits(const struct bulla_cgroups *groups, int memory, int pids,
-	const struct bulla_sandbox_limits *limits)
+static bool set_limits(int version, int memory, int pids, uint64_t bytes, uint32_t processes)
 {
-	char bytes[24];
+	char limit[24];
 	char count[24];
 
-	snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)limits->memory);
-	snprintf(count, sizeof(count), "%u", limits->processes + 1);
-	return write_text(memory, groups->version == 2 ? "memory.max" : "memory.limit_in_bytes", bytes) &&
+	snprintf(limit, sizeof(limit), "%llu", (unsigned long long)bytes);
+	snprintf(count, sizeof(count), "%u", processes);
+	return write_text(memory, version == 2 ? "memory.max" : "memory.limit_in_bytes", limit) &&
 		write_text(pids, "pids.max", count);
 }
 
@@ -96,40 +97,43 @@ bulla_rc bulla_cgroups_slot(const struct bulla_cgroups *groups, uint32_t slot,
 	const struct bulla_sandbox_limits *limits, struct bulla_cgroup_slot *ret)
 {
 	char name[16];
-	int memory, pids;
+	int folder;
 	bool good;
 
 	*ret = (struct bulla_cgroup_slot){-1, -1};
-	if (groups->version == 0)
+	if (groups->version != 2)
 		return BULLA_OK;
 	snprintf(name, sizeof(name), "%u", slot);
-	memory = make_folder(groups->memory, name);
-	pids = groups->version == 2 ? memory : make_folder(groups->pids, name);
-	good = memory >= 0 && pids >= 0 && set_limits(groups, memory, pids, limits);
-	if (good)
-		ret->events = openat(memory, groups->version == 2 ? "memory.events" : "memory.oom_control",
-			O_RDONLY | O_CLOEXEC);
-	if (groups->version == 1 && pids >= 0)
-		close(pids);
-	if (groups->version == 2 && good)
+	folder = make_folder(groups->memory, name);
+	good = folder >= 0 && set_limits(2, folder, folder, limits->memory, limits->processes + 1);
+	if (good) {
+		ret->events = openat(folder, "memory.events", O_RDONLY | O_CLOEXEC);
 		ret->into = openat(groups->memory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (memory >= 0)
-		close(memory);
+	}
+	if (folder >= 0)
+		close(folder);
 	return good ? BULLA_OK : BULLA_FAIL(BULLA_E_IO, "a cgroup cannot be made");
 }
 
-bulla_rc bulla_cgroups_enter(const struct bulla_cgroups *groups, uint32_t slot, pid_t pid)
+bool bulla_cgroups_join(const struct bulla_cgroups *groups, uint64_t bytes, uint32_t processes)
 {
-	char name[32];
-	char number[16];
+	char pid[16];
 
 	if (groups->version != 1)
-		return BULLA_OK;
-	snprintf(name, sizeof(name), "%u/cgroup.procs", slot);
-	snprintf(number, sizeof(number), "%d", (int)pid);
-	if (!write_text(groups->memory, name, number) || !write_text(groups->pids, name, number))
-		return BULLA_FAIL(BULLA_E_IO, "a process cannot enter its cgroup");
-	return BULLA_OK;
+		return true;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	return set_limits(1, groups->memory, groups->pids, bytes, processes) &&
+		write_text(groups->memory, "cgroup.procs", pid) && write_text(groups->pids, "cgroup.procs", pid);
+}
+
+/* A group cannot go while its processes are in it: back to the root first. */
+static void leave(const struct bulla_cgroups *groups)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (!write_text(groups->memory, "../cgroup.procs", pid) || !write_text(groups->pids, "../cgroup.procs", pid))
+		return; /* the groups stay, empty */
 }
 
 static void remove_in(int folder, uint32_t slots)
@@ -148,6 +152,8 @@ void bulla_cgroups_remove(const struct bulla_cgroups *groups, uint32_t slots)
 {
 	if (groups->version == 0)
 		return;
+	if (groups->version == 1)
+		leave(groups);
 	remove_in(groups->memory, slots);
 	if (groups->version == 1)
 		remove_in(groups->pids, slots);

@@ -53,12 +53,13 @@ struct bulla_cgroup_slot {
 
 void bulla_cgroups_open(struct bulla_cgroups *ret);
 
-/* Makes the slot's groups (or takes them again) with these limits. BULLA_E_IO: run without. */
+/* Version 2: makes the slot's group (or takes it again) with these limits. BULLA_E_IO: run without. */
 BULLA_CHECK bulla_rc bulla_cgroups_slot(const struct bulla_cgroups *groups, uint32_t slot,
 	const struct bulla_sandbox_limits *limits, struct bulla_cgroup_slot *ret);
 
-/* Version 1: puts the process into the slot's groups. */
-BULLA_CHECK bulla_rc bulla_cgroups_enter(const struct bulla_cgroups *groups, uint32_t slot, pid_t pid);
+/* Version 1: the calling process and all that it will make enter one group with these limits together. False when that
+ * does not work: run without. Version 2 and none: nothing to do. */
+bool bulla_cgroups_join(const struct bulla_cgroups *groups, uint64_t bytes, uint32_t processes);
 
 /* Removes what is empty, at the end. */
 void bulla_cgroups_remove(const struct bulla_cgroups *groups, uint32_t slots);
@@ -102,7 +103,8 @@ struct bulla_box {
 	const struct bulla_nursery_agent *agent;
 };
 
-/* Waits for the map (a first packet: its identity map is written), sets the sandbox up, waits for the go, runs the agent, tells how it ended. Does not return. */
+/* Waits for the map (a first packet: its identity map is written), sets the sandbox up, waits for the go, runs the
+ * agent, tells how it ended. Does not return. */
 _Noreturn void bulla_box_main(const struct bulla_box *box);
 
 /* --- zygote_main.c: the zygote process --- */

@@ -76,6 +76,7 @@ static bulla_rc take_agent(struct nursery *nursery, bulla_rd *r)
 	BULLA_TRY(bulla_rd_u64le(r, &limits.memory));
 	BULLA_TRY(bulla_rd_u32le(r, &limits.processes));
 	BULLA_TRY(bulla_rd_u32le(r, &limits.network));
+	BULLA_TRY(bulla_rd_u32le(r, &limits.sandboxes));
 	if (id >= BULLA_MAX_AGENTS || nursery->agents[id] != NULL || nursery->sealed ||
 		bulla_rd_left(r) > BULLA_MAX_AGENT_COMMAND)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "an agent cannot be announced like that");
@@ -213,7 +214,6 @@ static bulla_rc admit(const struct nursery *nursery, pid_t pid, uint32_t slot, i
 		BULLA_TRY(write_map(nursery, pid, "uid_map", outside));
 		BULLA_TRY(write_map(nursery, pid, "gid_map", outside));
 	}
-	BULLA_TRY(bulla_cgroups_enter(&nursery->cgroups, slot, pid));
 	return bulla_packet_send(control, BULLA_BYTES_ARRAY(packet), NULL, 0);
 }
 
@@ -288,14 +288,38 @@ static void spawn(struct nursery *nursery, bulla_rd *r)
 	close_streams(&streams, 1);
 }
 
+/* All sandboxes together: each agent's share for those that run and the one being made, and a little for this process. */
+static bool join_cgroup(const struct nursery *nursery)
+{
+	uint64_t bytes = 32 << 20;
+	uint32_t processes = 16;
+
+	for (uint32_t i = 0; i < BULLA_MAX_AGENTS; i++) {
+		const struct bulla_nursery_agent *agent = nursery->agents[i];
+		uint32_t sandboxes = agent == NULL ? 0 : agent->limits.sandboxes + 1;
+
+		bytes += agent == NULL ? 0 : agent->limits.memory * sandboxes;
+		processes += agent == NULL ? 0 : (agent->limits.processes + 1) * sandboxes;
+	}
+	return bulla_cgroups_join(&nursery->cgroups, bytes, processes);
+}
+
+static uint32_t features_of(const struct nursery *nursery)
+{
+	static const uint32_t of_version[] = {0, BULLA_SANDBOX_CGROUP_SHARED, BULLA_SANDBOX_CGROUP};
+
+	return (nursery->userns ? BULLA_SANDBOX_USERNS : 0) | (nursery->landlock ? BULLA_SANDBOX_LANDLOCK : 0) |
+		of_version[nursery->cgroups.version];
+}
+
 static void seal(struct nursery *nursery)
 {
 	bulla_rc rc = bulla_root_seal();
-	uint32_t features = (nursery->userns ? BULLA_SANDBOX_USERNS : 0) | (nursery->landlock ? BULLA_SANDBOX_LANDLOCK : 0) |
-		(nursery->cgroups.version != 0 ? BULLA_SANDBOX_CGROUP : 0);
 
+	if (!join_cgroup(nursery))
+		nursery->cgroups.version = 0;
 	nursery->sealed = rc == BULLA_OK;
-	answer(nursery, BULLA_ZYGOTE_SEAL, rc, features, 0, NULL, 0);
+	answer(nursery, BULLA_ZYGOTE_SEAL, rc, features_of(nursery), 0, NULL, 0);
 }
 
 /* The enclave is gone: so is everything here. */

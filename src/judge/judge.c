@@ -126,7 +126,8 @@ bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struc
 }
 
 bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
-	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result)
+	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache,
+	struct bulla_attest_result *ret_result)
 {
 	const struct bulla_attest_time at = {
 		.now_ms = time.now_ms, .clock = time.online ? BULLA_CLOCK_ONLINE : BULLA_CLOCK_AUDIT};

@@ -63,6 +63,7 @@ static bulla_rc announce(struct bulla_tee_base *tee, uint32_t id)
 		.memory = row->memory_bytes != 0 ? row->memory_bytes : BULLA_MAX_AGENT_MEMORY,
 		.processes = BULLA_MAX_AGENT_PROCESSES,
 		.network = row->binding == BULLA_BINDING_SERVE,
+		.sandboxes = row->processes,
 	};
 
 	BULLA_TRY(write_command(agent));

@@ -1,5 +1,6 @@
-#include "base/mem.h"
+#include "tee/enclave.h"
 
+#include "base/mem.h"
 #include "tee/enclave_internal.h"
 #include "wire/kinds.h"
 

@@ -138,20 +138,41 @@ static const char *class_name(uint32_t outcome)
 	return outcome >= BULLA_OUTCOME_FAILED && outcome <= BULLA_OUTCOME_LOST ? names[outcome - BULLA_OUTCOME_FAILED] : "failed";
 }
 
-static bulla_rc seal_failure(struct bulla_work *work, uint32_t outcome)
+/* {"failure": CLASS} or {"failure": CLASS, "log": TEXT}. */
+static bulla_rc write_failure(uint32_t outcome, bulla_bytes log, bulla_wr *w, bulla_bytes *ret)
 {
-	uint8_t memory[128];
-	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_bytes payload;
+	bulla_json_wr j = bulla_json_wr_of(w);
 
-	work->sealed.n = 0;
-	work->output_count = work->pair_count = 0;
 	bulla_json_wr_object(&j);
 	bulla_json_wr_name(&j, "failure");
 	bulla_json_wr_str(&j, class_name(outcome));
+	if (log.n > 0) {
+		bulla_json_wr_name(&j, "log");
+		bulla_json_wr_string(&j, log);
+	}
 	bulla_json_wr_object_end(&j);
-	BULLA_TRY(bulla_wr_end(&w, &payload));
+	return bulla_wr_end(w, ret);
+}
+
+/* The log is whatever the agent wrote, and cut anywhere: what is no UTF-8 loses its foreign characters. */
+static bulla_rc seal_failure(struct bulla_work *work, uint32_t outcome, bulla_bytes log)
+{
+	struct bulla_buf *text = &work->enclave->plain;
+	uint8_t plain[BULLA_MAX_AGENT_LOG];
+	bulla_bytes payload = {0};
+	bulla_wr w;
+
+	work->sealed.n = 0;
+	work->output_count = work->pair_count = 0;
+	text->n = 0;
+	w = bulla_wr_buf(text);
+	if (write_failure(outcome, log, &w, &payload) != BULLA_OK) {
+		for (size_t i = 0; i < log.n && i < sizeof(plain); i++)
+			plain[i] = log.p[i] < 128 ? log.p[i] : '?';
+		text->n = 0;
+		w = bulla_wr_buf(text);
+		BULLA_TRY(write_failure(outcome, bulla_bytes_of(plain, log.n < sizeof(plain) ? log.n : sizeof(plain)), &w, &payload));
+	}
 	return seal_alone(work, BULLA_ENVELOPE_FAILURE, payload);
 }
 
@@ -168,7 +189,7 @@ static bulla_rc seal_result(struct bulla_work *work, const struct bulla_agent_re
 	else
 		BULLA_TRY(rc);
 	if (BULLA_OUTCOME_IS_FAILURE(outcome))
-		BULLA_TRY(seal_failure(work, outcome));
+		BULLA_TRY(seal_failure(work, outcome, result->log));
 	if (result->log.n > 0)
 		BULLA_TRY(seal_alone(work, BULLA_ENVELOPE_LOG, result->log));
 	work->receipt.outcome = (uint8_t)outcome;
