@@ -1,0 +1,204 @@
+#include "attack.h"
+#include "broker/audit.h"
+#include "broker/births.h"
+#include "broker/seen.h"
+#include "broker/wrapping.h"
+#include "crypto/random.h"
+#include "io/sys.h"
+#include "wire/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char folder[] = "/tmp/bulla-tables-XXXXXX";
+
+/* --- documents that were shown --- */
+
+static bulla_rc show_twice(struct bulla_seen *seen, uint8_t first, int64_t now)
+{
+	bulla_digest digest = {{first, 1}};
+
+	BULLA_TRY(bulla_seen_once(seen, &digest, 1000, 2000));
+	return bulla_seen_once(seen, &digest, now, 3000);
+}
+
+static void test_seen(void **state)
+{
+	static struct bulla_seen seen;
+	bulla_digest digest = {{0}};
+
+	(void)state;
+	assert_attack(EVIDENCE_ONCE, BULLA_E_EVIDENCE_REPLAYED, show_twice(memset(&seen, 0, sizeof(seen)), 1, 1001));
+	memset(&seen, 0, sizeof(seen));
+	assert_rc(BULLA_E_EVIDENCE_REPLAYED, show_twice(&seen, 2, 1999));
+	assert_ok(show_twice(&seen, 3, 2000)); /* too old by then for the appraisal: forgotten */
+	memset(&seen, 0, sizeof(seen));
+	for (unsigned i = 0; i < 16; i++) {
+		digest.b[9] = (uint8_t)i;
+		assert_ok(bulla_seen_once(&seen, &digest, 1000, 2000));
+	}
+	digest.b[9] = 16;
+	assert_rc(BULLA_E_BUSY, bulla_seen_once(&seen, &digest, 1000, 2000)); /* nothing that still counts is forgotten */
+	assert_ok(bulla_seen_once(&seen, &digest, 2000, 3000));
+}
+
+/* --- births --- */
+
+static bulla_bytes birth_body(uint8_t agent, uint64_t epoch, const char *record, uint8_t memory[256])
+{
+	uint8_t handle[8] = {agent};
+	struct bulla_msg_birth message = {.agent = BULLA_BYTES_ARRAY(handle),
+	                                  .epoch = epoch,
+	                                  .record = bulla_bytes_str(record),
+	                                  .blob = BULLA_BYTES_LITERAL("blob"),
+	                                  .instance = BULLA_BYTES_LITERAL("instance")};
+	bulla_wr w = bulla_wr_fixed(memory, 256);
+	bulla_bytes body = {NULL, 0};
+
+	bulla_msg_birth_encode(&message, &w);
+	assert_ok(bulla_wr_end(&w, &body));
+	return body;
+}
+
+static void test_births(void **state)
+{
+	struct bulla_births births;
+	uint8_t memory[256], handle[8] = {1};
+	struct bulla_msg_birth message;
+	bulla_bytes body;
+	size_t cursor = 0;
+
+	(void)state;
+	assert_ok(bulla_births_init(&births));
+	assert_rc(BULLA_E_BIRTH_MISSING, bulla_births_find(&births, BULLA_BYTES_ARRAY(handle), 1, &body));
+	assert_ok(bulla_births_add(&births, birth_body(1, 1, "first", memory)));
+	assert_attack(BIRTH_FIRST, BULLA_E_EXISTS, bulla_births_add(&births, birth_body(1, 1, "second", memory)));
+	assert_ok(bulla_births_add(&births, birth_body(1, 2, "next epoch", memory)));
+	assert_ok(bulla_births_add(&births, birth_body(2, 1, "other agent", memory)));
+	assert_ok(bulla_births_find(&births, BULLA_BYTES_ARRAY(handle), 1, &body));
+	assert_ok(bulla_msg_birth_decode(body, &message));
+	assert_bytes(message.record, BULLA_BYTES_LITERAL("first"));
+	assert_ok(bulla_births_next(&births, 2, &cursor, &body));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_births_next(&births, 2, &cursor, &body));
+	assert_rc(BULLA_E_TRUNCATED, bulla_births_add(&births, BULLA_BYTES_LITERAL("\xff\xff")));
+	bulla_births_done(&births);
+}
+
+/* --- wrapping keys --- */
+
+static struct bulla_wrapping keys;
+
+static bulla_rc give(void *arg, const struct bulla_cell *cell, bulla_secret *secret)
+{
+	(void)arg;
+	bulla_wrapping_material(&keys, cell, secret);
+	return BULLA_OK;
+}
+
+static void test_wrapping(void **state)
+{
+	struct bulla_sys_disk disk, keys_disk;
+	struct bulla_cells *cells = NULL;
+	struct bulla_wrapping_key *key = NULL, *found = NULL;
+	char path[64];
+	uint8_t arn[BULLA_WRAPPING_ARN];
+	size_t arn_size;
+	BULLA_AUTO_BUF blob, plain;
+
+	(void)state;
+	bulla_buf_init(&blob, BULLA_KMS_BLOB_MAX);
+	bulla_buf_init(&plain, BULLA_KMS_BLOB_MAX);
+	snprintf(path, sizeof(path), "%s/keys", folder);
+	assert_ok(bulla_sys_disk_open(&disk, folder, true));
+	assert_ok(bulla_sys_disk_open(&keys_disk, path, true));
+	assert_ok(bulla_wrapping_open(&keys, &keys_disk.table));
+	assert_ok(bulla_cells_open(&disk.table, bulla_random_os(), give, NULL, &cells));
+	assert_ok(bulla_wrapping_create(&keys, cells, bulla_random_os(), BULLA_BYTES_LITERAL("{}"),
+	                                BULLA_BYTES_LITERAL("what for"), 5000, &key));
+	assert_ok(bulla_kms_blob_seal(&key->material, NULL, bulla_random_os(), BULLA_BYTES_LITERAL("x"), &blob));
+	arn_size = key->arn_size;
+	bulla_copy(arn, key->arn, arn_size);
+	assert_ok(bulla_wrapping_put_policy(&keys, key, BULLA_BYTES_LITERAL("{\"a\":1}")));
+	bulla_wrapping_done(&keys);
+	bulla_cells_close(cells);
+	/* after a restart */
+	assert_ok(bulla_wrapping_open(&keys, &keys_disk.table));
+	assert_rc(BULLA_E_CORRUPT, bulla_wrapping_find(&keys, bulla_bytes_of(arn, arn_size), &found)); /* no material yet */
+	assert_ok(bulla_cells_open(&disk.table, bulla_random_os(), give, NULL, &cells));
+	assert_ok(bulla_wrapping_find(&keys, bulla_bytes_of(arn, arn_size), &found));
+	assert_ok(bulla_wrapping_find(&keys, bulla_bytes_of(arn + arn_size - 36, 36), &found));
+	assert_bytes(bulla_buf_view(&found->policy), BULLA_BYTES_LITERAL("{\"a\":1}"));
+	assert_bytes(bulla_buf_view(&found->description), BULLA_BYTES_LITERAL("what for"));
+	assert_int_equal(found->created_ms, 5000);
+	assert_ok(bulla_kms_blob_open(&found->material, NULL, bulla_buf_view(&blob), &plain));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_wrapping_find(&keys, BULLA_BYTES_LITERAL("alias/x"), &found));
+	arn[arn_size - 1] ^= 1;
+	assert_rc(BULLA_E_NOT_FOUND, bulla_wrapping_find(&keys, bulla_bytes_of(arn, arn_size), &found));
+	bulla_wrapping_done(&keys);
+	bulla_cells_close(cells);
+	bulla_sys_disk_close(&disk);
+	bulla_sys_disk_close(&keys_disk);
+}
+
+/* --- audit --- */
+
+static void test_audit(void **state)
+{
+	static const uint8_t pcr[48] = {0xab};
+	struct bulla_kms_request request = {.op = BULLA_KMS_DECRYPT, .key_id = BULLA_BYTES_LITERAL("k\"\n")};
+	struct bulla_kms_facts facts = {.account = BULLA_BYTES_LITERAL("000000000000"), .attested = true};
+	uint8_t id[16] = {1};
+	struct bulla_audit_event event = {.request = &request,
+	                                  .facts = &facts,
+	                                  .key_arn = BULLA_BYTES_LITERAL("arn"),
+	                                  .module_id = BULLA_BYTES_LITERAL("i-1"),
+	                                  .request_id = id,
+	                                  .wall_ms = INT64_C(1800000000000),
+	                                  .rc = BULLA_E_MEASUREMENT};
+	bulla_json root, value, recipient;
+	BULLA_AUTO_BUF line;
+
+	(void)state;
+	bulla_buf_init(&line, 65536);
+	facts.pcrs[0] = BULLA_BYTES_ARRAY(pcr);
+	assert_ok(bulla_kms_context_add(&request.context, BULLA_BYTES_LITERAL("k"), BULLA_BYTES_LITERAL("v")));
+	assert_ok(bulla_audit_write(&event, &line));
+	assert_int_equal(line.p[line.n - 1], '\n');
+	assert_null(memchr(line.p, '\n', line.n - 1)); /* one line, whatever was in the request */
+	assert_ok(bulla_json_parse(bulla_bytes_of(line.p, line.n - 1), &root));
+	assert_ok(bulla_json_get_str(root, "eventName", &value));
+	assert_true(bulla_json_string_is(value, BULLA_BYTES_LITERAL("Decrypt")));
+	assert_ok(bulla_json_get_str(root, "eventTime", &value));
+	assert_true(bulla_json_string_is(value, BULLA_BYTES_LITERAL("2027-01-15T08:00:00Z")));
+	assert_ok(bulla_json_get_str(root, "errorCode", &value));
+	assert_true(bulla_json_string_is(value, BULLA_BYTES_LITERAL("AccessDeniedException")));
+	assert_ok(bulla_json_get_str(root, "additionalEventData", &value));
+	assert_ok(bulla_json_get_str(value, "recipient", &recipient));
+	assert_ok(bulla_json_get_str(recipient, "attestationDocumentModuleId", &value));
+	assert_ok(bulla_json_get_str(recipient, "attestationDocumentEnclaveImageDigest", &value));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_json_get_str(recipient, "attestationDocumentEnclavePCR1", &value));
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) == NULL || bulla_secret_slab_init(64) != BULLA_OK;
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return bulla_secret_slab_used() != 0 || system(command) != 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
+	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit)};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
