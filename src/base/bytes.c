@@ -45,10 +45,17 @@ bool bulla_bytes_eq_ct(bulla_bytes a, bulla_bytes b)
 
 bool bulla_bytes_is_zero_ct(bulla_bytes a)
 {
-	volatile uint8_t any = 0;
+	volatile uint64_t any = 0;
+	uint64_t words[8];
+	size_t i = 0;
 
-	for (size_t i = 0; i < a.n; i++)
-		any = (uint8_t)(any | a.p[i]);
+	/* whole blocks first (paddings are kilobytes); volatile once per block keeps the compiler from leaving early */
+	for (; a.n - i >= sizeof(words); i += sizeof(words)) {
+		memcpy(words, a.p + i, sizeof(words));
+		any = any | words[0] | words[1] | words[2] | words[3] | words[4] | words[5] | words[6] | words[7];
+	}
+	for (; i < a.n; i++)
+		any = any | a.p[i];
 	return any == 0;
 }
 
