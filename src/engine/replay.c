@@ -94,7 +94,8 @@ static bulla_rc settle(struct bulla_engine *e, uint32_t index, uint32_t step, ui
 		const struct work *work = &run->works[s];
 		bool needs = s == step ? work->attempt < attempt : (needed[s / 64] >> (s % 64) & 1) != 0;
 
-		if (needs && work->phase == COMMITTING && work->result && run->fold.slots[s].state == BULLA_FLOW_WANTED)
+		if (needs && work->phase == COMMITTING && work->result &&
+		    run->fold.slots[s].state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN)
 			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
 	}
 	return BULLA_OK;
@@ -112,6 +113,10 @@ static bulla_rc replay_result(struct bulla_engine *e, uint32_t index, const stru
 	if (result.step == 0 || result.step >= run->fold.slot_count)
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a result of no step");
 	BULLA_TRY(settle(e, index, result.step, result.attempt));
+	/* attempts that the ledger said were lost leave no record here */
+	while (run->fold.slots[result.step].state == BULLA_FLOW_WANTED &&
+	       run->fold.slots[result.step].attempt < result.attempt)
+		BULLA_TRY(book_lost(e, ref_of(index, result.step)));
 	work = &run->works[result.step];
 	if (run->fold.slots[result.step].state != BULLA_FLOW_WANTED ||
 	    run->fold.slots[result.step].attempt != result.attempt)
@@ -151,7 +156,8 @@ static bulla_rc replay_closed(struct bulla_engine *e, uint32_t index, bulla_byte
 	BULLA_TRY(bulla_rec_closed_read(body, &closed));
 	BULLA_TRY(settle(e, index, run->fold.slot_count - 1, UINT32_MAX));
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
-		if (run->works[s].phase == COMMITTING && run->fold.slots[s].state == BULLA_FLOW_WANTED)
+		if (run->works[s].phase == COMMITTING && run->fold.slots[s].state == BULLA_FLOW_WANTED &&
+		    run->fold.state == BULLA_RUN_OPEN) /* the last receipt may have ended it */
 			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
 	run->fold.state = closed.state;
 	run->fold.ended_ms = closed.ended_ms;
@@ -306,6 +312,12 @@ static bulla_rc filled(struct bulla_engine *e, ref r, bulla_bytes receipt)
 	return book_committed(e, r);
 }
 
+/* A receipt of the broker's own, which it says again when it is asked again. */
+static bool is_brokers_word(struct bulla_engine *e, const struct run *run, const struct bulla_msg_sync_slot *m)
+{
+	return m->outcome == BULLA_OUTCOME_LOST || run_flow(e, run)->steps[m->step].kind == BULLA_FLOW_CLOCK;
+}
+
 static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_slot *m)
 {
 	struct run *run = run_at(e, index);
@@ -319,8 +331,9 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	while (slot->state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN && slot->attempt < m->attempt)
 		BULLA_TRY(attempt_ended(e, r));
 	if (m->receipt.n > 0)
-		return slot->state == BULLA_FLOW_WANTED && m->outcome == BULLA_OUTCOME_LOST ? BULLA_OK
-											     : filled(e, r, m->receipt);
+		return slot->state == BULLA_FLOW_WANTED && is_brokers_word(e, run, m) ? BULLA_OK : filled(e, r, m->receipt);
+	if (m->open && slot->state == BULLA_FLOW_WANTED && slot->attempt == m->attempt + 1)
+		run->works[m->step].tell_lost = true; /* lost here, and the broker has not heard of it */
 	if (slot->state != BULLA_FLOW_WANTED || slot->attempt != m->attempt || run->fold.state != BULLA_RUN_OPEN)
 		return BULLA_OK;
 	return m->open ? still_open(e, r) : attempt_ended(e, r);

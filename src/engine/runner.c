@@ -347,8 +347,11 @@ bulla_rc runner_kick(struct bulla_engine *e, struct instance *i)
 			break;
 	}
 	for (uint32_t k = 0; k < i->agent_count; k++) {
-		struct agent *agent = &e->agents[i->agents[k]];
+		struct agent *agent;
 
+		if (i->agents[k] == UINT16_MAX)
+			continue; /* no workflow names that agent */
+		agent = &e->agents[i->agents[k]];
 		while (agent->head != NO_REF && i->usable && i->reserved < i->window + AHEAD && !e->draining) {
 			ref r = queue_pop(e, &agent->head, &agent->tail);
 
