@@ -15,7 +15,7 @@ bulla_rc bulla_journal_fill_init(struct bulla_journal_fill *fill, const struct b
 	rc = disk->unlink(disk->ctx, SPARE);
 	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
 		return rc;
-	BULLA_TRY(bulla_alloc(CHUNK, 1, &zeros));
+	BULLA_TRY(bulla_alloc(segment_bytes < CHUNK ? (size_t)segment_bytes : CHUNK, 1, &zeros));
 	*fill = (struct bulla_journal_fill){
 		.disk = disk, .segment_bytes = segment_bytes, .zeros = zeros, .made = end->last_made, .file = -1};
 	return BULLA_OK;

@@ -184,6 +184,13 @@ bulla_rc bulla_journal_segment_put(const struct bulla_journal_segment *segment, 
 	return bulla_wr_end(&head, &view);
 }
 
+bool bulla_journal_is_zero(bulla_bytes bytes)
+{
+	/* each byte equals the one before it, and the first is zero */
+	return bytes.n == 0 ||
+		(bytes.p[0] == 0 && bulla_bytes_eq(bulla_bytes_of(bytes.p, bytes.n - 1), bulla_bytes_of(bytes.p + 1, bytes.n - 1)));
+}
+
 static bulla_rc segment_fields(bulla_rd *r, struct bulla_journal_segment *segment)
 {
 	BULLA_TRY(bulla_rd_copy(r, sizeof(segment->store.b), segment->store.b));
@@ -199,7 +206,7 @@ bulla_rc bulla_journal_segment_parse(bulla_bytes page, struct bulla_journal_segm
 	uint64_t magic = 0;
 	uint32_t format = 0, crc = 0;
 
-	if (page.n < SEGMENT_HEADER || bulla_bytes_is_zero_ct(page))
+	if (page.n < SEGMENT_HEADER || bulla_journal_is_zero(page))
 		return BULLA_E_NOT_FOUND;
 	BULLA_TRY(bulla_rd_u64le(&r, &magic));
 	BULLA_TRY(bulla_rd_u32le(&r, &format));

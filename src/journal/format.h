@@ -78,6 +78,9 @@ BULLA_CHECK bulla_rc bulla_journal_batch_seal(struct bulla_journal_batch *batch,
 BULLA_CHECK bulla_rc bulla_journal_batch_parse(bulla_bytes bytes, const bulla_journal_store *store,
 	struct bulla_journal_batch *ret);
 
+/* Only zeros; public bytes, quick. */
+bool bulla_journal_is_zero(bulla_bytes bytes);
+
 /* One page of segment header. Parse: BULLA_E_NOT_FOUND for a page of zeros (a spare), BULLA_E_CORRUPT, BULLA_E_VERSION
  * for a format this program does not read. */
 BULLA_CHECK bulla_rc bulla_journal_segment_put(const struct bulla_journal_segment *segment,

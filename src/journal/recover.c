@@ -167,15 +167,17 @@ static bulla_rc zero_from(struct recovering *state, uint64_t offset)
 		bulla_bytes page;
 
 		BULLA_TRY(bulla_journal_window_at(&state->window, at, BULLA_JOURNAL_PAGE, &page));
-		if (bulla_bytes_is_zero_ct(bulla_bytes_of(page.p, BULLA_JOURNAL_PAGE)))
+		if (bulla_journal_is_zero(bulla_bytes_of(page.p, BULLA_JOURNAL_PAGE)))
 			continue;
 		first = least(first, at);
 		last = at + BULLA_JOURNAL_PAGE;
 	}
 	state->end.cut = state->end.cut || last > first;
+	if (first >= last || state->ask->keep_tail)
+		return BULLA_OK;
 	state->window.n = 0;
 	bulla_zero(state->window.p, BULLA_MAX_JOURNAL_BATCH);
-	while (first < last && !state->ask->keep_tail) {
+	while (first < last) {
 		size_t size = (size_t)least(last - first, BULLA_MAX_JOURNAL_BATCH);
 
 		BULLA_TRY(disk->pwrite(disk->ctx, state->window.file, first, bulla_bytes_of(state->window.p, size), true));
