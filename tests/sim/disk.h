@@ -6,7 +6,7 @@
 #include "rng.h"
 
 #define SIM_SECTOR 512
-#define SIM_FILES 64
+#define SIM_FILES 256
 
 struct sim_write { /* not yet durable */
 	uint64_t offset;

@@ -53,26 +53,38 @@ struct bulla_position sim_position(const bulla_run_id *run, uint32_t plan, uint3
 
 /* --- the table --- */
 
+static uint64_t epoch_of(const struct sim_world *world, const bulla_digest *manifest)
+{
+	if (bulla_bytes_is_zero_ct(bulla_bytes_digest(&world->manifest)))
+		return manifest->b[0];
+	return bulla_digest_eq(manifest, &world->manifest) ? 1 : 2;
+}
+
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
 	struct bulla_ledger_plan *ret)
 {
 	const struct sim_world *world = ctx;
 
-	if (workflow->b[0] == 0 || workflow->b[0] > world->plan_count)
-		return BULLA_E_NOT_FOUND;
-	if ((world->epochs_open >> (manifest->b[0] - 1) & 1) == 0)
+	uint64_t epoch = epoch_of(world, manifest);
+
+	if ((world->epochs_open >> (epoch - 1) & 1) == 0)
 		return BULLA_E_EPOCH_CLOSED;
-	*ret = (struct bulla_ledger_plan){world->plans[workflow->b[0] - 1], sim_handle('t'), manifest->b[0]};
-	return BULLA_OK;
+	for (size_t i = 0; i < world->plan_count; i++) {
+		if (!bulla_digest_eq(&world->workflows[i], workflow))
+			continue;
+		*ret = (struct bulla_ledger_plan){world->plans[i], sim_handle('t'), epoch};
+		return BULLA_OK;
+	}
+	return BULLA_E_NOT_FOUND;
 }
 
 static bulla_rc world_serves(void *ctx, const bulla_digest *session, const bulla_digest *run)
 {
 	const struct sim_world *world = ctx;
 
-	if ((world->epochs_open >> (session->b[0] - 1) & 1) == 0)
+	if ((world->epochs_open >> (epoch_of(world, session) - 1) & 1) == 0)
 		return BULLA_E_EPOCH_OLD;
-	return session->b[0] < run->b[0] ? BULLA_E_EPOCH_OLD : BULLA_OK;
+	return epoch_of(world, session) < epoch_of(world, run) ? BULLA_E_EPOCH_OLD : BULLA_OK;
 }
 
 static bulla_rc world_open_start(void *ctx, bulla_bytes record, struct bulla_start_record *ret)
@@ -200,15 +212,30 @@ uint32_t sim_world_add(struct sim_world *world, const struct bulla_flow *flow)
 {
 	assert(world->plan_count < SIM_PLANS);
 	world->plans[world->plan_count] = flow;
+	world->workflows[world->plan_count] = sim_workflow((uint32_t)world->plan_count);
 	return (uint32_t)world->plan_count++;
 }
 
 /* --- words --- */
 
+void sim_start_put(const struct bulla_start *start, bool good, struct bulla_buf *ret)
+{
+	uint8_t payload[2048];
+	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), record = bulla_wr_buf(ret);
+	struct bulla_auth auth;
+	bulla_bytes view, ignored;
+
+	sign(&auth, good);
+	MUST(bulla_start_write(&w, start));
+	MUST(bulla_wr_end(&w, &view));
+	bulla_start_record_write(&record, view, &auth);
+	MUST(bulla_wr_end(&record, &ignored));
+}
+
 void sim_start_record(const bulla_run_id *run, uint32_t plan, uint8_t epoch, int64_t made_ms, uint8_t input, bool good,
 	struct bulla_buf *ret)
 {
-	uint8_t pair[BULLA_PAIR_BYTES], secret[80], payload[2048];
+	uint8_t pair[BULLA_PAIR_BYTES], secret[80];
 	struct bulla_start start = {.tenant = sim_handle('t'),
 		.workflow = sim_workflow(plan),
 		.manifest = sim_digest(epoch),
@@ -218,17 +245,10 @@ void sim_start_record(const bulla_run_id *run, uint32_t plan, uint8_t epoch, int
 		.day_key = sim_digest('d'),
 		.secret = BULLA_BYTES_ARRAY(secret),
 		.time_ms = (uint64_t)made_ms};
-	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), record = bulla_wr_buf(ret);
-	struct bulla_auth auth;
-	bulla_bytes view, ignored;
 
 	memset(pair, input, sizeof(pair));
 	memset(secret, 0x33, sizeof(secret));
-	sign(&auth, good);
-	MUST(bulla_start_write(&w, &start));
-	MUST(bulla_wr_end(&w, &view));
-	bulla_start_record_write(&record, view, &auth);
-	MUST(bulla_wr_end(&record, &ignored));
+	sim_start_put(&start, good, ret);
 }
 
 void sim_commit(struct sim_world *world, const struct bulla_commit *commit, uint32_t session, bool good,

@@ -7,7 +7,9 @@
 #define SIM_SIGNED 0xbb /* first byte of every signature that is "good" */
 
 struct sim_world {
-	const struct bulla_flow *plans[SIM_PLANS]; /* workflow digest: all bytes the index + 1 */
+	const struct bulla_flow *plans[SIM_PLANS];
+	bulla_digest workflows[SIM_PLANS]; /* all bytes the index + 1, unless set */
+	bulla_digest manifest;             /* the one manifest; zero: all bytes of it are the epoch */
 	size_t plan_count;
 	bulla_secret mac; /* of all sessions, both ways */
 	uint64_t epochs_open; /* bit n: epoch n + 1 still serves; manifest digest: all bytes the epoch */
@@ -27,7 +29,8 @@ bulla_handle sim_handle(uint8_t letter);
 bulla_digest sim_instance(uint8_t letter); /* kid */
 void sim_session_id(uint32_t number, uint8_t ret[BULLA_SESSION_ID_BYTES]);
 
-/* Appends a start record. good: its signature verifies. */
+/* Appends a start record of these fields / with the usual ones. good: its signature verifies. */
+void sim_start_put(const struct bulla_start *start, bool good, struct bulla_buf *ret);
 void sim_start_record(const bulla_run_id *run, uint32_t plan, uint8_t epoch, int64_t made_ms, uint8_t input, bool good,
 	struct bulla_buf *ret);
 

@@ -1,0 +1,367 @@
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- effects --- */
+
+static uint32_t conn_of(const struct sim *sim, bulla_engine_peer peer)
+{
+	uint32_t conn = peer & 1023;
+
+	return conn < SIM_CONNS && sim->conns[conn].up && net_peer(sim, conn) == peer ? conn : 0;
+}
+
+static bulla_rc effect_call(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	struct sim *sim = ctx;
+	uint32_t conn = conn_of(sim, peer);
+
+	if (conn == 0)
+		return BULLA_E_CLOSED;
+	net_send(sim, conn, SIDE_OTHER, (uint8_t)op, 0, stream, body);
+	return BULLA_OK;
+}
+
+static void send(struct sim *sim, bulla_engine_peer peer, enum bulla_op_number op, uint16_t flags, uint32_t stream,
+	bulla_bytes body)
+{
+	uint32_t conn = conn_of(sim, peer);
+
+	if (conn != 0)
+		net_send(sim, conn, SIDE_OTHER, (uint8_t)op, flags, stream, body);
+}
+
+static void effect_reply(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	send(ctx, peer, op, BULLA_ENGINE_REPLY, stream, body);
+}
+
+static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)
+{
+	send(ctx, peer, op, BULLA_ENGINE_EVENT, stream, body);
+}
+
+static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
+	uint64_t retry_ms)
+{
+	uint8_t memory[128];
+	struct bulla_msg_error error = {.id = bulla_bytes_str(bulla_rc_id(rc)), .retry_ms = retry_ms};
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+
+	bulla_msg_error_encode(&error, &w);
+	send(ctx, peer, op, BULLA_ENGINE_REPLY | BULLA_ENGINE_ERROR, stream, bulla_bytes_of(memory, w.n));
+}
+
+static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bool urgent)
+{
+	struct sim *sim = ctx;
+	struct sim_writer *w = &sim->host.w;
+
+	writer_submit(w, records, count);
+	sim_at(sim, urgent ? 1 : 5000, (struct sim_event){.kind = EV_HOST_WRITE, .gen = sim->host.gen});
+	return BULLA_OK;
+}
+
+static void effect_arm(void *ctx, int64_t due_ms)
+{
+	struct sim *sim = ctx;
+	int64_t delay;
+
+	sim->host.timer_gen++;
+	if (due_ms == INT64_MAX)
+		return;
+	delay = (due_ms - SIM_BASE_MS) * 1000 - sim->now_us;
+	sim_at(sim, delay > 0 ? delay : 1, (struct sim_event){
+		.kind = EV_HOST_TIMER, .gen = sim->host.gen, .b = sim->host.timer_gen});
+}
+
+static struct sim_row *row_of(struct sim *sim, bulla_bytes id)
+{
+	for (size_t i = 0; i < sim->host.row_count; i++)
+		if (bulla_bytes_eq(bulla_run_id_view(&sim->host.rows[i].run), id))
+			return &sim->host.rows[i];
+	return NULL;
+}
+
+/* A run's records, read back from the journal where the row says they are. */
+static bulla_rc load_run(struct sim *sim, const struct sim_row *row, struct bulla_buf *ret)
+{
+	struct bulla_rec_row record;
+	bulla_rd r;
+
+	BULLA_TRY(bulla_rec_row_read(bulla_bytes_of(row->p, row->n), &record));
+	r = bulla_rd_of(record.spans);
+	while (bulla_rd_left(&r) > 0) {
+		uint32_t segment = 0, offset = 0, bytes = 0;
+		char name[BULLA_JOURNAL_NAME];
+		const struct sim_file *file;
+
+		BULLA_TRY(bulla_rd_u32le(&r, &segment));
+		BULLA_TRY(bulla_rd_u32le(&r, &offset));
+		BULLA_TRY(bulla_rd_u32le(&r, &bytes));
+		bulla_journal_name(segment, name);
+		file = sim_disk_file(&sim->host.w.disk, name);
+		if (file == NULL || offset + bytes > file->size)
+			return BULLA_E_CORRUPT;
+		BULLA_TRY(bulla_buf_append(ret, bulla_bytes_of(file->now + offset, bytes)));
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_question question, bulla_bytes arg)
+{
+	struct sim *sim = ctx;
+	struct sim_event event = {.kind = EV_HOST_LOADED, .gen = sim->host.gen, .ticket = ticket, .a = BULLA_E_NOT_FOUND,
+		.op = (uint8_t)question};
+	const struct sim_row *row = row_of(sim, arg);
+	BULLA_AUTO_BUF buf = {.max = 1 << 20};
+
+	if (row != NULL && question == BULLA_ENGINE_FIND_RUN) {
+		event.body = sim_copy(bulla_bytes_of(row->p, row->n));
+		event.n = row->n;
+		event.a = BULLA_OK;
+	} else if (row != NULL && question == BULLA_ENGINE_LOAD_RUN) {
+		event.a = load_run(sim, row, &buf);
+		event.body = sim_copy(bulla_buf_view(&buf));
+		event.n = buf.n;
+	}
+	sim_at(sim, 50 + (int64_t)sim_rand(sim, 3000), event);
+	return BULLA_OK;
+}
+
+static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bulla_bytes arg)
+{
+	struct sim *sim = ctx;
+	struct bulla_rec_row record;
+	struct sim_row *row;
+
+	if (question != BULLA_ENGINE_PUT_ROW || bulla_rec_row_read(arg, &record) != BULLA_OK)
+		return BULLA_OK;
+	row = row_of(sim, bulla_run_id_view(&record.run));
+	if (row == NULL) {
+		row = &sim->host.rows[sim->host.row_count++];
+		row->run = record.run;
+	}
+	free(row->p);
+	row->p = sim_copy(arg);
+	row->n = arg.n;
+	return BULLA_OK;
+}
+
+static void effect_note(void *ctx, enum bulla_engine_note note, uint64_t number)
+{
+	struct sim *sim = ctx;
+
+	sim_trace(sim, "host notes", note, number, 0);
+	if (note == BULLA_NOTE_RUN_STUCK)
+		sim->host.stuck++;
+}
+
+/* --- the process --- */
+
+static void step(struct sim *sim, struct bulla_engine_input *input)
+{
+	bulla_rc rc;
+
+	input->now_ms = sim_now_ms(sim);
+	rc = bulla_engine_step(sim->host.engine, input);
+	if (rc != BULLA_OK)
+		sim_fail(sim, "the engine failed", (uint32_t)rc, input->kind);
+}
+
+static void turn_soon(struct sim *sim)
+{
+	if (sim->host.turn_due)
+		return;
+	sim->host.turn_due = true;
+	sim_at(sim, (int64_t)sim_rand(sim, 30), (struct sim_event){.kind = EV_HOST_TURN, .gen = sim->host.gen});
+}
+
+static bulla_rc replay(void *arg, const struct bulla_journal_record *record, struct bulla_journal_place at)
+{
+	struct sim *sim = arg;
+	struct bulla_engine_place place = {(uint32_t)at.segment, (uint32_t)at.offset,
+		(uint32_t)(BULLA_JOURNAL_RECORD_HEADER + record->body.n)};
+
+	return bulla_engine_replay(sim->host.engine, record, place);
+}
+
+static void forget_rows(struct sim *sim)
+{
+	for (size_t i = 0; i < sim->host.row_count; i++)
+		free(sim->host.rows[i].p);
+	memset(sim->host.rows, 0, sizeof(sim->host.rows));
+	sim->host.row_count = 0;
+}
+
+/* The catalogue is gone at each start: everything comes back from the journal. */
+void host_start(struct sim *sim)
+{
+	struct sim_host *host = &sim->host;
+	struct bulla_engine_options options = {.residents = 64, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .next_run_no = 1,
+		.now_ms = sim_now_ms(sim)};
+	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
+		effect_arm, effect_ask, effect_tell, effect_note};
+
+	host->alive = true;
+	host->gen++;
+	host->turn_due = false;
+	forget_rows(sim);
+	if (bulla_engine_new(&options, &effects, &host->engine) != BULLA_OK ||
+		bulla_engine_manifest(host->engine, bulla_bytes_of(sim->manifest, sim->manifest_size), NULL, 0) != BULLA_OK)
+		sim_fail(sim, "the engine does not start", 0, 0);
+	if (!writer_open(sim, &host->w, replay, sim)) {
+		host_crash(sim, true);
+		return;
+	}
+	sim_trace(sim, "host starts", host->w.next_lsn, host->gen, 0);
+	sim_at(sim, 1, (struct sim_event){.kind = EV_HOST_FILL, .gen = host->gen});
+	for (uint32_t i = 1; i < CONN_INTRUDER; i++)
+		net_connect(sim, i);
+	turn_soon(sim);
+}
+
+void host_crash(struct sim *sim, bool power)
+{
+	struct sim_host *host = &sim->host;
+
+	if (!host->alive)
+		return;
+	sim_trace(sim, "host crashes", power, 0, 0);
+	host->alive = false;
+	host->gen++;
+	sim->crashes++;
+	for (uint32_t i = 1; i < CONN_INTRUDER; i++)
+		net_cut(sim, i);
+	host->engine = bulla_engine_free(host->engine);
+	writer_close(&host->w);
+	if (power)
+		sim_disk_crash(&host->w.disk);
+	else
+		sim_disk_restart(&host->w.disk);
+	sim_at(sim, 1000 + (int64_t)sim_rand(sim, 200000), (struct sim_event){.kind = EV_HOST_START});
+}
+
+void host_peer(struct sim *sim, uint32_t conn, bool up)
+{
+	struct bulla_engine_input input = {.kind = up ? BULLA_ENGINE_PEER_UP : BULLA_ENGINE_PEER_DOWN,
+		.peer = net_peer(sim, conn),
+		.role = conn == CONN_BROKER ? BULLA_ROLE_BROKER : conn < CONN_CLIENT(0) ? BULLA_ROLE_ENCLAVE : BULLA_ROLE_CLIENT};
+
+	step(sim, &input);
+	turn_soon(sim);
+}
+
+void host_deliver(struct sim *sim, uint32_t conn, const struct sim_event *event)
+{
+	struct bulla_engine_input input = {.kind = BULLA_ENGINE_FRAME,
+		.peer = net_peer(sim, conn),
+		.op = event->op,
+		.flags = event->flags,
+		.stream = event->stream,
+		.body = bulla_bytes_of(event->body, event->n)};
+
+	step(sim, &input);
+	turn_soon(sim);
+}
+
+/* The write came back: each submission is durable, in order. */
+static void written(struct sim *sim)
+{
+	struct sim_writer *w = &sim->host.w;
+	uint64_t offset = w->done.at.offset;
+
+	writer_end(w);
+	while (w->flying.count > 0) {
+		struct sim_parcel *parcel = &w->flying.items[w->flying.head];
+		struct bulla_engine_input input = {.kind = BULLA_ENGINE_DURABLE,
+			.lsn = parcel->lsn,
+			.place = {(uint32_t)w->done.at.segment, (uint32_t)offset, (uint32_t)parcel->n}};
+
+		offset += parcel->n;
+		w->backlog -= parcel->n;
+		if (!sim->options.early_durable)
+			step(sim, &input);
+		free(parcel->p);
+		w->flying.head = (w->flying.head + 1) % 512;
+		w->flying.count--;
+	}
+	turn_soon(sim);
+	if (w->queue.count > 0)
+		sim_at(sim, 1, (struct sim_event){.kind = EV_HOST_WRITE, .gen = sim->host.gen});
+}
+
+static void write(struct sim *sim)
+{
+	struct sim_writer *w = &sim->host.w;
+	int64_t delay = 80 + (int64_t)sim_rand(sim, 80);
+	bool began = false;
+
+	if (w->busy || w->queue.count + w->flying.count == 0)
+		return;
+	if (!writer_begin(sim, w, &began)) {
+		host_crash(sim, true);
+		return;
+	}
+	if (!sim->faults_over && sim_one_in(sim, 50))
+		delay += (int64_t)sim_rand(sim, 100000); /* the disk stalls */
+	if (began && sim->options.early_durable)
+		for (uint32_t i = 0; i < w->flying.count; i++) {
+			const struct sim_parcel *parcel = &w->flying.items[(w->flying.head + i) % 512];
+			struct bulla_engine_input input = {.kind = BULLA_ENGINE_DURABLE, .lsn = parcel->lsn,
+				.place = {(uint32_t)w->done.at.segment, (uint32_t)w->done.at.offset, (uint32_t)parcel->n}};
+
+			step(sim, &input);
+		}
+	sim_at(sim, began ? delay : 1000, (struct sim_event){
+		.kind = began ? EV_HOST_WRITTEN : EV_HOST_WRITE, .gen = sim->host.gen});
+	sim_at(sim, 10, (struct sim_event){.kind = EV_HOST_FILL, .gen = sim->host.gen});
+}
+
+static void turn(struct sim *sim)
+{
+	struct bulla_engine_input input = {
+		.kind = BULLA_ENGINE_TURN, .backlog = sim->host.w.backlog, .has_room = !sim->host.w.full};
+
+	sim->host.turn_due = false;
+	step(sim, &input);
+}
+
+static void fill(struct sim *sim)
+{
+	bool more = false;
+
+	if (!writer_fill(&sim->host.w, &more))
+		host_crash(sim, true);
+	else if (more || sim->host.w.full)
+		sim_at(sim, more ? 20 : 100000, (struct sim_event){.kind = EV_HOST_FILL, .gen = sim->host.gen});
+}
+
+void host_event(struct sim *sim, struct sim_event *event)
+{
+	struct bulla_engine_input input = {.kind = BULLA_ENGINE_TIME};
+
+	if (!sim->host.alive || event->gen != sim->host.gen)
+		return;
+	if (event->kind == EV_HOST_TURN)
+		turn(sim);
+	else if (event->kind == EV_HOST_WRITE)
+		write(sim);
+	else if (event->kind == EV_HOST_WRITTEN)
+		written(sim);
+	else if (event->kind == EV_HOST_FILL)
+		fill(sim);
+	else if (event->kind == EV_HOST_LOADED) {
+		input.kind = BULLA_ENGINE_LOADED;
+		input.ticket = event->ticket;
+		input.question = (enum bulla_engine_question)event->op;
+		input.rc = (bulla_rc)event->a;
+		input.body = bulla_bytes_of(event->body, event->n);
+		step(sim, &input);
+		turn_soon(sim);
+	} else if (event->b == sim->host.timer_gen) {
+		step(sim, &input);
+		turn_soon(sim);
+	}
+}
