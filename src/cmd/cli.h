@@ -71,6 +71,7 @@ COMMAND(ls);
 COMMAND(show);
 COMMAND(wait);
 COMMAND(open);
+COMMAND(logs);
 COMMAND(verify);
 COMMAND(bundle);
 COMMAND(trust);

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* `STEP.FIELD.FIELD` taken apart; step 0 means that the name is unknown. */
 struct reference {
@@ -76,33 +75,6 @@ static int print_part(struct context *context, const struct run_bundle *bundle, 
 	return 0;
 }
 
-static int from_file(struct cli *cli, struct context *context, struct run_bundle *bundle)
-{
-	bulla_rc rc;
-	int code = context_open(context, cli);
-
-	code = code == 0 ? context_key(context, false) : code;
-	code = code == 0 ? context_name_key(context, false) : code;
-	code = code == 0 ? context_manifest(context) : code;
-	if (code != 0)
-		return code;
-	rc = run_bundle_read(&context->arena, cli->args[0], bundle);
-	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->args[0], "bulla bundle RUN");
-}
-
-static int from_engine(struct cli *cli, struct context *context, struct client **client, struct run_bundle *bundle)
-{
-	bulla_run_id run;
-	bulla_rc rc;
-	int code = runs_open(context, cli, client);
-
-	code = code == 0 ? runs_find(context, *client, cli->arg_count > 0 ? cli->args[0] : NULL, &run) : code;
-	if (code != 0)
-		return code;
-	rc = run_bundle_fetch(&context->arena, *client, &run, bundle);
-	return rc == BULLA_OK ? 0 : say_rc(cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
-}
-
 int cmd_open(struct cli *cli)
 {
 	struct context context;
@@ -110,11 +82,7 @@ int cmd_open(struct cli *cli)
 	struct run_bundle bundle;
 	int code;
 
-	bulla_zero(&bundle, sizeof(bundle));
-	if (cli->arg_count > 0 && access(cli->args[0], R_OK) == 0)
-		code = from_file(cli, &context, &bundle);
-	else
-		code = from_engine(cli, &context, &client, &bundle);
+	code = run_bundle_open(cli, &context, &client, &bundle);
 	code = code == 0 ? print_part(&context, &bundle, cli->arg_count > 1 ? cli->args[1] : "result") : code;
 	run_bundle_done(&bundle);
 	client_close(client);

@@ -46,10 +46,19 @@ static bulla_rc ask_keys(struct context *context, struct client *client, struct 
 	return bulla_msg_decode(&bulla_msg_keys_reply_desc, bulla_buf_view(memory), ret);
 }
 
+/* An agent's own words: control characters must not reach the terminal. */
+static void print_log(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fputc(p[i] == '\n' || p[i] == '\t' || p[i] >= 32 ? p[i] : '?', stderr);
+	if (n > 0 && p[n - 1] != '\n')
+		fputc('\n', stderr);
+}
+
 /* The last step's output, or the failure's text, as far as this key may read it. */
 static int print_result(struct context *context, const struct bulla_workflow *workflow, const struct bulla_msg_run_result *result)
 {
-	struct owner_wish wish = {.kind = result->state == BULLA_RUN_DONE ? BULLA_ENVELOPE_OUTPUT : BULLA_ENVELOPE_FAILURE};
+	struct owner_wish wish = {.kind = result->state == BULLA_RUN_DONE ? BULLA_ENVELOPE_OUTPUT : BULLA_ENVELOPE_LOG};
 	bulla_bytes receipt = bulla_pb_list_at(&result->receipts, 0);
 	struct owner_opener *opener = NULL;
 	BULLA_AUTO_BUF payload;
@@ -60,17 +69,17 @@ static int print_result(struct context *context, const struct bulla_workflow *wo
 	rc = rc == BULLA_OK ? owner_opener_token(opener, result->token, receipt) : rc;
 	rc = rc == BULLA_OK ? owner_opener_open(opener, receipt, &result->envelopes, &result->objects, &wish, &payload) : rc;
 	owner_opener_free(opener);
+	if (result->state != BULLA_RUN_DONE) { /* what the failing agent wrote to stderr, as far as this key may read it */
+		if (rc == BULLA_OK && !context->cli->quiet && !context->cli->json)
+			print_log(payload.p, payload.n);
+		return 0;
+	}
 	if (rc == BULLA_E_NOT_ADDRESSED || rc == BULLA_E_NOT_FOUND) {
-		say(context->cli, "the %s is not for this key", result->state == BULLA_RUN_DONE ? "result" : "failure's text");
+		say(context->cli, "the result is not for this key");
 		return 0;
 	}
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "opening the result", "bulla verify");
-	if (result->state != BULLA_RUN_DONE) {
-		say(context->cli, "log of the failure follows");
-		fwrite(payload.p, 1, payload.n, stderr);
-		return 0;
-	}
 	if (context->cli->json)
 		printf("{\"v\":1,\"t\":\"result\",\"result\":");
 	fwrite(payload.p, 1, payload.n, stdout);

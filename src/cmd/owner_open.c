@@ -141,17 +141,19 @@ static bool path_is(const struct bulla_flow *flow, const struct bulla_flow_part 
 	return true;
 }
 
-/* Which of the receipt's pairs is the wished one: parts stand in the plan's order; a failure is alone. */
+/* Which of the receipt's pairs is the wished one: parts stand in the plan's order, or a failure alone. */
 static bulla_rc find_pair(const struct owner_opener *o, const struct owner_wish *wish, struct bulla_pair *ret)
 {
 	bool failed = BULLA_OUTCOME_IS_FAILURE(o->record.receipt.outcome);
 	uint32_t step = o->record.receipt.position.slot.step;
 
-	if (failed != (wish->kind == BULLA_ENVELOPE_FAILURE) || step >= o->flow.step_count)
+	if (step >= o->flow.step_count)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the plan has no such step");
+	const struct bulla_flow_span *parts = &o->flow.steps[step].parts;
+	if (failed != (wish->kind == BULLA_ENVELOPE_FAILURE))
 		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the step did not end in such an output");
 	if (failed)
 		return bulla_pairs_get(o->record.outputs, 0, ret);
-	const struct bulla_flow_span *parts = &o->flow.steps[step].parts;
 	for (uint32_t i = 0; i < parts->count; i++)
 		if (path_is(&o->flow, &o->flow.parts[parts->first + i], wish))
 			return bulla_pairs_get(o->record.outputs, i, ret);
@@ -170,6 +172,21 @@ static bulla_rc find_envelope(const struct bulla_pb_list *envelopes, const struc
 			return BULLA_OK;
 	}
 	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the engine did not send the envelope that the receipt names");
+}
+
+/* A log is not among what the receipt signs (it may come late): it is found by the attempt that wrote it; that nobody but
+ * that instance made it, the link shows. */
+static bulla_rc find_log(const struct owner_opener *o, const struct bulla_pb_list *envelopes, struct bulla_envelope *ret)
+{
+	struct bulla_pb_iter iter = bulla_pb_list_begin(envelopes);
+	bulla_bytes item;
+
+	while (bulla_pb_list_next(&iter, &item)) {
+		BULLA_TRY(bulla_envelope_parse(item, ret));
+		if (ret->kind == BULLA_ENVELOPE_LOG && bulla_position_eq(&ret->position, &o->record.receipt.position))
+			return BULLA_OK;
+	}
+	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the step wrote no log");
 }
 
 static bulla_rc accept_link(struct owner_opener *o, const bulla_link_id *id)
@@ -222,8 +239,12 @@ static bulla_rc open_part(struct owner_opener *o, const struct bulla_pb_list *en
 	struct bulla_pair pair;
 	uint8_t path[BULLA_PATH_MAX];
 
-	BULLA_TRY(find_pair(o, wish, &pair));
-	BULLA_TRY(find_envelope(envelopes, &pair, &envelope));
+	if (wish->kind == BULLA_ENVELOPE_LOG) {
+		BULLA_TRY(find_log(o, envelopes, &envelope));
+	} else {
+		BULLA_TRY(find_pair(o, wish, &pair));
+		BULLA_TRY(find_envelope(envelopes, &pair, &envelope));
+	}
 	struct bulla_envelope_expected expected = {
 		.position = o->record.receipt.position, .kind = wish->kind, .producer = o->record.receipt.kid};
 	BULLA_TRY(bulla_path_write(wish->path, wish->path_count, BULLA_PATH_NO_INDEX, path, &expected.path));

@@ -5,6 +5,8 @@
 #include "seal/link.h"
 #include "wire/kinds.h"
 
+#include <unistd.h>
+
 #define BYTES_MAX ((size_t)60 << 20)
 
 static bulla_rc add_object(struct run_bundle *b, uint64_t kind, bulla_bytes id, bulla_bytes body)
@@ -159,4 +161,39 @@ bulla_rc run_bundle_receipt(const struct run_bundle *bundle, uint32_t step, bull
 		*ret_record = bundle->receipts[i];
 	}
 	return attempt > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_NOT_FOUND, "that step has no receipt in this run");
+}
+
+static int from_file(struct cli *cli, struct context *context, struct run_bundle *bundle)
+{
+	bulla_rc rc;
+	int code = context_open(context, cli);
+
+	code = code == 0 ? context_key(context, false) : code;
+	code = code == 0 ? context_name_key(context, false) : code;
+	code = code == 0 ? context_manifest(context) : code;
+	if (code != 0)
+		return code;
+	rc = run_bundle_read(&context->arena, cli->args[0], bundle);
+	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->args[0], "bulla bundle RUN");
+}
+
+static int from_engine(struct cli *cli, struct context *context, struct client **client, struct run_bundle *bundle)
+{
+	bulla_run_id run;
+	bulla_rc rc;
+	int code = runs_open(context, cli, client);
+
+	code = code == 0 ? runs_find(context, *client, cli->arg_count > 0 ? cli->args[0] : NULL, &run) : code;
+	if (code != 0)
+		return code;
+	rc = run_bundle_fetch(&context->arena, *client, &run, bundle);
+	return rc == BULLA_OK ? 0 : say_rc(cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
+}
+
+int run_bundle_open(struct cli *cli, struct context *context, struct client **client, struct run_bundle *ret)
+{
+	bulla_zero(ret, sizeof(*ret));
+	if (cli->arg_count > 0 && access(cli->args[0], R_OK) == 0)
+		return from_file(cli, context, ret);
+	return from_engine(cli, context, client, ret);
 }

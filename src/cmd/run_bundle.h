@@ -15,6 +15,10 @@ struct run_bundle {
 	size_t receipt_count, envelope_count, object_count;
 };
 
+/* The bundle that `RUN|FILE` names (cli->args[0]; none: the latest run), with project, key and manifest opened. client is
+ * NULL when it is a file. Says what is wrong; exit code or 0. */
+int run_bundle_open(struct cli *cli, struct context *context, struct client **client, struct run_bundle *ret);
+
 /* From a file. BULLA_E_BUNDLE, BULLA_E_LIMIT. */
 BULLA_CHECK bulla_rc run_bundle_read(struct arena *arena, const char *path, struct run_bundle *ret);
 

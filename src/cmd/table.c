@@ -13,6 +13,7 @@ const struct command commands[] = {
 	{"show", "[RUN]", "steps, readers", "runs", 0, 1, "host", cmd_show},
 	{"wait", "[RUN]", "follow to the end", "runs", 0, 1, "", cmd_wait},
 	{"open", "[RUN|FILE] [REF]", "what your key may read (default: result)", "runs", 0, 2, "", cmd_open},
+	{"logs", "[RUN] [STEP]", "agents' logs", "runs", 0, 2, "", cmd_logs},
 	{"verify", "[RUN|FILE]", "check offline", "trust", 0, 1, "trust accept at checks", cmd_verify},
 	{"bundle", "[RUN]", "run and proof in one file", "trust", 0, 1, "out", cmd_bundle},
 	{"trust", "", "print this project's trust file", "trust", 0, 0, "", cmd_trust},
