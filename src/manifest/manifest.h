@@ -45,7 +45,7 @@ struct bulla_agent {
 	uint32_t processes;       /* of a run agent: sandboxes at once; 0: default 1 */
 	uint32_t in_flight;       /* serve, stream: jobs at once; 0: default 1 */
 	bulla_bytes capabilities; /* list of text: "model:NAME", "https://HOST", "secret:NAME" */
-	bulla_bytes outcome;      /* list of names (text, or handles as byte strings): path of the public field; empty list: always `ok` */
+	bulla_bytes outcome;      /* list of names (text, or handles as byte strings): path of the public field; empty: always `ok` */
 	bulla_bytes words;        /* list of names: its values; index = outcome */
 	bulla_bytes images;       /* list of accepted images: see bulla_image_next */
 	bulla_bytes wrapping_key; /* text: key id or ARN */
