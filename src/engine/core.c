@@ -187,13 +187,13 @@ static int64_t earliest(const struct bulla_engine *e)
 
 /* --- projects --- */
 
-static uint16_t agent_index(struct bulla_engine *e, const uint8_t handle[8])
+uint16_t agent_index(struct bulla_engine *e, const uint8_t handle[8])
 {
 	for (uint32_t i = 0; i < e->agent_count; i++)
 		if (bulla_bytes_eq(bulla_handle_view(&e->agents[i].handle), bulla_bytes_of(handle, 8)))
 			return (uint16_t)i;
 	if (e->agent_count == BULLA_MAX_AGENTS)
-		return 0; /* then a step of it finds no instance */
+		return 0; /* more than a manifest has: its steps find no instance, the broker refuses a wrong one */
 	e->agents[e->agent_count].head = e->agents[e->agent_count].tail = NO_REF;
 	bulla_copy(e->agents[e->agent_count].handle.b, handle, 8);
 	return (uint16_t)e->agent_count++;

@@ -7,6 +7,7 @@
 #define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
 #define BUSY_AGAIN_MS 20
+#define RESUMED_MS 50 /* after an enclave sent again what it had, for others that do */
 
 /* --- from running to durable --- */
 
@@ -250,14 +251,6 @@ static bulla_rc result_resent(struct bulla_engine *e, struct instance *i, bulla_
 	return BULLA_OK;
 }
 
-static uint16_t agent_index(struct bulla_engine *e, bulla_bytes handle)
-{
-	for (uint32_t i = 0; i < e->agent_count; i++)
-		if (bulla_bytes_eq(bulla_handle_view(&e->agents[i].handle), handle))
-			return (uint16_t)i;
-	return UINT16_MAX;
-}
-
 static bulla_rc learn_instance(struct bulla_engine *e, struct instance *i, const struct bulla_msg_instance *m)
 {
 	struct bulla_msg_object object = {
@@ -298,7 +291,8 @@ static bulla_rc take_instance(struct bulla_engine *e, struct instance *i, bulla_
 		if (i->agent_count == INSTANCE_AGENTS)
 			return BULLA_FAIL(BULLA_E_LIMIT, "an enclave of too many agents");
 		BULLA_TRY(bulla_bytes_copy_exact(handle, 8, i->handles[i->agent_count].b));
-		i->agents[i->agent_count++] = agent_index(e, handle);
+		i->agents[i->agent_count] = agent_index(e, i->handles[i->agent_count].b);
+		i->agent_count++;
 	}
 	BULLA_TRY(learn_instance(e, i, &m));
 	i->window = (uint32_t)(m.window < INSTANCE_OPEN ? m.window : INSTANCE_OPEN);
@@ -321,8 +315,8 @@ bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_engine_input *i
 	else if ((in->flags & BULLA_ENGINE_REPLY) && (in->op == BULLA_OP_EXECUTE || in->op == BULLA_OP_NEED))
 		return execute_answered(e, i, in);
 	else if ((in->flags & BULLA_ENGINE_REPLY) && in->op == BULLA_OP_RESUME && e->have_limbo &&
-		 e->limbo_until_ms > e->now_ms + 250)
-		e->limbo_until_ms = e->now_ms + 250;
+		 e->limbo_until_ms > e->now_ms + RESUMED_MS)
+		e->limbo_until_ms = e->now_ms + RESUMED_MS;
 	if (rc != BULLA_OK && rc != BULLA_E_MEMORY) {
 		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, in->op);
 		return BULLA_OK;

@@ -307,6 +307,8 @@ BULLA_CHECK bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *pa
 				 struct bulla_block **ret_memory, bulla_bytes *ret_items);
 
 /* --- core.c --- */
+/* The agent with this handle, known from now on: manifests and instances come in any order. */
+uint16_t agent_index(struct bulla_engine *e, const uint8_t handle[8]);
 struct peer *peer_of(struct bulla_engine *e, bulla_engine_peer id);
 BULLA_CHECK bulla_rc timer_add(struct bulla_engine *e, int64_t due_ms, ref r, uint32_t attempt);
 BULLA_CHECK bulla_rc list_add(struct pointer_list *list, ref r, uint32_t generation);

@@ -316,7 +316,7 @@ void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows 
 
 	bulla_zero(town, sizeof(*town));
 	town->without_engine = without_engine;
-	town->now = TOWN_NOW;
+	town->now = town->base = TOWN_NOW;
 	town->arm = INT64_MAX;
 	sim_world_init(&town->world);
 	town->flow = flow(&town->flows);
@@ -493,7 +493,7 @@ void town_write_start(struct town *town, const bulla_run_id *run, bool follow, b
 				    .inputs = BULLA_BYTES_ARRAY(pair),
 				    .day_key = sim_digest('d'),
 				    .secret = BULLA_BYTES_ARRAY(secret),
-				    .time_ms = (uint64_t)TOWN_NOW + town->start_skew};
+				    .time_ms = (uint64_t)town->base + town->start_skew};
 	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
 	bulla_bytes view;
 	struct bulla_msg_start m = {.envelopes = bulla_pb_list_of(&envelope, 1), .follow = follow};

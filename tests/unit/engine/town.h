@@ -58,6 +58,7 @@ struct town {
 	bulla_bytes manifest;
 	bulla_digest manifest_digest, workflow;
 	int64_t now, arm;
+	int64_t base;        /* time of start records */
 	uint64_t start_skew; /* another one makes another start record */
 	/* net: to the engine, from the engine */
 	struct town_queue in, out;
