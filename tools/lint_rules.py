@@ -24,6 +24,7 @@ PURE = ['wire', 'cose', 'flow', 'receipt', 'manifest', 'seal', 'attest', 'verify
 # Writable memory that lives as long as the program: log sink, key slab, allocation counter; trails are thread-local.
 STATE = {
     'base': {'sink', 'slab', 'allocations', 'fail_in', 'trail', 'trail_count'},
+    'cmd': {'interrupted'},  # set by a signal handler
     'crypto': {'kept'},  # contexts fetched once per thread: fetching costs more than the hash
 }
 THREADS = {'pthread_create': ['src/journal/thread.c', 'src/io/worker.c', 'src/engine/librarian.c']}
@@ -64,7 +65,7 @@ ROWS = [
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'getrandom', {'io', 'cmd'}),
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store', 'engine'}),
-    (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|setpgid|execveat|pipe2|pidfd_\w+', {
+    (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|nanosleep|sigaction|setpgid|execveat|pipe2|pidfd_\w+', {
         'agent', 'platform', 'tee', 'cmd'}),
     (r'mount|umount2|unshare|setns|sethostname|set(res)?[ug]id|setgroups|syscall|ioctl|getrusage|prlimit(64)?|reboot|'
      r'cap\w*_\w+|seccomp_\w+|clone|personality|chroot|pivot_root|chown|fchown|lchown|mknod|mknodat|sched_\w+', {'agent', 'tee', 'platform'}),
@@ -117,6 +118,14 @@ PARSERS = [
 
 # Folders whose files are tested by whole programs (tests/integration) instead.
 NO_UNIT_TESTS = {'cmd', 'platform', 'tee'}
+
+# Files whose test is of what stands on them.
+TESTED_THROUGH = {
+    'io/loop.h': 'tests/unit/io/pipe_test.c',
+    'io/tree.h': 'tests/unit/io/sys_test.c',
+    'judge/judge.h': 'tests/unit/verify/attacks_test.c',
+    'judge/birth.h': 'tests/unit/tee/enclave_test.c',
+}
 
 GENERATORS = ['tools/proto_gen.py', 'tools/limits_doc.py', 'tools/messages_doc.py']
 
