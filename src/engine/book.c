@@ -326,7 +326,9 @@ static bool waits_for_token(struct bulla_engine *e, uint32_t index)
 	struct run *run = run_at(e, index);
 	const struct work *last = work_at(e, book_last(e, index, run));
 
-	return run->fold.state != BULLA_RUN_ERASED && last->result != NULL && last->phase == COMMITTED && !last->token;
+	if (run->fold.state != BULLA_RUN_DONE && run->fold.state != BULLA_RUN_FAILED)
+		return false; /* it did not end by a receipt */
+	return last->result != NULL && last->phase == COMMITTED && !last->token;
 }
 
 bulla_rc book_finish(struct bulla_engine *e, uint32_t index)
