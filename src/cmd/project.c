@@ -95,10 +95,10 @@ static void parse_command(struct reader *reader, const struct yaml_node *node, s
 
 static void parse_agent(struct reader *reader, const struct yaml_node *node, struct agent *agent)
 {
-	static const char *const keys[] = {"run", "serve", "stream", "packages", "memory", "cpus", "may", "outcome"};
+	static const char *const keys[] = {"run", "serve", "stream", "packages", "memory", "cpus", "at_once", "may", "outcome"};
 	const struct yaml_node *value;
 
-	*agent = (struct agent){.memory = UINT64_C(256) << 20, .cpus = 1, .place = node->key->place};
+	*agent = (struct agent){.memory = UINT64_C(256) << 20, .cpus = 1, .at_once = 1, .place = node->key->place};
 	if (!read_name(reader, node->key, &agent->name))
 		return;
 	if (node->kind == YAML_SCALAR) {
@@ -113,6 +113,8 @@ static void parse_agent(struct reader *reader, const struct yaml_node *node, str
 		read_size(reader, value, &agent->memory);
 	if ((value = yaml_get(node, "cpus")) != NULL)
 		read_count(reader, value, 1, 64, &agent->cpus);
+	if ((value = yaml_get(node, "at_once")) != NULL)
+		read_count(reader, value, 1, BULLA_MAX_AGENT_IN_FLIGHT, &agent->at_once);
 	if ((value = yaml_get(node, "outcome")) != NULL)
 		parse_outcome(reader, value, agent);
 	if ((value = yaml_get(node, "may")) != NULL && read_list(reader, value, 64, &agent->may, &agent->may_count) &&

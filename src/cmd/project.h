@@ -77,6 +77,7 @@ struct agent {
 	unsigned word_count;
 	uint64_t memory; /* bytes */
 	unsigned cpus;
+	unsigned at_once; /* steps at a time: sandboxes of `run`, questions that a long-lived process holds */
 	const char **may;
 	unsigned may_count;
 	const char *outcome_field; /* NULL: none, the outcome is `ok` */

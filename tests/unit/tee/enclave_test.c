@@ -138,7 +138,7 @@ static void two_steps_end_to_end(void **state)
 	(void)state;
 	bulla_buf_init(&output, BULLA_ENVELOPE_MAX);
 	run_both("\"hello\"", &output);
-	assert_bytes(bulla_buf_view(&output), BULLA_BYTES_LITERAL("\"BAhello\""));
+	assert_bytes(bulla_buf_view(&output), BULLA_BYTES_LITERAL("\"BAhel\""));
 	world_turn(&world);
 	assert_int_equal(bulla_enclave_stats(world.enclave).open, 0);
 }
