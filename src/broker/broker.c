@@ -61,8 +61,7 @@ static bulla_rc on_record(void *arg, const struct bulla_journal_record *record, 
 
 static bulla_rc open_journal(struct bulla_broker *broker)
 {
-	struct bulla_journal_recovery recovery = {
-		.disk = &broker->journal_folder.table, .each = on_record, .arg = broker};
+	struct bulla_journal_recovery recovery = {.disk = &broker->journal_folder.table, .each = on_record, .arg = broker};
 	struct bulla_journal_options options = {.disk = &broker->journal_folder.table, .clock = broker->clock};
 
 	broker->replaying = true;
@@ -91,7 +90,10 @@ static bulla_rc open_folders(struct bulla_broker *broker, const char *path)
 static bulla_rc open_tables(struct bulla_broker *broker)
 {
 	struct bulla_ledger_options options = {.world = bulla_broker_world(broker)};
+	void *commits = NULL;
 
+	BULLA_TRY(bulla_alloc(BULLA_BROKER_TOKENS, sizeof(struct bulla_ledger_commit), &commits));
+	broker->commits = (struct bulla_ledger_commit *)commits;
 	BULLA_TRY(bulla_sessions_new(&broker->sessions));
 	BULLA_TRY(bulla_run_secrets_new(broker->random, &broker->run_secrets));
 	BULLA_TRY(bulla_births_init(&broker->births));
@@ -142,6 +144,7 @@ struct bulla_broker *bulla_broker_close(struct bulla_broker *broker)
 	bulla_journal_close(broker->journal);
 	bulla_ledger_free(broker->ledger);
 	bulla_batch_free(broker->batch);
+	bulla_free(broker->commits);
 	bulla_epochs_done(&broker->epochs);
 	bulla_births_done(&broker->births);
 	bulla_wrapping_done(&broker->wrapping);
@@ -233,9 +236,8 @@ static bulla_rc put_token(bulla_wr *w, const struct bulla_token *token, const st
 
 bulla_rc bulla_broker_tokens(struct bulla_broker *broker, struct bulla_buf *ret, bool *ret_any)
 {
-	static const size_t chunk = 256; /* of the stack */
-	struct bulla_ledger_commit commits[256];
-	size_t count = bulla_ledger_tokens(broker->ledger, commits, chunk);
+	struct bulla_ledger_commit *commits = broker->commits;
+	size_t count = bulla_ledger_tokens(broker->ledger, commits, BULLA_BROKER_TOKENS);
 	bulla_wr w = bulla_wr_buf(ret);
 	struct bulla_auth auth;
 	bulla_digest digest;
@@ -285,5 +287,5 @@ bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 bool bulla_broker_has_room(const struct bulla_broker *broker)
 {
 	return bulla_journal_has_room(broker->journal) &&
-		bulla_journal_backlog(broker->journal) + broker->outbox.n < BACKLOG_BYTES;
+	       bulla_journal_backlog(broker->journal) + broker->outbox.n < BACKLOG_BYTES;
 }

@@ -1,6 +1,6 @@
 #pragma once
-/* The broker's state as one thing: what is on disk, what is in memory, the ledger on top. No connection here: those are in
- * broker/server.h. Opened at start from its folder, made there when the folder is empty:
+/* The broker's state as one thing: what is on disk, what is in memory, the ledger on top. No connection here: those are
+ * in broker/server.h. Opened at start from its folder, made there when the folder is empty:
  *
  *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h)
  *   tls.crt (DER), public (CBOR [1, TLS SPKI, ledger SPKI]), admin.json (SigV4 credential of the administrator)
@@ -29,7 +29,7 @@ struct bulla_broker {
 	struct bulla_sign_key *ledger_key;
 	struct bulla_verify_key *ledger_public;
 	struct bulla_tls_context *tls;
-	struct bulla_buf admin;          /* admin.json; the credential views it */
+	struct bulla_buf admin; /* admin.json; the credential views it */
 	struct bulla_kms_credential credential;
 	bulla_bytes admin_arn;
 	struct bulla_days days;
@@ -41,10 +41,16 @@ struct bulla_broker {
 	struct bulla_seen seen;
 	struct bulla_ledger *ledger;
 	struct bulla_journal *journal;
-	struct bulla_buf outbox;         /* framed records that the journal has not taken yet */
+	struct bulla_buf outbox; /* framed records that the journal has not taken yet */
 	uint32_t outbox_count;
-	struct bulla_batch *batch;       /* of tokens */
-	int audit;                       /* descriptor, append */
+	struct bulla_batch *batch;           /* of tokens */
+	struct bulla_ledger_commit *commits; /* BULLA_BROKER_TOKENS of them, for bulla_broker_tokens */
+	struct bulla_broker_batch {
+		bulla_digest kid, root;
+		uint8_t signature[BULLA_AUTH_SIGNATURE_BYTES];
+		bool known;
+	} start_batch; /* the newest batch of starts whose signature was checked */
+	int audit;     /* descriptor, append */
 	bool replaying;
 	uint8_t boot_id[16];
 };
@@ -59,16 +65,17 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker);
 /* Keeps the run secret of a start record that the journal gives back. */
 BULLA_CHECK bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record);
 
-/* Gives the records gathered in this turn to the journal. *ret_lsn: replies made so far wait until everything below it is
- * durable. Any error is final. */
+/* Gives the records gathered in this turn to the journal. *ret_lsn: replies made so far wait until everything below it
+ * is durable. Any error is final. */
 BULLA_CHECK bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn);
 
-/* What became durable since: everything below *ret_lsn (unchanged when nothing did). Any error is final: exit, recover. */
+/* What became durable since: everything below *ret_lsn (unchanged when nothing did). Any error is final: exit, recover.
+ */
 BULLA_CHECK bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn);
 
-/* Tokens of commits that are durable and have none yet: body of a `tokens` message, at most BULLA_BROKER_TOKENS of them;
- * false when there are none. */
-#define BULLA_BROKER_TOKENS 1024
+/* Tokens of commits that are durable and have none yet: body of a `tokens` message, at most BULLA_BROKER_TOKENS of
+ * them; false when there are none. */
+#define BULLA_BROKER_TOKENS 512
 BULLA_CHECK bulla_rc bulla_broker_tokens(struct bulla_broker *broker, struct bulla_buf *ret, bool *ret_any);
 
 /* Day keys and ended sessions; every minute. */

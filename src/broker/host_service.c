@@ -121,30 +121,27 @@ static const struct {
 	bool owner;   /* clients may ask, too */
 	bulla_rc (*serve)(struct bulla_conn *conn, bulla_bytes body, struct bulla_buf *ret);
 } table[] = {
-	{BULLA_OP_ADVANCE, true, false, op_advance},
-	{BULLA_OP_SYNC, true, false, op_sync},
-	{BULLA_OP_RECORD, true, false, op_record},
-	{BULLA_OP_BROKER_KEYS, true, false, op_keys},
-	{BULLA_OP_KEYS, true, true, op_keys},
-	{BULLA_OP_PUT_MANIFEST, true, true, op_put_manifest},
+	{BULLA_OP_ADVANCE, true, false, op_advance}, {BULLA_OP_SYNC, true, false, op_sync},
+	{BULLA_OP_RECORD, true, false, op_record},   {BULLA_OP_BROKER_KEYS, true, false, op_keys},
+	{BULLA_OP_KEYS, true, true, op_keys},        {BULLA_OP_PUT_MANIFEST, true, true, op_put_manifest},
 };
 
 bulla_rc bulla_host_service(struct bulla_conn *conn, const struct bulla_frame *request)
 {
 	bool owner = bulla_frames_peer_role(conn->frames) == BULLA_ROLE_CLIENT;
-	BULLA_AUTO_BUF reply;
+	struct bulla_buf *reply = &conn->server->reply;
 	bulla_rc rc;
 
-	bulla_buf_init(&reply, REPLY_MAX);
+	bulla_buf_clear(reply);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].op != request->op || (owner && !table[i].owner))
 			continue;
-		rc = table[i].serve(conn, request->body, &reply);
+		rc = table[i].serve(conn, request->body, reply);
 		if (rc != BULLA_OK)
 			return bulla_conn_error(conn, request->op, request->stream, rc);
 		if (table[i].durable)
-			return bulla_conn_reply_durable(conn, request->op, request->stream, bulla_buf_view(&reply));
-		return bulla_conn_reply(conn, request->op, request->stream, bulla_buf_view(&reply));
+			return bulla_conn_reply_durable(conn, request->op, request->stream, bulla_buf_view(reply));
+		return bulla_conn_reply(conn, request->op, request->stream, bulla_buf_view(reply));
 	}
 	return bulla_conn_error(conn, request->op, request->stream, BULLA_E_UNSUPPORTED);
 }

@@ -10,6 +10,8 @@
 #define MINUTE_US INT64_C(60000000)
 #define SILENT_US INT64_C(60000000) /* an HTTP connection without a request */
 #define WORKER_JOBS 64
+#define SPARES 64
+#define SPARE_BYTES ((size_t)256 * 1024)
 #define HTTP_MAX ((size_t)BULLA_HTTP_BODY_MAX + BULLA_HTTP_HEAD_MAX)
 
 struct bulla_conn *bulla_server_conn(struct bulla_server *server, uint64_t id)
@@ -46,20 +48,54 @@ bulla_rc bulla_conn_error(struct bulla_conn *conn, uint8_t op, uint32_t stream, 
 	return bulla_frames_error(conn->frames, (enum bulla_op_number)op, stream, rc, rc == BULLA_E_BUSY ? 100 : 0, 0, 0);
 }
 
+static bulla_rc take_waiting(struct bulla_server *server, struct bulla_waiting **ret)
+{
+	struct bulla_waiting *waiting = server->spare;
+	void *p = NULL;
+
+	if (waiting != NULL) {
+		server->spare = waiting->next;
+		server->spare_count--;
+		*ret = waiting;
+		return BULLA_OK;
+	}
+	BULLA_TRY(bulla_alloc(1, sizeof(*waiting), &p));
+	waiting = (struct bulla_waiting *)p;
+	bulla_buf_init(&waiting->body, BULLA_MAX_MESSAGE);
+	*ret = waiting;
+	return BULLA_OK;
+}
+
+static void give_waiting(struct bulla_server *server, struct bulla_waiting *waiting)
+{
+	if (server->spare_count == SPARES || waiting->body.cap > SPARE_BYTES) {
+		bulla_buf_done(&waiting->body);
+		bulla_free(waiting);
+		return;
+	}
+	bulla_buf_clear(&waiting->body);
+	waiting->next = server->spare;
+	server->spare = waiting;
+	server->spare_count++;
+}
+
 bulla_rc bulla_conn_reply_durable(struct bulla_conn *conn, uint8_t op, uint32_t stream, bulla_bytes body)
 {
 	struct bulla_server *server = conn->server;
-	struct bulla_waiting *waiting;
-	void *p = NULL;
+	struct bulla_waiting *waiting = NULL;
+	bulla_rc rc;
 
-	BULLA_TRY(bulla_alloc(1, sizeof(*waiting), &p));
-	waiting = (struct bulla_waiting *)p;
-	*waiting = (struct bulla_waiting){.conn = conn->id, .stream = stream, .op = op};
-	bulla_buf_init(&waiting->body, body.n + 1);
-	if (bulla_buf_append(&waiting->body, body) != BULLA_OK) {
-		bulla_free(waiting);
-		return BULLA_E_MEMORY;
+	BULLA_TRY(take_waiting(server, &waiting));
+	rc = bulla_buf_append(&waiting->body, body);
+	if (rc != BULLA_OK) {
+		give_waiting(server, waiting);
+		return rc;
 	}
+	waiting->next = NULL;
+	waiting->conn = conn->id;
+	waiting->lsn = 0;
+	waiting->stream = stream;
+	waiting->op = op;
 	*(server->last == NULL ? &server->first : &server->last->next) = waiting;
 	server->last = waiting;
 	return BULLA_OK;
@@ -76,8 +112,7 @@ static void release_waiting(struct bulla_server *server)
 	server->first = waiting->next;
 	if (server->first == NULL)
 		server->last = NULL;
-	bulla_buf_done(&waiting->body);
-	bulla_free(waiting);
+	give_waiting(server, waiting);
 }
 
 /* --- connections --- */
@@ -90,7 +125,8 @@ static void conn_gone(void *ctx, struct bulla_pipe *pipe, bulla_rc why)
 
 	(void)pipe;
 	if (why != BULLA_E_CLOSED)
-		bulla_log(BULLA_LOG_INFO, "broker.connection_ended", bulla_log_rc(why), bulla_log_u64("tls", conn->tls ? 1 : 0));
+		bulla_log(BULLA_LOG_INFO, "broker.connection_ended", bulla_log_rc(why),
+		          bulla_log_u64("tls", conn->tls ? 1 : 0));
 	while (*at != conn)
 		at = &(*at)->next;
 	*at = conn->next;
@@ -206,16 +242,15 @@ static void on_tls(void *ctx, int fd)
 
 static bulla_rc push_tokens(struct bulla_server *server)
 {
-	BULLA_AUTO_BUF body;
+	struct bulla_buf *body = &server->tokens;
 	bool any = false;
 
-	bulla_buf_init(&body, BULLA_MAX_MESSAGE);
 	do {
-		bulla_buf_clear(&body);
-		BULLA_TRY(bulla_broker_tokens(server->broker, &body, &any));
+		bulla_buf_clear(body);
+		BULLA_TRY(bulla_broker_tokens(server->broker, body, &any));
 		for (struct bulla_conn *conn = server->conns; any && conn != NULL; conn = conn->next)
 			if (conn->frames != NULL && bulla_frames_peer_role(conn->frames) == BULLA_ROLE_HOST &&
-			    bulla_frames_push(conn->frames, BULLA_OP_TOKENS, 0, bulla_buf_view(&body)) != BULLA_OK)
+			    bulla_frames_push(conn->frames, BULLA_OP_TOKENS, 0, bulla_buf_view(body)) != BULLA_OK)
 				bulla_pipe_finish(conn->pipe);
 	} while (any);
 	return BULLA_OK;
@@ -326,8 +361,8 @@ static bulla_rc begin(struct bulla_server *server, const struct bulla_server_opt
 	BULLA_TRY(bulla_alloc(1, sizeof(*server->cache), &cache));
 	server->cache = (struct bulla_attest_cache *)cache;
 	bulla_attest_cache_init(server->cache);
-	server->journal_watch = (struct bulla_watch){
-		.ctx = server, .on_ready = on_journal, .fd = bulla_journal_fd(server->broker->journal)};
+	server->journal_watch =
+		(struct bulla_watch){.ctx = server, .on_ready = on_journal, .fd = bulla_journal_fd(server->broker->journal)};
 	BULLA_TRY(bulla_loop_add(&server->loop, &server->journal_watch, EPOLLIN));
 	server->signal_watch = (struct bulla_watch){.ctx = server, .on_ready = on_signal, .fd = -1};
 	BULLA_TRY(bulla_loop_signals(signals, &server->signal_watch.fd));
@@ -352,6 +387,15 @@ static void finish(struct bulla_server *server)
 	}
 	while (server->first != NULL)
 		release_waiting(server); /* nobody is there any more: only memory */
+	while (server->spare != NULL) {
+		struct bulla_waiting *next = server->spare->next;
+
+		bulla_buf_done(&server->spare->body);
+		bulla_free(server->spare);
+		server->spare = next;
+	}
+	bulla_buf_done(&server->reply);
+	bulla_buf_done(&server->tokens);
 	bulla_addr_close(server->signal_watch.fd);
 	bulla_free(server->cache);
 	bulla_loop_done(&server->loop);
@@ -367,6 +411,8 @@ bulla_rc bulla_server_run(struct bulla_broker *broker, const struct bulla_server
 	BULLA_TRY(bulla_alloc(1, sizeof(*server), &p));
 	server = (struct bulla_server *)p;
 	server->broker = broker;
+	bulla_buf_init(&server->reply, BULLA_MAX_MESSAGE);
+	bulla_buf_init(&server->tokens, BULLA_MAX_MESSAGE);
 	server->unix_listener.watch.fd = server->tls_listener.watch.fd = server->tcp_listener.watch.fd = -1;
 	hooks.ctx = server;
 	rc = bulla_loop_init(&server->loop, broker->clock, &hooks);

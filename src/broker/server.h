@@ -1,6 +1,6 @@
 #pragma once
-/* Connections of the broker and its turn: frames of the host on a unix socket; TLS with frames of instances or the KMS API.
- * Replies that tell of a change go out when the change is durable. */
+/* Connections of the broker and its turn: frames of the host on a unix socket; TLS with frames of instances or the KMS
+ * API. Replies that tell of a change go out when the change is durable. */
 #include "broker/broker.h"
 #include "channel/session.h"
 #include "io/pipe.h"
@@ -13,7 +13,7 @@ struct bulla_conn {
 	struct bulla_conn *next;
 	uint64_t id; /* jobs and waiting replies name a connection by it: it may be gone when they end */
 	bool tls;
-	bool busy;   /* a job of this connection is in the worker */
+	bool busy; /* a job of this connection is in the worker */
 	struct bulla_pipe *pipe;
 	struct bulla_frames *frames; /* NULL: HTTP, or not known yet */
 	int64_t heard_us;
@@ -47,7 +47,11 @@ struct bulla_server {
 	struct bulla_conn *conns;
 	size_t conn_count;
 	uint64_t next_id, durable_lsn;
-	struct bulla_waiting *first, *last;
+	struct bulla_waiting *first, *last,
+		*spare; /* spare: kept with their memory, so that a warm broker allocates nothing */
+	size_t spare_count;
+	struct bulla_buf reply;  /* of the request being served */
+	struct bulla_buf tokens; /* message being made */
 	int64_t minute_us, now_us;
 	bulla_rc failed; /* why it has to end */
 };

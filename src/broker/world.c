@@ -19,8 +19,7 @@ static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_
 	flow = bulla_epoch_flow(epoch, workflow);
 	if (flow == NULL)
 		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the manifest has no such workflow");
-	*ret = (struct bulla_ledger_plan){
-		.flow = flow, .tenant = epoch->manifest.tenant, .epoch = epoch->manifest.epoch};
+	*ret = (struct bulla_ledger_plan){.flow = flow, .tenant = epoch->manifest.tenant, .epoch = epoch->manifest.epoch};
 	return BULLA_OK;
 }
 
@@ -47,9 +46,28 @@ static bulla_rc party_of(const struct bulla_broker *broker, const bulla_digest *
 	return BULLA_OK;
 }
 
+/* A starter may sign many starts at once: the batch's signature is checked for the first of them. */
+static bulla_rc verify_start(struct bulla_broker *broker, const struct bulla_start_record *start,
+                             struct bulla_verify_key *key)
+{
+	struct bulla_broker_batch *batch = &broker->start_batch;
+	bulla_digest root;
+
+	if (!start->auth.batched)
+		return bulla_start_record_verify(start, key);
+	BULLA_TRY(bulla_auth_root(&start->auth, &start->digest, &root));
+	if (batch->known && bulla_digest_eq(&batch->kid, &start->start.party) && bulla_digest_eq(&batch->root, &root) &&
+	    bulla_bytes_eq(BULLA_BYTES_ARRAY(batch->signature), BULLA_BYTES_ARRAY(start->auth.signature)))
+		return BULLA_OK;
+	BULLA_TRY(bulla_batch_verify(key, BULLA_SIGNED_STARTS, &root, start->auth.signature));
+	*batch = (struct bulla_broker_batch){.kid = start->start.party, .root = root, .known = true};
+	bulla_copy(batch->signature, start->auth.signature, sizeof(batch->signature));
+	return BULLA_OK;
+}
+
 static bulla_rc world_open_start(void *ctx, bulla_bytes record, struct bulla_start_record *ret)
 {
-	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 	struct bulla_verify_key *key = NULL;
 	const struct bulla_party *party = NULL;
 
@@ -57,7 +75,7 @@ static bulla_rc world_open_start(void *ctx, bulla_bytes record, struct bulla_sta
 	BULLA_TRY(party_of(broker, &ret->start.manifest, &ret->start.party, BULLA_RIGHT_START, &party, &key));
 	if (!BULLA_CHECK_ON(LEDGER_START_SIGNATURE))
 		return BULLA_OK;
-	return bulla_start_record_verify(ret, key);
+	return verify_start(broker, ret, key);
 }
 
 static bulla_rc world_open_signal(void *ctx, bulla_bytes record, struct bulla_receipt_record *ret,

@@ -198,6 +198,45 @@ static void test_start(void **state)
 	assert_rc(BULLA_E_PARTY, world.open_start(world.ctx, bulla_buf_view(&record), &start));
 }
 
+/* Starts signed together: each is checked under the batch's root, also when its signature was seen before. */
+static void test_batched_starts(void **state)
+{
+	struct bulla_start_record starts[2], got;
+	struct bulla_batch *batch = NULL;
+	struct bulla_buf records[2];
+	BULLA_AUTO_BUF wire;
+	struct bulla_auth auth;
+	bulla_bytes view;
+	uint32_t index;
+
+	(void)state;
+	bulla_buf_init(&wire, 16384);
+	assert_ok(bulla_batch_new(4, &batch));
+	for (uint8_t i = 0; i < 2; i++) {
+		bulla_buf_init(&records[i], 16384);
+		make_start(owner, bulla_sign_key_kid(owner), (uint8_t)(20 + i), &records[i]);
+		assert_ok(bulla_start_record_decode(bulla_buf_view(&records[i]), &starts[i]));
+		assert_ok(bulla_batch_add(batch, &starts[i].digest, &index));
+	}
+	assert_ok(bulla_batch_sign(batch, owner, BULLA_SIGNED_STARTS));
+	for (uint32_t i = 0; i < 6; i++) {
+		bulla_wr w = bulla_wr_buf(&wire);
+
+		bulla_buf_clear(&wire);
+		assert_ok(bulla_batch_auth(batch, i % 2, &auth));
+		auth.signature[9] ^= i >= 4 ? 1 : 0;
+		bulla_start_record_write(&w, starts[i >= 2 && i < 4 ? 1 - i % 2 : i % 2].payload, &auth);
+		assert_ok(bulla_wr_end(&w, &view));
+		if (i < 2)
+			assert_ok(world.open_start(world.ctx, view, &got));
+		else /* another one's proof, another signature */
+			assert_rc(BULLA_E_SIGNATURE, world.open_start(world.ctx, view, &got));
+	}
+	bulla_batch_free(batch);
+	bulla_buf_done(&records[0]);
+	bulla_buf_done(&records[1]);
+}
+
 static void test_wrong_day_key(void **state)
 {
 	struct bulla_start_record start;
@@ -359,7 +398,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_epochs),        cmocka_unit_test(test_start),
-		cmocka_unit_test(test_wrong_day_key), cmocka_unit_test(test_permit_commit_erase),
+		cmocka_unit_test(test_batched_starts), cmocka_unit_test(test_wrong_day_key), cmocka_unit_test(test_permit_commit_erase),
 		cmocka_unit_test(test_orders),        cmocka_unit_test(test_own_receipts),
 		cmocka_unit_test(test_restart),
 	};
