@@ -132,6 +132,18 @@ static bulla_rc put_manifest(struct up *up, const char *socket)
 	return rc;
 }
 
+/* The engine may be between two lives: the supervisor has just been told to deploy. */
+static bulla_rc put_engine_manifest(struct up *up)
+{
+	int64_t until = bulla_mono_us(bulla_sys_clock()) + (int64_t)READY_MS * 1000;
+	bulla_rc rc;
+
+	do
+		rc = put_manifest(up, "bullad.sock");
+	while ((rc == BULLA_E_CLOSED || rc == BULLA_E_UNREACHABLE) && bulla_mono_us(bulla_sys_clock()) < until);
+	return rc;
+}
+
 static bulla_rc deployment_agent(struct up *up, unsigned index, struct bulla_deployed_agent *ret)
 {
 	struct context *context = &up->context;
@@ -219,7 +231,7 @@ static int put_in_force(struct up *up, bool changed)
 		return say_rc(context->cli, rc, "broker, manifest", "bulla status");
 	rc = write_deployment(up);
 	rc = rc == BULLA_OK ? local_signal_platform(context, SIGHUP_DEPLOY) : rc;
-	rc = rc == BULLA_OK ? put_manifest(up, "bullad.sock") : rc;
+	rc = rc == BULLA_OK ? put_engine_manifest(up) : rc;
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine, manifest", "bulla status; logs are in the state folder");
 }
 

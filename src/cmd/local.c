@@ -187,6 +187,10 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 	rc = local_connect(path, wait_ms, &client);
 	while (rc == BULLA_OK && !(ready >= agents && broker) && now_ms() < until) {
 		rc = count_ready(client, &ready, &broker, &why);
+		if (rc == BULLA_E_CLOSED) { /* it restarts */
+			client = client_close(client);
+			rc = local_connect(path, wait_ms, &client);
+		}
 		if (rc == BULLA_OK && !(ready >= agents && broker))
 			pause_ms(STEP_MS);
 	}

@@ -61,6 +61,7 @@ static bulla_rc add_broker(struct bulla_platform *p, uint32_t port)
 	struct bulla_child *child = NULL;
 	char listen[32];
 
+	p->port = port;
 	BULLA_TRY(new_child(p, "broker/log", "bulla-kms", &child));
 	BULLA_TRY(option_path(child, "--state", p->options.state, "broker"));
 	BULLA_TRY(option_path(child, "--socket", p->options.runtime, "broker.sock"));
@@ -145,24 +146,6 @@ static bulla_rc read_deployment(struct bulla_platform *p, struct bulla_buf *byte
 	return bulla_deployment_read(bulla_buf_view(bytes), ret);
 }
 
-/* The broker's TCP port is the deployment's, as it is when the supervisor starts. */
-static bulla_rc start_broker(struct bulla_platform *p)
-{
-	void *memory = NULL;
-	BULLA_AUTO_FREE void *owned = NULL;
-	BULLA_AUTO_BUF bytes;
-	bulla_rc rc;
-
-	bulla_buf_init(&bytes, BULLA_DEPLOYMENT_MAX);
-	BULLA_TRY(bulla_alloc(1, sizeof(struct bulla_deployment), &memory));
-	owned = memory;
-	rc = read_deployment(p, &bytes, memory);
-	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
-		return rc;
-	BULLA_TRY(add_broker(p, rc == BULLA_OK ? ((const struct bulla_deployment *)memory)->port : 0));
-	return start(p, p->children[0]);
-}
-
 static void reap(struct bulla_platform *p)
 {
 	int status;
@@ -218,8 +201,8 @@ static bulla_rc deployed_digest(bulla_bytes bytes, const struct bulla_deployment
 	return BULLA_OK;
 }
 
-/* Makes what runs equal to what the deployment says. The broker stays; all else is started anew when anything changed:
- * the manifest is measured into each enclave. */
+/* Makes what runs equal to what the deployment says. The broker stays unless its port changed; all else is started anew
+ * when anything changed: the manifest is measured into each enclave. */
 static bulla_rc deploy(struct bulla_platform *p)
 {
 	struct bulla_deployment *deployment = NULL;
@@ -236,13 +219,15 @@ static bulla_rc deploy(struct bulla_platform *p)
 	BULLA_TRY(deployed_digest(bulla_buf_view(&bytes), deployment, &digest));
 	if (bulla_digest_eq(&digest, &p->deployed))
 		return BULLA_OK;
-	end_from(p, 1);
+	end_from(p, deployment->port == p->port ? 1 : 0);
+	if (p->child_count == 0)
+		BULLA_TRY(add_broker(p, deployment->port));
 	BULLA_TRY(add_engine(p));
 	for (size_t i = 0; i < deployment->agent_count; i++)
 		for (uint32_t replica = 0; replica < deployment->agents[i].replicas; replica++)
 			BULLA_TRY(add_enclave(p, deployment, &deployment->agents[i], replica));
 	p->deployed = digest;
-	return start_all(p, 1);
+	return start_all(p, 0);
 }
 
 static void begin_stop(struct bulla_platform *p)
@@ -389,9 +374,11 @@ bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla
 	BULLA_TRY(format(folder, sizeof(folder), "%s/%s", options->state, "platform"));
 	BULLA_TRY(bulla_dev_pki_open(folder, platform->clock, platform->random, &platform->pki));
 	BULLA_TRY(open_loop(platform));
-	BULLA_TRY(start_broker(platform));
 	rc = deploy(platform);
-	return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
+	if (rc != BULLA_E_NOT_FOUND)
+		return rc;
+	BULLA_TRY(add_broker(platform, 0)); /* before the first deployment: `bulla up` needs its keys to make one */
+	return start_all(platform, 0);
 }
 
 bulla_rc bulla_platform_run(struct bulla_platform *platform)

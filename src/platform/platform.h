@@ -24,6 +24,7 @@ struct bulla_platform {
 	struct bulla_child *children[BULLA_PLATFORM_CHILDREN]; /* [0] is the broker, [1] the engine; then enclaves */
 	size_t child_count;
 	bulla_digest deployed; /* digest of the deployment that runs; zero: none */
+	uint32_t port;         /* of the broker that runs; 0: unix sockets only */
 	bool stopping;
 	int64_t stop_us; /* when what still runs is killed */
 };
