@@ -310,7 +310,7 @@ static void new_engine(struct town *town)
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *))
 {
-	struct bulla_ledger_options options = {.residents = 1024, .sessions = 64};
+	struct bulla_ledger_options options = {.residents = town->without_engine ? 0 : 1024, .sessions = 256};
 
 	bool without_engine = town->without_engine;
 
