@@ -318,23 +318,30 @@ static bool is_brokers_word(struct bulla_engine *e, const struct run *run, const
 	return m->outcome == BULLA_OUTCOME_LOST || run_flow(e, run)->steps[m->step].kind == BULLA_FLOW_CLOCK;
 }
 
+static bool is_wanted(const struct run *run, uint64_t step)
+{
+	return run->fold.state == BULLA_RUN_OPEN && run->fold.slots[step].state == BULLA_FLOW_WANTED;
+}
+
 static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_slot *m)
 {
 	struct run *run = run_at(e, index);
-	const struct bulla_flow_slot *slot;
 	ref r;
 
 	if (m->step == 0 || m->step >= run->fold.slot_count || m->item != 0)
 		return BULLA_OK;
 	r = ref_of(index, (uint16_t)m->step);
-	slot = &run->fold.slots[m->step];
-	while (slot->state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN && slot->attempt < m->attempt)
+	while (is_wanted(run, m->step) && run->fold.slots[m->step].attempt < m->attempt)
 		BULLA_TRY(attempt_ended(e, r));
+	if (m->receipt.n > 0 && is_wanted(run, m->step) && is_brokers_word(e, run, m))
+		return BULLA_OK;
 	if (m->receipt.n > 0)
-		return slot->state == BULLA_FLOW_WANTED && is_brokers_word(e, run, m) ? BULLA_OK : filled(e, r, m->receipt);
-	if (m->open && slot->state == BULLA_FLOW_WANTED && slot->attempt == m->attempt + 1)
+		return filled(e, r, m->receipt);
+	if (!is_wanted(run, m->step))
+		return BULLA_OK;
+	if (m->open && run->fold.slots[m->step].attempt == m->attempt + 1)
 		run->works[m->step].tell_lost = true; /* lost here, and the broker has not heard of it */
-	if (slot->state != BULLA_FLOW_WANTED || slot->attempt != m->attempt || run->fold.state != BULLA_RUN_OPEN)
+	if (run->fold.slots[m->step].attempt != m->attempt)
 		return BULLA_OK;
 	return m->open ? still_open(e, r) : attempt_ended(e, r);
 }
