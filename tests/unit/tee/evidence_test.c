@@ -1,0 +1,401 @@
+#include "tee/evidence.h"
+
+#include "attest/azure.h"
+#include "attest/foreign.h"
+#include "attest/textual.h"
+#include "test.h"
+#include "wire/json.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- a fake tree, and a thread that plays the kernel behind configfs-tsm ---- */
+struct fake {
+	char root[64];
+	atomic_bool stop;
+	atomic_uint writes;      /* how often inblob was written by anyone */
+	unsigned interfere;      /* so many times another writer comes between */
+	bool stale;              /* gives the report of something else */
+	const char *provider;
+	unsigned generation;
+	pthread_t thread;
+	int notify;
+};
+
+#define ENTRY "/sys/kernel/config/tsm/report/bulla"
+
+static void put_file(const struct fake *fake, const char *path, const void *bytes, size_t size)
+{
+	char name[256], temporary[272];
+
+	(void)snprintf(name, sizeof(name), "%s%s", fake->root, path);
+	(void)snprintf(temporary, sizeof(temporary), "%s.new", name);
+	FILE *file = fopen(temporary, "wb");
+	assert_non_null(file);
+	fwrite(bytes, 1, size, file);
+	fclose(file);
+	assert_int_equal(rename(temporary, name), 0);
+}
+
+static void put_text(const struct fake *fake, const char *path, const char *text)
+{
+	put_file(fake, path, text, strlen(text));
+}
+
+static void make_folders(const struct fake *fake, const char *path)
+{
+	char name[256];
+
+	for (const char *p = path; (p = strchr(p + 1, '/')) != NULL;) {
+		(void)snprintf(name, sizeof(name), "%s%.*s", fake->root, (int)(p - path), path);
+		(void)mkdir(name, 0700);
+	}
+	(void)snprintf(name, sizeof(name), "%s%s", fake->root, path);
+	(void)mkdir(name, 0700);
+}
+
+static void raise_generation(struct fake *fake)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "%u\n", ++fake->generation);
+	put_text(fake, ENTRY "/generation", text);
+}
+
+static void answer(struct fake *fake)
+{
+	uint8_t report[1184] = {3};
+	char name[256];
+
+	(void)snprintf(name, sizeof(name), "%s" ENTRY "/inblob", fake->root);
+	FILE *file = fopen(name, "rb");
+	size_t n = file != NULL ? fread(report + 0x50, 1, 64, file) : 0;
+	if (file != NULL)
+		fclose(file);
+	if (n != 64)
+		return;
+	if (fake->stale)
+		report[0x50] ^= 1;
+	put_file(fake, ENTRY "/outblob", report, sizeof(report));
+	put_file(fake, ENTRY "/auxblob", "table", 5);
+	if (fake->interfere > 0) {
+		fake->interfere--;
+		fake->generation++; /* another writer's write, before ours was answered */
+	}
+	raise_generation(fake);
+}
+
+static void *kernel(void *arg)
+{
+	struct fake *fake = arg;
+	char events[4096];
+
+	while (!atomic_load(&fake->stop)) {
+		struct pollfd poller = {fake->notify, POLLIN, 0};
+
+		if (poll(&poller, 1, 20) <= 0)
+			continue;
+		if (read(fake->notify, events, sizeof(events)) <= 0)
+			break;
+		atomic_fetch_add(&fake->writes, 1);
+		answer(fake);
+	}
+	return NULL;
+}
+
+static void fake_open(struct fake *fake, const char *provider)
+{
+	char name[256];
+
+	*fake = (struct fake){.provider = provider, .generation = 7};
+	(void)snprintf(fake->root, sizeof(fake->root), "/tmp/bulla-fake-XXXXXX");
+	assert_non_null(mkdtemp(fake->root));
+	make_folders(fake, ENTRY);
+	put_text(fake, ENTRY "/provider", provider);
+	put_text(fake, ENTRY "/generation", "7\n");
+	put_text(fake, ENTRY "/inblob", "");
+	put_text(fake, ENTRY "/privlevel", "");
+	(void)snprintf(name, sizeof(name), "%s" ENTRY "/inblob", fake->root);
+	fake->notify = inotify_init1(IN_CLOEXEC);
+	assert_true(inotify_add_watch(fake->notify, name, IN_CLOSE_WRITE) >= 0);
+	assert_int_equal(pthread_create(&fake->thread, NULL, kernel, fake), 0);
+}
+
+static void fake_close(struct fake *fake)
+{
+	char command[128];
+
+	atomic_store(&fake->stop, true);
+	pthread_join(fake->thread, NULL);
+	close(fake->notify);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", fake->root);
+	assert_int_equal(system(command), 0);
+}
+
+static const uint8_t binder[64] = {1, 2, 3};
+
+static void a_report_comes_out_of_the_kernel_s_files(void **state)
+{
+	struct fake fake;
+	struct bulla_evidence evidence;
+
+	(void)state;
+	fake_open(&fake, "sev_guest\n");
+	bulla_evidence_init(&evidence);
+	assert_ok(bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	assert_int_equal(evidence.tee, BULLA_TEE_SNP);
+	assert_int_equal(evidence.report.n, 1184);
+	assert_bytes(bulla_bytes_of(evidence.report.p + 0x50, 64), BULLA_BYTES_ARRAY(binder));
+	assert_bytes(bulla_buf_view(&evidence.aux), bulla_bytes_str("table"));
+	bulla_evidence_done(&evidence);
+	fake_close(&fake);
+}
+
+static void another_writer_between_means_again(void **state)
+{
+	struct fake fake;
+	struct bulla_evidence evidence;
+
+	(void)state;
+	fake_open(&fake, "sev_guest");
+	fake.interfere = 3;
+	bulla_evidence_init(&evidence);
+	assert_ok(bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	assert_true(atomic_load(&fake.writes) > 3);
+	fake.interfere = 1000;
+	assert_rc(BULLA_E_BUSY, bulla_evidence_tsm(fake.root, binder, -1, 20, &evidence));
+	bulla_evidence_done(&evidence);
+	fake_close(&fake);
+}
+
+static void a_report_of_something_else_is_not_taken(void **state)
+{
+	struct fake fake;
+	struct bulla_evidence evidence;
+
+	(void)state;
+	fake_open(&fake, "sev_guest");
+	fake.stale = true;
+	bulla_evidence_init(&evidence);
+	assert_rc(BULLA_E_BINDER, bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	put_text(&fake, ENTRY "/provider", "abacus\n");
+	assert_rc(BULLA_E_UNSUPPORTED, bulla_evidence_tsm(fake.root, binder, -1, 5, &evidence));
+	assert_rc(BULLA_E_ARGUMENT, bulla_evidence_tsm(fake.root, binder, 4, 5, &evidence));
+	bulla_evidence_done(&evidence);
+	fake_close(&fake);
+}
+
+/* Two enclaves' drivers on one entry, at the same time: each gets its own report or says so. */
+struct rival {
+	const char *root;
+	uint8_t binder[64];
+	bulla_rc rc;
+	bool own;
+};
+
+static void *rival_main(void *arg)
+{
+	struct rival *rival = arg;
+	struct bulla_evidence evidence;
+
+	bulla_evidence_init(&evidence);
+	rival->rc = bulla_evidence_tsm(rival->root, rival->binder, -1, 300, &evidence);
+	rival->own = rival->rc == BULLA_OK &&
+		bulla_bytes_eq(bulla_bytes_of(evidence.report.p + 0x50, 64), BULLA_BYTES_ARRAY(rival->binder));
+	bulla_evidence_done(&evidence);
+	return NULL;
+}
+
+static void concurrent_writers_never_mix(void **state)
+{
+	struct fake fake;
+	struct rival rivals[2];
+	pthread_t threads[2];
+
+	(void)state;
+	fake_open(&fake, "sev_guest");
+	for (unsigned i = 0; i < 2; i++) {
+		rivals[i] = (struct rival){.root = fake.root, .binder = {(uint8_t)(10 + i)}};
+		assert_int_equal(pthread_create(&threads[i], NULL, rival_main, &rivals[i]), 0);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+		assert_true(rivals[i].own || rivals[i].rc == BULLA_E_BUSY || rivals[i].rc == BULLA_E_BINDER);
+	}
+	fake_close(&fake);
+}
+
+static void what_is_there_is_found(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	fake_open(&fake, "sev_guest");
+	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_SNP);
+	make_folders(&fake, "/dev/attestation");
+	put_text(&fake, "/dev/attestation/quote", "");
+	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_SGX);
+	put_text(&fake, "/dev/nsm", "");
+	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_NITRO);
+	assert_int_equal(bulla_evidence_detect("/nowhere"), BULLA_TEE_NONE);
+	fake_close(&fake);
+}
+
+static void gramine_s_files_give_a_quote(void **state)
+{
+	struct fake fake;
+	struct bulla_evidence evidence;
+	uint8_t quote[1024] = {3};
+
+	(void)state;
+	fake_open(&fake, "sev_guest");
+	make_folders(&fake, "/dev/attestation");
+	put_text(&fake, "/dev/attestation/attestation_type", "dcap");
+	put_text(&fake, "/dev/attestation/user_report_data", "");
+	bulla_copy(quote + 48 + 320, binder, 64);
+	put_file(&fake, "/dev/attestation/quote", quote, sizeof(quote));
+	bulla_evidence_init(&evidence);
+	assert_ok(bulla_evidence_gramine(fake.root, binder, &evidence));
+	assert_int_equal(evidence.tee, BULLA_TEE_SGX);
+	quote[48 + 320] ^= 1;
+	put_file(&fake, "/dev/attestation/quote", quote, sizeof(quote));
+	assert_rc(BULLA_E_BINDER, bulla_evidence_gramine(fake.root, binder, &evidence));
+	put_file(&fake, "/dev/attestation/quote", quote, 100);
+	assert_rc(BULLA_E_FORMAT, bulla_evidence_gramine(fake.root, binder, &evidence));
+	put_text(&fake, "/dev/attestation/attestation_type", "epid");
+	assert_rc(BULLA_E_UNSUPPORTED, bulla_evidence_gramine(fake.root, binder, &evidence));
+	bulla_evidence_done(&evidence);
+	fake_close(&fake);
+}
+
+/* ---- a fake TPM: answers the five commands ---- */
+static uint8_t nv_report[2600];
+static uint8_t nv_user_data[64];
+static bool tpm_refuses;
+
+static void put_be(uint8_t *p, uint32_t value, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		p[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
+}
+
+static uint32_t be(const uint8_t *p, size_t size)
+{
+	uint32_t value = 0;
+
+	for (size_t i = 0; i < size; i++)
+		value = value << 8 | p[i];
+	return value;
+}
+
+static size_t answer_command(const uint8_t *c, size_t n, uint8_t *r)
+{
+	uint32_t code = be(c + 6, 4);
+
+	switch (code) {
+	case 0x169: /* NV_ReadPublic: index, SHA-256, attributes, policy, size */
+		put_be(r, 14, 2);
+		bulla_copy(r + 2, c + 10, 4);
+		put_be(r + 6, 0x0b, 2);
+		put_be(r + 8, 0, 4);
+		put_be(r + 12, 0, 2);
+		put_be(r + 14, sizeof(nv_report), 2);
+		return 16 + 2;
+	case 0x14e: { /* NV_Read */
+		uint32_t size = be(c + n - 4, 2), at = be(c + n - 2, 2);
+		put_be(r, size + 2, 4);
+		put_be(r + 4, size, 2);
+		bulla_copy(r + 6, nv_report + at, size);
+		return 6 + size;
+	}
+	case 0x137: /* NV_Write */
+		bulla_copy(nv_user_data, c + 33, 64);
+		put_be(r, 0, 4);
+		return 4;
+	case 0x158: /* Quote */
+		put_be(r, 2 + 8 + 4 + 2 + 256, 4);
+		put_be(r + 4, 8, 2);
+		bulla_copy(r + 6, "\xff" "TCGaaaa", 8);
+		put_be(r + 14, 0x14, 2);
+		put_be(r + 16, 0x0b, 2);
+		put_be(r + 18, 256, 2);
+		bulla_zero(r + 20, 256);
+		return 20 + 256;
+	default: /* PCR_Read: counter, selection, eight registers */
+		put_be(r, 1, 4);
+		put_be(r + 4, 1, 4);
+		bulla_copy(r + 8, c + n - 6, 6);
+		put_be(r + 14, 8, 4);
+		for (unsigned i = 0; i < 8; i++) {
+			put_be(r + 18 + 34 * i, 32, 2);
+			for (unsigned j = 0; j < 32; j++)
+				r[20 + 34 * i + j] = (uint8_t)(c[n - 3] != 0 ? i : 100 + i);
+		}
+		return 18 + 34 * 8;
+	}
+}
+
+static bulla_rc fake_call(const struct bulla_tpm *tpm, bulla_bytes command, struct bulla_buf *ret)
+{
+	uint8_t response[4096];
+
+	(void)tpm;
+	assert_int_equal(be(command.p + 2, 4), command.n);
+	size_t n = 10 + answer_command(command.p, command.n, response + 10);
+	put_be(response, 0x8001, 2);
+	put_be(response + 2, (uint32_t)n, 4);
+	put_be(response + 6, tpm_refuses ? 0x101 : 0, 4);
+	return bulla_buf_append(ret, bulla_bytes_of(response, n));
+}
+
+static void azure_s_tpm_gives_report_and_quote(void **state)
+{
+	struct bulla_tpm tpm = {-1, fake_call};
+	struct bulla_evidence evidence;
+	bulla_json json, value, pcrs;
+	uint8_t bytes[4096];
+	size_t n;
+
+	(void)state;
+	bulla_copy(nv_report, "HCLA", 4);
+	nv_report[2599] = 9;
+	bulla_evidence_init(&evidence);
+	assert_ok(bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
+	assert_bytes(BULLA_BYTES_ARRAY(nv_user_data), BULLA_BYTES_ARRAY(binder));
+	assert_ok(bulla_json_parse(bulla_buf_view(&evidence.report), &json));
+	assert_ok(bulla_json_get_str(json, "hcl_report", &value));
+	assert_ok(bulla_foreign_bytes(value, sizeof(bytes), bytes, &n));
+	assert_bytes(bulla_bytes_of(bytes, n), BULLA_BYTES_ARRAY(nv_report));
+	assert_ok(bulla_json_get_str(json, "tpm_quote", &value));
+	assert_ok(bulla_json_get_str(value, "pcrs", &pcrs));
+	assert_int_equal(bulla_json_count(pcrs), 24);
+	assert_int_equal(bulla_attest_guess(bulla_buf_view(&evidence.report)), BULLA_TEE_AZ_SNP);
+	tpm_refuses = true;
+	assert_rc(BULLA_E_DENIED, bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
+	tpm_refuses = false;
+	assert_rc(BULLA_E_ARGUMENT, bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), (bulla_bytes){NULL, 0}, &evidence));
+	bulla_evidence_done(&evidence);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_report_comes_out_of_the_kernel_s_files),
+		cmocka_unit_test(another_writer_between_means_again),
+		cmocka_unit_test(a_report_of_something_else_is_not_taken),
+		cmocka_unit_test(concurrent_writers_never_mix),
+		cmocka_unit_test(what_is_there_is_found),
+		cmocka_unit_test(gramine_s_files_give_a_quote),
+		cmocka_unit_test(azure_s_tpm_gives_report_and_quote),
+	};
+
+	return cmocka_run_group_tests_name("tee_evidence", tests, NULL, NULL);
+}
