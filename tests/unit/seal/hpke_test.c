@@ -105,32 +105,6 @@ static void wrong_sizes_and_points(void **state)
 		(bulla_bytes){NULL, 0}, (bulla_bytes){NULL, 0}, &out));
 }
 
-static void run_hybrid(const struct vector *v, void *arg)
-{
-	BULLA_AUTO_SECRET first = BULLA_SECRET_NONE, second = BULLA_SECRET_NONE;
-	static uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
-
-	(void)arg;
-	assert_ok(bulla_secret_new(v->field[0], &first));
-	if (v->kind == 'K') {
-		assert_ok(bulla_hpke_derive(BULLA_KEM_HYBRID, first, &second, public_key));
-		assert_bytes(bulla_secret_view(second), v->field[1]);
-		return;
-	}
-	assert_ok(bulla_hpke_public(BULLA_KEM_HYBRID, first, public_key));
-	assert_bytes(BULLA_BYTES_ARRAY(public_key), v->field[1]);
-	assert_ok(bulla_hpke_receive_export(BULLA_KEM_HYBRID, first, v->field[2], v->field[3], v->field[4], &second));
-	assert_bytes(bulla_secret_view(second), v->field[5]);
-}
-
-static void hybrid_vectors(void **state)
-{
-	(void)state;
-	if (!bulla_hybrid_available())
-		skip(); /* libcrypto before 3.5 */
-	assert_int_equal(vectors_run("../hpke/hybrid", run_hybrid, NULL), 6);
-}
-
 /* Where libcrypto has no ML-KEM the suite is refused, never replaced; where it has, both sides agree. */
 static void hybrid_works_or_says_no(void **state)
 {
@@ -165,7 +139,6 @@ int main(void)
 		cmocka_unit_test(messages_are_the_vectors),
 		cmocka_unit_test(exports_are_the_vectors),
 		cmocka_unit_test(wrong_sizes_and_points),
-		cmocka_unit_test(hybrid_vectors),
 		cmocka_unit_test(hybrid_works_or_says_no),
 	};
 
