@@ -3,6 +3,7 @@
 #include "cose/sign1.h"
 #include "crypto/hash.h"
 #include "receipt/receipt.h"
+#include "wire/cbor.h"
 
 #define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
@@ -127,18 +128,35 @@ bulla_rc runner_stop(struct bulla_engine *e, ref r)
 
 /* --- frames of an enclave --- */
 
-/* All birth records (there is one per agent and epoch), each after the instance record of its signer. */
-static void add_births(struct bulla_engine *e, struct parcel *parcel)
+/* Is this birth record's payload (doc/formats.md section `birth`) of that manifest? */
+static bool birth_is_of(bulla_bytes payload, const bulla_digest *manifest)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(payload);
+	bulla_digest named;
+	bulla_bytes skipped;
+	size_t items;
+
+	if (bulla_cbor_rd_array(&r, 12, &items) != BULLA_OK)
+		return false;
+	for (unsigned i = 0; i < 4; i++) /* version, tenant, agent, epoch */
+		if (bulla_cbor_rd_skip(&r, &skipped) != BULLA_OK)
+			return false;
+	return bulla_cbor_rd_digest(&r, &named) == BULLA_OK && bulla_digest_eq(&named, manifest);
+}
+
+/* The birth records of the run's manifest (one per agent), each after the instance record of its signer. */
+static void add_births(struct bulla_engine *e, const bulla_digest *manifest, struct parcel *parcel)
 {
 	for (uint32_t k = 0; k < e->object_count && parcel->count < 63; k++) {
 		bulla_digest kid;
 		bulla_bytes payload;
-		uint32_t signer = NO_OBJECT;
+		uint32_t signer;
 
-		if (e->objects[k].kind != BULLA_OBJECT_BIRTH)
+		if (e->objects[k].kind != BULLA_OBJECT_BIRTH ||
+		    bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) != BULLA_OK ||
+		    !birth_is_of(payload, manifest))
 			continue;
-		if (bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) == BULLA_OK)
-			signer = object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid));
+		signer = object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid));
 		if (signer != NO_OBJECT)
 			parcel->objects[parcel->count++] = signer;
 		parcel->objects[parcel->count++] = k;
@@ -173,7 +191,7 @@ static bulla_rc send_needed(struct bulla_engine *e, ref r, struct instance *i, b
 			parcel.objects[parcel.count++] = instance;
 	}
 	if (need.births.count > 0)
-		add_births(e, &parcel);
+		add_births(e, &e->projects[run_at(e, run_of(r))->manifest].manifest.digest, &parcel);
 	rc = runner_open(e, r, i);
 	if (rc == BULLA_OK)
 		rc = runner_send(e, r, i, &parcel);
