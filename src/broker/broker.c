@@ -9,6 +9,7 @@
 #include <limits.h>
 
 #define SUBMIT_BYTES ((size_t)BULLA_MAX_JOURNAL_BATCH / 2)
+#define SUBMISSIONS_MAX 2 /* the rest gathers in the outbox: larger batches, less memory */
 #define OUTBOX_BYTES ((size_t)32 << 20)
 #define BACKLOG_BYTES ((size_t)8 << 20)
 
@@ -65,11 +66,14 @@ static bulla_rc open_journal(struct bulla_broker *broker)
 	struct bulla_journal_options options = {.disk = &broker->journal_folder.table, .clock = broker->clock};
 
 	broker->replaying = true;
+	broker->sweep_at = UINT32_MAX;
 	BULLA_TRY(bulla_journal_recover(&recovery, &options.end));
 	broker->replaying = false;
+	BULLA_TRY(bulla_broker_replay_end(broker));
 	if (options.end.at.segment == 0)
 		BULLA_TRY(bulla_random_fill(broker->random, options.end.store.b, sizeof(options.end.store.b)));
 	bulla_ledger_durable(broker->ledger, options.end.lsn, &options.end.chain);
+	broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + 4096;
 	return bulla_journal_open(&options, &broker->journal);
 }
 
@@ -128,6 +132,7 @@ bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret)
 	bulla_days_init(&broker->days);
 	bulla_buf_init(&broker->admin, 4096);
 	bulla_buf_init(&broker->outbox, OUTBOX_BYTES);
+	bulla_buf_init(&broker->replayed, BULLA_ALLOC_MAX);
 	rc = open_all(broker, path);
 	if (rc != BULLA_OK) {
 		bulla_broker_close(broker);
@@ -157,6 +162,7 @@ struct bulla_broker *bulla_broker_close(struct bulla_broker *broker)
 	bulla_cells_close(broker->cells);
 	bulla_buf_done(&broker->admin);
 	bulla_buf_done(&broker->outbox);
+	bulla_buf_done(&broker->replayed);
 	bulla_sys_append_close(broker->audit);
 	bulla_sys_disk_close(&broker->folder);
 	bulla_sys_disk_close(&broker->keys_folder);
@@ -196,12 +202,13 @@ bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn)
 	bulla_ledger_turn(broker->ledger, &records, &count, ret_lsn);
 	if (count > 0)
 		BULLA_TRY(bulla_buf_append(&broker->outbox, records));
-	while (broker->outbox.n > 0) {
+	while (broker->outbox.n > 0 && broker->submissions < SUBMISSIONS_MAX) {
 		BULLA_TRY(front(broker, &size, &count));
 		rc = bulla_journal_submit(broker->journal, bulla_bytes_of(broker->outbox.p, size), count, true, &lsn);
 		if (rc == BULLA_E_BUSY)
 			return BULLA_OK; /* goes on when something is durable */
 		BULLA_TRY(rc);
+		broker->submissions++;
 		bulla_buf_consume(&broker->outbox, size);
 	}
 	return BULLA_OK;
@@ -213,6 +220,7 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 	bulla_rc rc;
 
 	while ((rc = bulla_journal_next(broker->journal, &done)) == BULLA_OK) {
+		broker->submissions -= broker->submissions > 0 ? 1 : 0;
 		*ret_lsn = done.lsn + done.count;
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);
 	}

@@ -42,7 +42,8 @@ struct bulla_broker {
 	struct bulla_ledger *ledger;
 	struct bulla_journal *journal;
 	struct bulla_buf outbox; /* framed records that the journal has not taken yet */
-	uint32_t outbox_count;
+	uint32_t submissions;            /* given to the journal and not durable yet */
+	uint32_t sweep_at;               /* runs in run_secrets when the ended ones are forgotten */
 	struct bulla_batch *batch;           /* of tokens */
 	struct bulla_ledger_commit *commits; /* BULLA_BROKER_TOKENS of them, for bulla_broker_tokens */
 	struct bulla_broker_batch {
@@ -52,6 +53,8 @@ struct bulla_broker {
 	} start_batch; /* the newest batch of starts whose signature was checked */
 	int audit;     /* descriptor, append */
 	bool replaying;
+	struct bulla_buf replayed;       /* start records: size u32, bytes */
+	size_t replayed_limit;
 	uint8_t boot_id[16];
 };
 
@@ -62,8 +65,10 @@ struct bulla_broker *bulla_broker_close(struct bulla_broker *broker);
 /* The ledger's world (broker/world.c). */
 struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker);
 
-/* Keeps the run secret of a start record that the journal gives back. */
+/* Start records that the journal gives back: noted one by one, before the ledger replays them; at the end the secrets of
+ * those that go on are opened (public-key work, so not for runs that are over). */
 BULLA_CHECK bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record);
+BULLA_CHECK bulla_rc bulla_broker_replay_end(struct bulla_broker *broker);
 
 /* Gives the records gathered in this turn to the journal. *ret_lsn: replies made so far wait until everything below it
  * is durable. Any error is final. */

@@ -174,3 +174,26 @@ bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets,
 	}
 	return BULLA_OK;
 }
+
+void bulla_run_secrets_sweep(struct bulla_run_secrets *secrets, bool (*keep)(void *arg, const bulla_run_id *run), void *arg)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < secrets->count; i++) {
+		struct entry *entry = entry_at(secrets, i);
+
+		if (keep(arg, &entry->run))
+			*entry_at(secrets, kept++) = *entry;
+	}
+	for (uint32_t i = kept; i < secrets->count; i++)
+		bulla_wipe(entry_at(secrets, i), sizeof(struct entry));
+	secrets->count = kept;
+	bulla_zero(secrets->places, PLACES * sizeof(uint32_t));
+	for (uint32_t i = 0; i < kept; i++)
+		secrets->places[place_of(secrets, &entry_at(secrets, i)->run)] = i + 1;
+}
+
+uint32_t bulla_run_secrets_count(const struct bulla_run_secrets *secrets)
+{
+	return secrets->count;
+}

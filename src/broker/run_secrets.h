@@ -22,6 +22,13 @@ BULLA_CHECK bulla_rc bulla_run_secrets_get(struct bulla_run_secrets *secrets, co
 /* Overwrites it for ever; remembers that. */
 void bulla_run_secrets_erase(struct bulla_run_secrets *secrets, const bulla_run_id *run);
 
+/* Forgets, and wipes, the runs that keep says false of; an erased run that is not kept is forgotten, too: by then the ledger
+ * answers for it. */
+void bulla_run_secrets_sweep(struct bulla_run_secrets *secrets, bool (*keep)(void *arg, const bulla_run_id *run), void *arg);
+
+/* Runs in the table. */
+uint32_t bulla_run_secrets_count(const struct bulla_run_secrets *secrets);
+
 /* Shows every secret that is kept; the secret is borrowed. Stops at the first error and returns it. */
 BULLA_CHECK bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets,
                                             bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret),

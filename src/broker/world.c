@@ -4,6 +4,9 @@
 #include "receipt/run_secret.h"
 #include "seal/start_secret.h"
 
+#define SWEEP_EVERY 16384 /* runs begun */
+#define REPLAYED_STEP ((size_t)4 << 20)
+
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
                            struct bulla_ledger_plan *ret)
 {
@@ -117,6 +120,13 @@ static bulla_rc world_open_commit(void *ctx, const uint8_t session[BULLA_SESSION
 	return bulla_commit_open(mac0, session, keys->mac_up, ret);
 }
 
+static bool run_is_open(void *arg, const bulla_run_id *run)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)arg;
+
+	return bulla_ledger_run_state(broker->ledger, run) == BULLA_RUN_OPEN;
+}
+
 static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
@@ -125,6 +135,10 @@ static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
 
 	if (day == NULL)
 		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the day key that the start record is sealed to has ended");
+	if (bulla_run_secrets_count(broker->run_secrets) >= broker->sweep_at) { /* runs that ended make room */
+		bulla_run_secrets_sweep(broker->run_secrets, run_is_open, broker);
+		broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + SWEEP_EVERY;
+	}
 	BULLA_TRY(bulla_start_secret_open(start, day->kem, day->private_key, &secret));
 	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret);
 }
@@ -196,13 +210,73 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 	};
 }
 
-bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record)
+/* A start record out of the journal whose run goes on. */
+static bulla_rc keep_again(struct bulla_broker *broker, bulla_bytes record)
 {
 	struct bulla_start_record start;
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_start_record_decode(record, &start));
+	if (!run_is_open(broker, &start.start.run))
+		return BULLA_OK;
 	rc = world_keep_secret(broker, &start.start);
-	/* its day is over: a cell has the secret of a run that goes on, the others' are gone */
+	/* its day is over: then a cell has it */
 	return rc == BULLA_E_NOT_FOUND || rc == BULLA_E_RUN_CLOSED ? BULLA_OK : rc;
+}
+
+static bulla_rc next_replayed(bulla_rd *r, bulla_bytes *ret)
+{
+	uint32_t size = 0;
+
+	BULLA_TRY(bulla_rd_u32le(r, &size));
+	return bulla_rd_bytes(r, size, ret);
+}
+
+/* Drops the records of runs that ended by now. */
+static bulla_rc compact_replayed(struct bulla_broker *broker)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&broker->replayed));
+	size_t kept = 0;
+
+	while (bulla_rd_left(&r) > 0) {
+		size_t from = r.at;
+		struct bulla_start_record start;
+		bulla_bytes record;
+
+		BULLA_TRY(next_replayed(&r, &record));
+		BULLA_TRY(bulla_start_record_decode(record, &start));
+		if (!run_is_open(broker, &start.start.run))
+			continue;
+		bulla_move(broker->replayed.p + kept, broker->replayed.p + from, r.at - from);
+		kept += r.at - from;
+	}
+	broker->replayed.n = kept;
+	broker->replayed_limit = kept + REPLAYED_STEP;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record)
+{
+	bulla_wr w;
+	bulla_bytes ignored;
+
+	if (broker->replayed.n > broker->replayed_limit)
+		BULLA_TRY(compact_replayed(broker));
+	w = bulla_wr_buf(&broker->replayed);
+	bulla_wr_u32le(&w, (uint32_t)record.n);
+	bulla_wr_bytes(&w, record);
+	return bulla_wr_end(&w, &ignored);
+}
+
+bulla_rc bulla_broker_replay_end(struct bulla_broker *broker)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&broker->replayed));
+	bulla_bytes record;
+
+	while (bulla_rd_left(&r) > 0) {
+		BULLA_TRY(next_replayed(&r, &record));
+		BULLA_TRY(keep_again(broker, record));
+	}
+	bulla_buf_done(&broker->replayed);
+	return BULLA_OK;
 }

@@ -235,6 +235,42 @@ static bulla_rc count_secret(void *arg, const bulla_run_id *run, bulla_secret se
 	return BULLA_OK;
 }
 
+static bool keep_odd(void *arg, const bulla_run_id *run)
+{
+	(void)arg;
+	return (run->b[0] & 1) != 0;
+}
+
+static void test_sweep(void **state)
+{
+	struct bulla_run_secrets *secrets = NULL;
+	bulla_run_id run = {{0}};
+
+	(void)state;
+	assert_ok(bulla_run_secrets_new(bulla_random_os(), &secrets));
+	for (unsigned i = 0; i < 5000; i++) {
+		BULLA_AUTO_SECRET secret = secret_of((uint8_t)i);
+
+		run.b[0] = (uint8_t)i;
+		run.b[15] = (uint8_t)(i >> 8);
+		assert_ok(bulla_run_secrets_put(secrets, &run, secret));
+	}
+	bulla_run_secrets_sweep(secrets, keep_odd, NULL);
+	assert_int_equal(bulla_run_secrets_count(secrets), 2500);
+	for (unsigned i = 0; i < 5000; i++) {
+		BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
+		bulla_rc rc;
+
+		run.b[0] = (uint8_t)i;
+		run.b[15] = (uint8_t)(i >> 8);
+		rc = bulla_run_secrets_get(secrets, &run, &secret);
+		assert_rc((i & 1) != 0 ? BULLA_OK : BULLA_E_NOT_FOUND, rc);
+		if (rc == BULLA_OK)
+			assert_int_equal(bulla_secret_view(secret).p[0], (uint8_t)i);
+	}
+	bulla_run_secrets_free(secrets);
+}
+
 static void test_run_secrets(void **state)
 {
 	struct bulla_run_secrets *secrets = NULL;
@@ -292,7 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keep_erase_reuse), cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_private_files),    cmocka_unit_test(test_days),
-		cmocka_unit_test(test_sessions),         cmocka_unit_test(test_run_secrets),
+		cmocka_unit_test(test_sessions),         cmocka_unit_test(test_run_secrets), cmocka_unit_test(test_sweep),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -140,6 +140,18 @@ static void test_epochs(void **state)
 /* --- starts --- */
 
 static bulla_secret run_secret;
+static int64_t begun_ms;
+
+/* A run id of today: 48 bits of Unix ms, then what tells them apart. */
+static bulla_run_id run_of(uint8_t number)
+{
+	bulla_run_id run = {{0}};
+
+	for (unsigned i = 0; i < 6; i++)
+		run.b[i] = (uint8_t)(begun_ms >> 8 * (5 - i));
+	run.b[15] = number;
+	return run;
+}
 
 static void make_start(struct bulla_sign_key *by, const bulla_digest *party, uint8_t run, struct bulla_buf *ret)
 {
@@ -149,7 +161,7 @@ static void make_start(struct bulla_sign_key *by, const bulla_digest *party, uin
 	struct bulla_start start = {.tenant = handle_of('t'),
 	                            .workflow = epoch->manifest.workflows[0].digest,
 	                            .manifest = epoch->manifest.digest,
-	                            .run = {{1, 2, 3, 4, 5, 6, 7, run}},
+	                            .run = run_of(run),
 	                            .party = *party,
 	                            .inputs = BULLA_BYTES_ARRAY(pair),
 	                            .day_key = day->digest,
@@ -270,7 +282,7 @@ static void add_session(struct bulla_session_keys *ret)
 static void test_permit_commit_erase(void **state)
 {
 	struct bulla_session_keys mine;
-	struct bulla_permit permit = {.position = {.slot = {.run = {{1, 2, 3, 4, 5, 6, 7, 1}}, .step = 1}, .attempt = 1}};
+	struct bulla_permit permit = {.position = {.slot = {.run = run_of(1), .step = 1}, .attempt = 1}};
 	struct bulla_permit got;
 	struct bulla_commit commit = {.position = permit.position}, read;
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
@@ -336,32 +348,60 @@ static void test_own_receipts(void **state)
 
 /* --- a restart --- */
 
+/* What the host sends to begin a run. */
+static void begin_run(const bulla_run_id *run, uint8_t number)
+{
+	BULLA_AUTO_BUF record, reply;
+	struct bulla_msg_advance_run item = {.run_id = bulla_bytes_of(run->b, sizeof(run->b)), .tag = 1};
+	struct bulla_msg_advance advance;
+	struct bulla_msg_advanced advanced;
+	struct bulla_msg_advanced_run answer;
+	uint8_t memory[8192];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes bytes, body;
+
+	bulla_buf_init(&record, 16384);
+	bulla_buf_init(&reply, 65536);
+	make_start(owner, bulla_sign_key_kid(owner), number, &record);
+	item.start = bulla_buf_view(&record);
+	bulla_msg_advance_run_encode(&item, &w);
+	assert_ok(bulla_wr_end(&w, &bytes));
+	advance = (struct bulla_msg_advance){.runs = bulla_pb_list_of(&bytes, 1)};
+	w = bulla_wr_fixed(memory + bytes.n, sizeof(memory) - bytes.n);
+	bulla_msg_advance_encode(&advance, &w);
+	assert_ok(bulla_wr_end(&w, &body));
+	assert_ok(bulla_ledger_advance(broker->ledger, body, bulla_wall_ms(broker->clock), true, &reply));
+	assert_ok(bulla_msg_advanced_decode(bulla_buf_view(&reply), &advanced));
+	assert_ok(bulla_msg_advanced_run_decode(bulla_pb_list_at(&advanced.runs, 0), &answer));
+	assert_rc(BULLA_OK, (bulla_rc)answer.start_rc);
+}
+
 static void test_restart(void **state)
 {
 	bulla_digest tls = broker->epochs.tls, ledger = broker->epochs.ledger,
 				 day = bulla_days_today(&broker->days)->digest;
-	struct bulla_permit permit = {.position = {.slot = {.run = {{1, 2, 3, 4, 5, 6, 7, 9}}, .step = 1}, .attempt = 1}};
+	struct bulla_permit permit = {.position = {.slot = {.run = run_of(9), .step = 1}, .attempt = 1}};
+	bulla_run_id run = run_of(9);
 	bulla_bytes epoch;
 	uint64_t lsn = 0, durable = 1;
-	BULLA_AUTO_BUF record, mac0;
+	BULLA_AUTO_BUF mac0;
 	struct bulla_session_keys mine;
 
 	(void)state;
-	bulla_buf_init(&record, 16384);
 	bulla_buf_init(&mac0, BULLA_PERMIT_MAX);
 	epoch = bulla_buf_view(&bulla_epochs_current(&broker->epochs)->put);
 	assert_ok(bulla_ledger_append(broker->ledger, BULLA_LEDGER_EPOCH, epoch, &lsn));
+	begin_run(&run, 9);
 	assert_ok(bulla_broker_submit(broker, &lsn));
 	while (durable < lsn)
 		assert_ok(bulla_broker_durable(broker, &durable));
-	make_start(owner, bulla_sign_key_kid(owner), 9, &record);
 	broker = bulla_broker_close(broker);
 	assert_ok(bulla_broker_open(folder, &broker));
 	world = bulla_broker_world(broker);
 	assert_true(bulla_digest_eq(&tls, &broker->epochs.tls) && bulla_digest_eq(&ledger, &broker->epochs.ledger));
 	assert_non_null(bulla_days_find(&broker->days, &day));
 	assert_int_equal(bulla_epochs_current(&broker->epochs)->manifest.epoch, 3);
-	assert_ok(bulla_broker_replay_start(broker, bulla_buf_view(&record))); /* as the journal gives it back */
+	assert_int_equal(bulla_ledger_run_state(broker->ledger, &run), BULLA_RUN_OPEN);
 	add_session(&mine);
 	assert_ok(world.make_permit(world.ctx, session_id, &permit, &mac0));
 	bulla_session_keys_done(&mine);
@@ -371,6 +411,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	bulla_buf_init(&put, 65536);
+	begun_ms = bulla_wall_ms(bulla_sys_clock());
 	return mkdtemp(folder) == NULL || bulla_secret_slab_init(256) != BULLA_OK ||
 	       bulla_broker_open(folder, &broker) != BULLA_OK || bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
 	       bulla_sign_key_new(BULLA_ES256, &reader) != BULLA_OK ||
