@@ -5,6 +5,8 @@
 #include "crypto/slab.h"
 #include "verify/maker.h"
 
+#include <stdio.h>
+
 static struct maker maker;
 static struct bulla_trust trust;
 
@@ -127,6 +129,41 @@ static void bit_flips(void **state)
 	}
 }
 
+static bulla_bytes read_file(const char *name, uint8_t *memory, size_t size)
+{
+	char path[256];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", VECTORS, name);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	n = fread(memory, 1, size, file);
+	fclose(file);
+	return bulla_bytes_of(memory, n);
+}
+
+/* Bundles of real runs of the loan example, as the programs of 2026-11-21 wrote them: they verify for ever. */
+static void golden_bundles(void **state)
+{
+	static uint8_t bundle[65536], text[4096];
+	struct bulla_verify_result result;
+	struct bulla_trust theirs;
+
+	(void)state;
+	assert_ok(bulla_trust_parse(read_file("loan.trust", text, sizeof(text)), &theirs, NULL));
+	assert_ok(maker_verify(read_file("done.bundle", bundle, sizeof(bundle)), &theirs, 4096, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_DEV_ONLY);
+	assert_int_equal(result.facts.run_state, BULLA_RUN_DONE);
+	assert_int_equal(result.facts.steps, 3);
+	assert_int_equal(result.facts.agents, 3);
+	assert_int_equal(result.checks[BULLA_VERIFY_ENVELOPE_READERS].times, 7);
+	assert_ok(maker_verify(read_file("failed.bundle", bundle, sizeof(bundle)), &theirs, 4096, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_DEV_ONLY);
+	assert_int_equal(result.facts.run_state, BULLA_RUN_FAILED);
+	assert_int_equal(result.facts.failed, 3);
+}
+
 static void no_memory(void **state)
 {
 	bulla_bytes bundle = maker_run(&maker, 0, MAKER_HONEST);
@@ -171,6 +208,7 @@ int main(void)
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(words),
 		cmocka_unit_test(bit_flips),
+		cmocka_unit_test(golden_bundles),
 		cmocka_unit_test(no_memory),
 	};
 
