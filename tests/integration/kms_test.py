@@ -11,6 +11,7 @@ import shutil
 import socket
 import ssl
 import statistics
+import struct
 import subprocess
 import time
 
@@ -23,16 +24,17 @@ project = Project("loan")
 class Connection(http.client.HTTPConnection):
     """HTTP over TLS 1.3 over the broker's unix socket."""
 
-    def __init__(self, path):
+    def __init__(self, path, alpn="http/1.1"):
         super().__init__("localhost")
         self.path = path
+        self.alpn = alpn
 
     def connect(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([self.alpn])
         plain = socket.socket(socket.AF_UNIX)
         plain.settimeout(20)
         plain.connect(self.path)
@@ -256,6 +258,87 @@ def hostile_http():
     assert b"ValidationException" in raw(b"POST / HTTP/1.1\nHost: a\n\n")
     assert b"400" in raw(b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert len(kms.call("ListKeys", {}, signed=True)["Keys"]) == 4  # and it still serves
+
+
+HELLO, PING, ADVANCE, BIRTH_ASK, CHALLENGE, ATTEST = 1, 2, 64, 82, 80, 81
+CLIENT, HOST, ENCLAVE, BROKER = 1, 2, 3, 4
+
+
+class Frames:
+    """The broker's frames as a stranger speaks them: 12 bytes of header, little-endian, and a body."""
+
+    def __init__(self, tls, role):
+        if tls:
+            connection = Connection(kms.socket, "bulla/1")
+            connection.connect()
+            self.sock = connection.sock
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(20)
+            self.sock.connect(kms.socket.replace("broker-tls", "broker"))
+        self.data = b""
+        self.send(HELLO, b"\x08\x01\x10" + bytes([role]) + b"\x1a\x10" + b"b" * 16 + b"\x20\x04", stream=0)
+        op, _, _, _ = self.take()
+        assert op == HELLO
+
+    def send(self, op, body=b"", flags=0, stream=1):
+        self.sock.sendall(struct.pack("<IBBHI", len(body), 1, op, flags, stream) + body)
+
+    def take(self):
+        while len(self.data) < 12 or len(self.data) < 12 + struct.unpack("<I", self.data[:4])[0]:
+            more = self.sock.recv(65536)
+            if not more:
+                raise EOFError
+            self.data += more
+        size, _, op, flags, stream = struct.unpack("<IBBHI", self.data[:12])
+        body, self.data = self.data[12:12 + size], self.data[12 + size:]
+        return op, flags, stream, body
+
+    def error(self, op, body=b"", stream=1):
+        """Name of the error that a request is answered with."""
+        self.send(op, body, stream=stream)
+        _, flags, answered, reply = self.take()
+        assert flags == 3 and answered == stream, (flags, answered, reply)
+        return reply[2:2 + reply[1]].decode()
+
+    def ended(self):
+        try:
+            while True:
+                self.take()
+        except (EOFError, OSError):
+            return True
+
+
+@tap.case
+def strangers_frames():
+    one = Frames(True, ENCLAVE)
+    assert one.error(ATTEST, b"\x0a\x01x", 1) == "evidence-stale"  # no challenge was asked for
+    assert one.error(BIRTH_ASK, b"\x0a\x08" + b"a" * 8, 2) == "no-right"
+    assert one.error(ADVANCE, b"", 3) == "unsupported"  # what the host may do on its socket
+    assert one.error(200, b"", 4) == "unsupported"
+    one.send(CHALLENGE, stream=5)
+    _, flags, _, body = one.take()
+    assert flags == 1 and len(body) == 34
+    one.send(CHALLENGE, stream=6)
+    assert one.take()[3] != body
+    # evidence that is none, under a good challenge: one receipt key, one agent, a manifest that nobody knows
+    attest = b"\x0a\x01x\x12\x01k\x1a\x08" + b"a" * 8 + b"\x22\x20" + b"m" * 32
+    assert one.error(ATTEST, attest, 7) == "not-found"
+    assert one.error(ATTEST, attest, 8) == "evidence-stale"  # the challenge is used up by the try
+    assert Frames(True, HOST).ended()  # roles in the wrong place
+    assert Frames(False, ENCLAVE).ended()
+    for bad in (b"\xff" * 12, struct.pack("<IBBHI", 1 << 20, 1, PING, 0, 1), struct.pack("<IBBHI", 0, 2, PING, 0, 1),
+                struct.pack("<IBBHI", 0, 1, PING, 0x8000, 1), struct.pack("<IBBHI", 0, 1, HELLO, 0, 0)):
+        for tls in (False, True):
+            two = Frames(tls, ENCLAVE if tls else HOST)
+            two.sock.sendall(bad)
+            assert two.ended()
+    slow = Frames(False, CLIENT)  # byte at a time
+    for byte in struct.pack("<IBBHI", 0, 1, PING, 0, 9):
+        slow.sock.sendall(bytes([byte]))
+    assert slow.take()[:3] == (PING, 1, 9)
+    one.send(PING, stream=10)
+    assert one.take()[0] == PING  # and those who behave are still served
 
 
 @tap.case
