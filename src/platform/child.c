@@ -23,7 +23,6 @@
 
 bulla_rc bulla_child_init(struct bulla_child *child, struct bulla_loop *loop, const char *log_path)
 {
-	bulla_zero(child, sizeof(*child));
 	child->loop = loop;
 	child->nsm_fd = -1;
 	child->watch.fd = -1;

@@ -4,8 +4,8 @@
 #include "io/loop.h"
 #include "platform/nsm.h"
 
-#define BULLA_CHILD_ARGS 24
-#define BULLA_CHILD_TEXT 8192
+#define BULLA_CHILD_ARGS 640 /* the engine gets two per enclave */
+#define BULLA_CHILD_TEXT 65536
 #define BULLA_CHILD_NSM_FD 3
 
 struct bulla_child {
@@ -25,7 +25,7 @@ struct bulla_child {
 	struct bulla_loop *loop;
 };
 
-/* An empty child that logs to log_path (appended; the process's stderr and stdout). */
+/* child is zeroed memory (bulla_alloc). An empty child that logs to log_path (appended; the process's stderr and stdout). */
 BULLA_CHECK bulla_rc bulla_child_init(struct bulla_child *child, struct bulla_loop *loop, const char *log_path);
 void bulla_child_done(struct bulla_child *child);
 

@@ -4,7 +4,7 @@
 #include "platform/child.h"
 #include "platform/deployment.h"
 
-#define BULLA_PLATFORM_CHILDREN 128
+#define BULLA_PLATFORM_CHILDREN 258 /* broker, engine, enclaves */
 #define BULLA_PLATFORM_PATH 1024
 
 struct bulla_platform_options {

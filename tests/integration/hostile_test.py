@@ -1,0 +1,79 @@
+"""Agents that misbehave, as a person sees it: each ends in a recorded, sealed failure of its own class; the rest goes on."""
+import os
+import signal
+import time
+
+from project import Project, Tap
+
+tap = Tap()
+AGENTS = {
+    "good": ("", "import json,sys\njson.dump(json.load(sys.stdin), sys.stdout)\n"),
+    "fails": ("failed", "import sys\nsys.exit('told why')\n"),
+    "crashes": ("crash", "import os\nos.abort()\n"),
+    "hangs": ("timeout", "import time\ntime.sleep(600)\n"),
+    "floods": ("output", "import sys\nwhile True:\n    sys.stdout.write('x' * 65536)\n"),
+    "rubbish": ("output", "print('{\"a\": ')\n"),
+    "twice": ("output", "print('{\"a\": 1}{\"b\": 2}')\n"),
+    "silent": ("output", ""),
+    "again": ("retry", "import sys\nsys.exit(75)\n"),
+    "forks": (None, "import os\nfor _ in range(100000):\n    try:\n        os.fork()\n    except OSError:\n        pass\n"),
+    "eats": ("memory", "x = []\nwhile True:\n    x.append(bytearray(1 << 20))\n"),
+    "calls": ("", "import json, socket, sys\njson.load(sys.stdin)\ntry:\n    socket.create_connection(('127.0.0.1', 22), 1)\n"
+                  "    r = 'reached'\nexcept OSError:\n    r = 'refused'\njson.dump({'net': r}, sys.stdout)\n"),
+    "looks": ("", "import json, os, sys\njson.load(sys.stdin)\n"
+                  "seen = [p for p in ('/etc/shadow', '/root', '/home', '/dev/nsm', '/dev/vsock', '/proc/1/environ', '/var/lib')\n"
+                  "        if os.path.exists(p) and os.access(p, os.R_OK) and (not os.path.isdir(p) or os.listdir(p))]\n"
+                  "json.dump({'seen': seen, 'pids': sum(e.isdigit() for e in os.listdir('/proc')) if os.path.isdir('/proc') else 0}, sys.stdout)\n"),
+}
+
+
+def project_text():
+    lines = ["project: hostile", "agents:"]
+    lines += [f"  {name}: {{run: python3 main.py, memory: 64M}}" for name in AGENTS]
+    lines += ["workflows:"] + [f"  w-{name}: [{{{name}: {{retry: 1, timeout: 3s}}}}]" for name in AGENTS if name != "good"]
+    lines += ["  w-good: [good]"]
+    return "\n".join(lines) + "\n"
+
+
+@tap.case
+def every_misdeed_is_a_failure_of_its_class():
+    with Project("hello", project_text()) as p:
+        for name, (_, source) in AGENTS.items():
+            p.write(f"agents/{name}/main.py", source)
+        p.run("up", check=0)
+        wrong = []
+        for name, (outcome, _) in AGENTS.items():
+            result = p.run("run", f"w-{name}", "--set", "a=1", "--timeout", "40s")
+            if outcome == "" and result.returncode != 0 or outcome and (result.returncode != 1 or f": {outcome}." not in result.stderr):
+                wrong.append((name, outcome, result.returncode, result.stderr[-300:]))
+            if outcome is None and result.returncode not in (0, 1):
+                wrong.append((name, "ends", result.returncode, result.stderr[-300:]))
+            if name == "calls" and '"refused"' not in result.stdout:
+                wrong.append((name, result.stdout))
+            if name == "looks" and '"seen": []' not in result.stdout:
+                wrong.append((name, result.stdout))
+            if name == "fails" and "told why" not in result.stderr:
+                wrong.append((name, "its log", result.stderr))
+            p.run("run", "w-good", "--set", "a=1", check=0)
+        assert not wrong, wrong
+
+
+@tap.case
+def a_broker_that_does_not_answer_makes_runs_wait():
+    with Project("hello") as p:
+        p.run("up", check=0)
+        broker = p.pids()["bulla-kms"]
+        os.kill(broker, signal.SIGSTOP)
+        try:
+            waiting = p.run("run", "hello", "--set", "name=Ada", "--timeout", "3s")
+            assert waiting.returncode in (75, 124), waiting
+        finally:
+            os.kill(broker, signal.SIGCONT)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and any(r["state"] == "open" for r in p.json("ls")):
+            time.sleep(0.3)
+        assert all(r["state"] == "done" for r in p.json("ls")), p.json("ls")
+        p.run("run", "hello", "--set", "name=Ada", check=0)
+
+
+tap.main()
