@@ -59,7 +59,7 @@ ROWS = [
     (r'epoll_\w+|signalfd|sigprocmask|sigaddset|sigemptyset|signal|accept4|bind|listen|inet_\w+|chmod|fchmod|umask|'
      r'getsockname|getsockopt|setsockopt|recv|send|recvmsg|sendmsg|socket|socketpair|connect|prctl|setrlimit(64)?|unlink|fcntl(64)?', {
          'io', 'agent', 'tee', 'platform', 'cmd'}),
-    (r'open(64)?|openat(64)?|pread(64)?|pwrite(64)?|pwritev64v2|fsync|fdatasync|f?truncate(64)?|ftruncate64|rename|renameat|'
+    (r'open(64)?|__open64_2|openat(64)?|pread(64)?|pwrite(64)?|pwritev64v2|fsync|fdatasync|f?truncate(64)?|ftruncate64|rename|renameat|'
      r'unlinkat|fstat(64)?|fstatat(64)?|lstat(64)?|stat(64)?|f?opendir|fdopendir|readdir(64)?|closedir|mkdir|mkdirat|flock|access|'
      r'faccessat|symlink|readlink|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
