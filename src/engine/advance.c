@@ -142,7 +142,39 @@ static bulla_rc add_commit(struct bulla_engine *e, ref r, struct bulla_msg_advan
 	BULLA_TRY(bulla_rec_result_read(bulla_block_view(work->result), &result));
 	BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
 	m->commit = executed.commit;
+	if (work->escrowed && !work->durable)
+		m->escrow = result.executed;
 	return work->phase == COMMITTING && work->speculation == NO_REF ? speculate(e, r, w) : BULLA_OK;
+}
+
+static bool wants_entry(const struct run *run, const struct work *work)
+{
+	if (work->phase == ASKED || work->phase == COMMITTING || work->phase == CLOCKED)
+		return true;
+	return work->phase == COMMITTED && work->result && (run->needs_token || (work->escrowed && work->durable));
+}
+
+/* Results that the broker need not keep any more; items and memory: room for STORED_MAX. */
+#define STORED_MAX 16
+#define SLOT_BYTES 16
+static bulla_rc add_stored(struct bulla_engine *e, uint32_t index, uint8_t *memory, bulla_bytes *items,
+			   struct bulla_msg_advance_run *m)
+{
+	struct run *run = run_at(e, index);
+	size_t n = 0;
+
+	for (uint32_t s = 1; s < run->fold.slot_count && n < STORED_MAX; s++) {
+		struct work *work = &run->works[s];
+		bulla_wr w = bulla_wr_fixed(memory + n * SLOT_BYTES, SLOT_BYTES);
+
+		if (!work->escrowed || !work->durable || work->phase != COMMITTED)
+			continue;
+		write_slot(&w, ref_of(index, (uint16_t)s), work->attempt);
+		BULLA_TRY(bulla_wr_end(&w, &items[n++]));
+		work->escrowed = false; /* if the frame is lost, SYNC shows what the broker still keeps */
+	}
+	m->stored = bulla_pb_list_of(items, n);
+	return BULLA_OK;
 }
 
 /* One slot's entry in an ADVANCE frame, appended to w. *ret_empty: it wants nothing any more. */
@@ -151,19 +183,19 @@ static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *re
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct bulla_msg_advance_run m = {.run_id = bulla_run_id_view(&run->id)};
-	uint8_t ask[4096], lost[16], clock[16];
+	uint8_t ask[4096], lost[SLOT_BYTES], clock[SLOT_BYTES], stored[STORED_MAX * SLOT_BYTES];
 	bulla_wr wa = bulla_wr_fixed(ask, sizeof(ask)), wl = bulla_wr_fixed(lost, sizeof(lost));
 	bulla_wr wc = bulla_wr_fixed(clock, sizeof(clock));
-	bulla_bytes lost_view, clock_view;
+	bulla_bytes lost_view, clock_view, stored_views[STORED_MAX];
 
-	*ret_empty = work->phase != ASKED && work->phase != COMMITTING && work->phase != CLOCKED &&
-		     !(run->needs_token && work->phase == COMMITTED && work->result);
+	*ret_empty = !wants_entry(run, work);
 	if (*ret_empty)
 		return BULLA_OK;
+	BULLA_TRY(add_stored(e, run_of(r), stored, stored_views, &m));
 	work->ask++;
 	m.tag = tag_of(e, r);
 	BULLA_TRY(add_start(run, &m));
-	if (work->phase == COMMITTING || work->phase == COMMITTED)
+	if (work->phase == COMMITTING || (work->phase == COMMITTED && run->needs_token))
 		BULLA_TRY(add_commit(e, r, &m, &wa));
 	if (work->phase == ASKED)
 		BULLA_TRY(write_ask(e, r, &run->fold, work->attempt, &wa));
@@ -211,7 +243,7 @@ bulla_rc advance_flush(struct bulla_engine *e)
 		ref r = e->advancing.items[k];
 		bool empty = true;
 
-		if (run_by_ref(e, r)->generation != e->advancing.generations[k] || run_by_ref(e, r)->used != 1)
+		if (run_by_ref(e, r)->generation != e->advancing.generations[k] || run_by_ref(e, r)->used == 0)
 			continue;
 		work_at(e, r)->advancing = false;
 		if (e->broker == 0)

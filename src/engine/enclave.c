@@ -8,6 +8,7 @@
 #define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
 #define BUSY_AGAIN_MS 20
+#define ESCROW_RUNS 8 /* open runs up to which commits carry their results */
 #define RESUMED_MS 50 /* after an enclave sent again what it had, for others that do */
 
 /* --- from running to durable --- */
@@ -53,6 +54,17 @@ static bulla_rc check_result(struct bulla_engine *e, ref r, const struct bulla_m
 	return executed->commit.n > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a result without a commit request");
 }
 
+/* With few runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`, so
+ * that both syncs run side by side (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. */
+static bool may_escrow(struct bulla_engine *e, ref r)
+{
+	const struct work *work = work_at(e, r);
+
+	return e->broker != 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
+	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
+	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
+}
+
 static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, bulla_bytes body)
 {
 	struct work *work = work_at(e, r);
@@ -73,7 +85,13 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	work->source = work->instance;
 	runner_release(e, r);
 	work->phase = WRITING;
-	return write_result(e, r, &executed, receipt.receipt.outcome);
+	work->durable = work->escrowed = false;
+	BULLA_TRY(write_result(e, r, &executed, receipt.receipt.outcome));
+	if (!may_escrow(e, r))
+		return BULLA_OK;
+	work->escrowed = true;
+	work->phase = COMMITTING;
+	return advance_add(e, r);
 }
 
 bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
@@ -81,12 +99,18 @@ bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
 	struct work *work = work_at(e, r);
 	struct instance *i = work->source ? &e->instances[work->source - 1] : NULL;
 
-	if (work->phase != WRITING || work->attempt != attempt)
+	if (work->attempt != attempt || !work->result || work->durable ||
+	    (work->phase != WRITING && work->phase != COMMITTING && work->phase != COMMITTED))
 		return BULLA_OK;
+	work->durable = true;
 	if (i && i->peer != 0 && i->stored_count < INSTANCE_OPEN)
 		i->stored[i->stored_count++] = work->receipt;
-	work->phase = COMMITTING;
-	return advance_add(e, r);
+	if (work->phase == WRITING) {
+		work->phase = COMMITTING;
+		return advance_add(e, r);
+	}
+	/* `stored` rides with the run's next entry; after its last one it goes alone */
+	return work->escrowed && run_by_ref(e, r)->fold.state != BULLA_RUN_OPEN ? advance_add(e, r) : BULLA_OK;
 }
 
 bulla_rc runner_give_up(struct bulla_engine *e, ref r)

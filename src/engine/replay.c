@@ -132,6 +132,7 @@ static bulla_rc replay_result(struct bulla_engine *e, uint32_t index, const stru
 	work->outcome = receipt.receipt.outcome;
 	work->attempt = result.attempt;
 	work->phase = COMMITTING;
+	work->durable = true;
 	return BULLA_OK;
 }
 
@@ -298,16 +299,59 @@ static bulla_rc still_open(struct bulla_engine *e, ref r)
 	return BULLA_OK;
 }
 
-static bulla_rc filled(struct bulla_engine *e, ref r, bulla_bytes receipt)
+/* A result that was on its way to the journal here comes back from the broker. */
+static bulla_rc restore(struct bulla_engine *e, ref r, const struct bulla_msg_sync_slot *m)
+{
+	struct work *work = work_at(e, r);
+	struct bulla_msg_executed executed;
+	struct bulla_receipt_record receipt;
+	struct bulla_rec_result result = {
+		.at_ms = e->now_ms, .step = step_of(r), .attempt = (uint32_t)m->attempt, .executed = m->escrow};
+	bulla_bytes body;
+	bulla_wr w;
+
+	BULLA_TRY(bulla_msg_executed_decode(m->escrow, &executed));
+	BULLA_TRY(bulla_receipt_record_decode(executed.receipt, &receipt));
+	if (!bulla_bytes_eq(bulla_bytes_digest(&receipt.digest), m->receipt))
+		return BULLA_FAIL(BULLA_E_STATE_OLD, "the broker keeps another result than it committed");
+	result.outcome = receipt.receipt.outcome;
+	bulla_pool_give(&e->pool, work->result);
+	work->result = NULL;
+	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + m->escrow.n, &work->result));
+	w = bulla_wr_fixed(work->result->data, work->result->size);
+	bulla_rec_result_write(&w, &result);
+	BULLA_TRY(bulla_wr_end(&w, &body));
+	work->receipt = receipt.digest;
+	work->outcome = result.outcome;
+	work->attempt = result.attempt;
+	work->durable = false;
+	return book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, body, true);
+}
+
+static bool has_result(const struct work *work, uint32_t attempt, bulla_bytes receipt)
+{
+	return work->result && work->attempt == attempt && bulla_bytes_eq(bulla_bytes_digest(&work->receipt), receipt);
+}
+
+static bulla_rc filled(struct bulla_engine *e, ref r, const struct bulla_msg_sync_slot *m)
 {
 	struct work *work = work_at(e, r);
 	const struct bulla_flow_slot *slot = &run_by_ref(e, r)->fold.slots[step_of(r)];
 
+	if (m->escrow.n > 0)
+		work->escrowed = true;
 	if (slot->state == BULLA_FLOW_FILLED)
-		return bulla_bytes_eq(bulla_bytes_digest(&slot->digest), receipt) ? BULLA_OK : BULLA_E_FORK;
-	if (!work->result || work->attempt != slot->attempt ||
-	    !bulla_bytes_eq(bulla_bytes_digest(&work->receipt), receipt))
+		return bulla_bytes_eq(bulla_bytes_digest(&slot->digest), m->receipt) ? BULLA_OK : BULLA_E_FORK;
+	if (slot->state == BULLA_FLOW_WAITING && m->escrow.n > 0)
+		return BULLA_OK; /* a receipt of the broker's clock before it was lost here: asked again, then this comes back */
+	if (slot->state != BULLA_FLOW_WANTED || slot->attempt != m->attempt)
 		return BULLA_E_STATE_OLD;
+	if (!has_result(work, slot->attempt, m->receipt)) {
+		if (m->escrow.n == 0)
+			return BULLA_E_STATE_OLD;
+		BULLA_TRY(restore(e, r, m));
+		run_by_ref(e, r)->sync_asked = false; /* got on: may be asked for the next one */
+	}
 	runner_release(e, r);
 	return book_committed(e, r);
 }
@@ -336,7 +380,7 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	if (m->receipt.n > 0 && is_wanted(run, m->step) && is_brokers_word(e, run, m))
 		return BULLA_OK;
 	if (m->receipt.n > 0)
-		return filled(e, r, m->receipt);
+		return filled(e, r, m);
 	if (!is_wanted(run, m->step))
 		return BULLA_OK;
 	if (m->open && run->fold.slots[m->step].attempt == m->attempt + 1)
@@ -366,7 +410,8 @@ static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct b
 			return book_abort(e, index, BULLA_RUN_STUCK, rc);
 	}
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
-		if (run->works[s].phase == COMMITTING || run->works[s].phase == ASKED)
+		if (run->works[s].phase == COMMITTING || run->works[s].phase == ASKED ||
+		    (run->works[s].escrowed && run->works[s].durable))
 			BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
 	BULLA_TRY(book_resume(e, index));
 	if (run->needs_token)

@@ -137,7 +137,7 @@ bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t du
 	bulla_pool_give(&e->pool, work->result);
 	work->result = NULL;
 	work->attempt = attempt;
-	work->need_sent = false;
+	work->need_sent = work->durable = work->escrowed = false;
 	if (due_ms > e->now_ms) {
 		work->phase = BACKOFF;
 		return timer_add(e, due_ms, r, attempt);

@@ -47,6 +47,8 @@ struct work {
 	bool tell_lost;  /* the attempt before this one is to be given up at the broker */
 	bool advancing;  /* in the list of the next ADVANCE */
 	bool need_sent;  /* the enclave asked for objects once */
+	bool durable;    /* result is in the journal for good */
+	bool escrowed;   /* the broker got the result with its commit, and was not yet told that it is stored here */
 	uint8_t instance; /* index + 1: a place is reserved there, from ASKED until the answer */
 	uint8_t source;   /* index + 1: where the result came from */
 	uint8_t open;     /* index in the instance's open table, while RUNNING */
