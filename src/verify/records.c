@@ -4,6 +4,7 @@
 #include "manifest/manifest.h"
 #include "receipt/order.h"
 #include "verify/state.h"
+#include "wire/kinds.h"
 
 bulla_rc verify_party_key(struct bulla_verify *v, const bulla_digest *kid, const struct bulla_party **ret_party,
 	struct bulla_verify_key **ret_key)
@@ -178,9 +179,21 @@ static bulla_rc party_signer(struct bulla_verify *v, const struct bulla_receipt 
 		BULLA_E_PARTY, "an answer is of another party than the plan asks");
 }
 
+/* What the ledger may say by itself: a sleep is over, nobody answered in time, an agent's attempts were all lost. */
+static bool is_ledgers_word(const struct bulla_receipt *receipt, const struct bulla_flow_step *step)
+{
+	if (step->kind == BULLA_FLOW_AGENT)
+		return receipt->outcome == BULLA_OUTCOME_LOST;
+	return step->kind == BULLA_FLOW_CLOCK || receipt->outcome == BULLA_FLOW_OUTCOME_TIMEOUT;
+}
+
 static bulla_rc signer_of(struct bulla_verify *v, const struct bulla_receipt *receipt,
 	const struct bulla_flow_step *step, struct bulla_verify_key **ret_key)
 {
+	bool by_ledger = receipt->executor == BULLA_EXECUTOR_CLOCK || receipt->executor == BULLA_EXECUTOR_BROKER;
+
+	BULLA_TRY(VERIFY(v, CLOCK_WORD, by_ledger == is_ledgers_word(receipt, step), BULLA_E_CLOCK_RECEIPT,
+		"the ledger speaks for another, or another for the ledger"));
 	if (receipt->executor == BULLA_EXECUTOR_AGENT && step->kind == BULLA_FLOW_AGENT)
 		return agent_signer(v, receipt, step, ret_key);
 	if (receipt->executor == BULLA_EXECUTOR_PARTY)

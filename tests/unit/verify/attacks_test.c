@@ -332,6 +332,9 @@ static void others(void **state)
 	hooks.answerer = MAKER_STRANGER;
 	assert_rc(BULLA_E_PARTY, attack(1, hooks));
 	hooks = MAKER_HONEST;
+	hooks.ledger_answers = true;
+	assert_attack(VERIFY_CLOCK_WORD, BULLA_E_CLOCK_RECEIPT, attack(0, hooks));
+	hooks = MAKER_HONEST;
 	hooks.early = true;
 	assert_attack(VERIFY_CLOCK_TIME, BULLA_E_CLOCK_RECEIPT, attack(2, hooks));
 	hooks = MAKER_HONEST;

@@ -513,7 +513,7 @@ static void make_steps(struct maker *maker, uint8_t outcome)
 		end(maker, 4, 1, 0, BULLA_EXECUTOR_CLOCK);
 	}
 	permit(maker, 5, 1);
-	end(maker, 5, 1, 0, BULLA_EXECUTOR_AGENT);
+	end(maker, 5, 1, 0, maker->hooks.ledger_answers ? BULLA_EXECUTOR_CLOCK : BULLA_EXECUTOR_AGENT);
 }
 
 bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks hooks)

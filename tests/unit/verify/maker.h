@@ -45,6 +45,7 @@ struct maker_hooks {
 	int token_signer;
 	int orderer;          /* whose key signs the cancel order */
 	bool early;           /* the timer's receipt comes too early */
+	bool ledger_answers;  /* in the place of agent e */
 	bool each;            /* the workflow demands a signature per receipt */
 	bool fresh;           /* step e demands a fresh process */
 	bool cancel;          /* the run is cancelled after the crash */
