@@ -219,6 +219,7 @@ static void wait_for_go(struct running *running)
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	signal(SIGCHLD, SIG_DFL);
+	signal(SIGTERM, SIG_DFL); /* the zygote ignores it; a cancel may come before the agent's first instruction */
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	running->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	running->kills = bulla_cgroup_kills(running->box->events >= 0 ? EVENTS : -1);

@@ -167,7 +167,7 @@ static int connect_out(void)
 
 static int flood(FILE *to)
 {
-	for (int i = 0; i < 4 << 20; i++)
+	for (int i = 0; i < 1 << 18; i++)
 		fputs("0123456789abcdef", to);
 	return 0;
 }

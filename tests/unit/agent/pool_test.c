@@ -253,7 +253,7 @@ static void log_is_kept_and_cut(void **state)
 	one(FLOOD_ERR, "1", 10 * SECOND, &outcome);
 	assert_int_equal(outcome.outcome, BULLA_OUTCOME_OK);
 	assert_int_equal(outcome.log_size, BULLA_MAX_AGENT_LOG);
-	assert_int_equal(outcome.dropped + outcome.log_size, 64u << 20);
+	assert_int_equal(outcome.dropped + outcome.log_size, 4u << 20);
 }
 
 static void stream_answers_in_order(void **state)
