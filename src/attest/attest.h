@@ -270,8 +270,9 @@ struct bulla_attest_result {
 
 struct bulla_attest_cache; /* attest/cache.h */
 
-/* Appraises. *ret is always written in full and borrows from evidence, collateral and itself: it is not copied. Returns ret->rc, except
- * BULLA_E_ARGUMENT when an expectation is missing: then nothing was looked at. cache may be NULL. Evidence is at most
+/* Appraises. *ret is always written in full and borrows from evidence, collateral and itself: it is not copied. Returns
+ * ret->rc, except BULLA_E_ARGUMENT when an expectation is missing: then nothing was looked at. cache may be NULL. Evidence is
+ * at most
  * BULLA_MAX_EVIDENCE bytes; it may be wrapped in a CMW record (RFC 9999), which is only an envelope: its label is
  * compared with what the evidence turns out to be. Stack: below 64 KiB. */
 BULLA_CHECK bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bulla_attest_collateral *collateral,

@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <string.h>
 
 #include "attest/deny.h"
@@ -239,6 +240,55 @@ static void a_reference_accepts_its_sample(void **state)
 	bulla_free(file);
 }
 
+/* 64 KiB of stack are enough, libcrypto's share included. */
+struct small {
+	struct dcap_lab *lab;
+	bulla_bytes azure;
+	bulla_rc quote, json;
+	struct bulla_attest_result result;
+};
+
+static void *in_small_stack(void *arg)
+{
+	struct bulla_attest_anchors anchors = bulla_attest_vendor_anchors();
+	struct bulla_attest_binding binding = sample_binding();
+	struct small *small = arg;
+	struct bulla_attest_policy policy;
+
+	small->quote = dcap_lab_judge_quote(small->lab);
+	sample_policy(&policy);
+	small->json = bulla_attest_appraise(small->azure, NULL, &anchors, &policy, &binding, sample_time(1770000000), NULL,
+		&small->result);
+	return NULL;
+}
+
+static void a_small_stack_is_enough(void **state)
+{
+	struct dcap_lab lab;
+	struct small *small = NULL;
+	pthread_attr_t attributes;
+	pthread_t thread;
+	BULLA_AUTO_BUF azure;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	assert_ok(dcap_lab_judge(&lab));
+	assert_true(sample_read("tests/fuzz/corpus/collateral/azure_snp", &azure));
+	assert_ok(bulla_alloc(1, sizeof(*small), (void **)&small));
+	small->lab = &lab;
+	small->azure = bulla_buf_view(&azure);
+	assert_int_equal(pthread_attr_init(&attributes), 0);
+	assert_int_equal(pthread_attr_setstacksize(&attributes, 65536), 0);
+	assert_int_equal(pthread_create(&thread, &attributes, in_small_stack, small), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_ok(small->quote);
+	assert_int_not_equal(small->json, BULLA_OK);
+	assert_int_equal(small->result.factors[BULLA_FACTOR_FIELDS].state, BULLA_FACTOR_HELD);
+	pthread_attr_destroy(&attributes);
+	bulla_free(small);
+	dcap_lab_close(&lab);
+}
+
 static void every_rule_has_a_name_of_its_own(void **state)
 {
 	(void)state;
@@ -263,6 +313,7 @@ int main(void)
 		cmocka_unit_test(evidence_travels_in_certificates),
 		cmocka_unit_test(references_are_strict),
 		cmocka_unit_test(a_reference_accepts_its_sample),
+		cmocka_unit_test(a_small_stack_is_enough),
 		cmocka_unit_test(every_rule_has_a_name_of_its_own),
 	};
 
