@@ -128,6 +128,7 @@ static bulla_rc keep(struct bulla_conn *conn, const struct instance_job *job, bu
 
 	bulla_copy(entry.id, session->id, sizeof(entry.id));
 	BULLA_TRY(bulla_secret_new(exporter, &secret));
+	BULLA_TRY(bulla_sessions_make_room(broker->sessions, broker->cells));
 	BULLA_TRY(bulla_cells_put(broker->cells, &cell, secret));
 	BULLA_TRY(bulla_sessions_add(broker->sessions, session->id, secret, entry.lapses_ms));
 	return bulla_ledger_session_add(broker->ledger, &entry);

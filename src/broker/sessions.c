@@ -82,18 +82,35 @@ bulla_digest bulla_session_cell_id(const uint8_t id[BULLA_SESSION_ID])
 	return ret;
 }
 
+static bulla_rc drop(struct bulla_sessions *sessions, struct session *session, struct bulla_cells *cells)
+{
+	bulla_digest id = bulla_session_cell_id(session->id);
+
+	bulla_session_keys_done(&session->keys);
+	session->used = false;
+	sessions->count--;
+	return bulla_cells_erase(cells, BULLA_CELL_SESSION, &id);
+}
+
+bulla_rc bulla_sessions_make_room(struct bulla_sessions *sessions, struct bulla_cells *cells)
+{
+	struct session *first = &sessions->list[0];
+
+	if (sessions->count < BULLA_SESSIONS_MAX)
+		return BULLA_OK;
+	for (size_t i = 1; i < BULLA_SESSIONS_MAX; i++)
+		if (sessions->list[i].lapses_ms < first->lapses_ms)
+			first = &sessions->list[i];
+	return drop(sessions, first, cells);
+}
+
 bulla_rc bulla_sessions_expire(struct bulla_sessions *sessions, struct bulla_cells *cells, int64_t now_ms)
 {
 	for (size_t i = 0; i < sessions->top; i++) {
 		struct session *session = &sessions->list[i];
-		bulla_digest id = bulla_session_cell_id(session->id);
 
-		if (!session->used || now_ms - session->lapses_ms < BULLA_SESSION_GRACE_MS)
-			continue;
-		bulla_session_keys_done(&session->keys);
-		session->used = false;
-		sessions->count--;
-		BULLA_TRY(bulla_cells_erase(cells, BULLA_CELL_SESSION, &id));
+		if (session->used && now_ms - session->lapses_ms >= BULLA_SESSION_GRACE_MS)
+			BULLA_TRY(drop(sessions, session, cells));
 	}
 	return BULLA_OK;
 }

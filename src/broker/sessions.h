@@ -24,6 +24,10 @@ BULLA_CHECK bulla_rc bulla_sessions_keys(struct bulla_sessions *sessions, const 
 /* Forgets what lapsed more than the grace ago, here and in its cells. */
 BULLA_CHECK bulla_rc bulla_sessions_expire(struct bulla_sessions *sessions, struct bulla_cells *cells, int64_t now_ms);
 
+/* When every place lives, the session that lapses first goes, here and in its cell: an enclave that starts again and again
+ * must not keep the others out. */
+BULLA_CHECK bulla_rc bulla_sessions_make_room(struct bulla_sessions *sessions, struct bulla_cells *cells);
+
 size_t bulla_sessions_count(const struct bulla_sessions *sessions);
 
 /* Id of a session's cell. */

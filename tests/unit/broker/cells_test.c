@@ -217,14 +217,19 @@ static void test_sessions(void **state)
 	assert_rc(BULLA_E_SESSION, bulla_sessions_keys(sessions, id, &keys));
 	cells = reopen(cells, &shown);
 	assert_int_equal(shown.count, 0);
-	bulla_cells_close(cells);
 	for (size_t i = 0; i < BULLA_SESSIONS_MAX; i++) {
 		other[0] = (uint8_t)i;
 		other[1] = (uint8_t)(i >> 8);
-		assert_ok(bulla_sessions_add(sessions, other, exporter, 1000));
+		assert_ok(bulla_sessions_add(sessions, other, exporter, i == 77 ? 999 : 1000));
 	}
 	assert_rc(BULLA_E_BUSY, bulla_sessions_add(sessions, id, exporter, 1000));
 	assert_int_equal(bulla_sessions_count(sessions), BULLA_SESSIONS_MAX);
+	assert_ok(bulla_sessions_make_room(sessions, cells));
+	assert_ok(bulla_sessions_add(sessions, id, exporter, 1000));
+	other[0] = 77;
+	other[1] = 0;
+	assert_rc(BULLA_E_SESSION, bulla_sessions_keys(sessions, other, &keys)); /* the one that lapses first */
+	bulla_cells_close(cells);
 	bulla_sessions_free(sessions);
 }
 
