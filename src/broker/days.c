@@ -1,6 +1,7 @@
 #include "broker/days.h"
 
 #include "crypto/hash.h"
+#include "seal/start_secret.h"
 
 #define LIFE_MS (2 * BULLA_DAY_MS)
 #define FRESH_MS (BULLA_DAY_MS / 2) /* of a day key that is still given out at least this much is left */
@@ -11,6 +12,13 @@ void bulla_days_init(struct bulla_days *days)
 	*days = (struct bulla_days){.count = 0};
 }
 
+/* With a day key go all starters' secrets: some of them were sealed to it. */
+static void forget_starters(struct bulla_days *days)
+{
+	for (size_t i = 0; i < BULLA_STARTERS_MAX; i++)
+		bulla_secret_free(&days->starters[i].secret);
+}
+
 static void day_done(struct bulla_day *day)
 {
 	bulla_secret_free(&day->private_key);
@@ -19,6 +27,7 @@ static void day_done(struct bulla_day *day)
 
 void bulla_days_done(struct bulla_days *days)
 {
+	forget_starters(days);
 	for (size_t i = 0; i < days->count; i++)
 		day_done(&days->list[i]);
 	days->count = 0;
@@ -73,6 +82,7 @@ static bulla_rc erase_ended(struct bulla_days *days, struct bulla_cells *cells, 
 {
 	while (days->count > 0 && days->list[0].ends_ms <= now_ms) {
 		BULLA_TRY(bulla_cells_erase(cells, BULLA_CELL_DAY, &days->list[0].digest));
+		forget_starters(days);
 		day_done(&days->list[0]);
 		days->count--;
 		for (size_t i = 0; i < days->count; i++)
@@ -112,4 +122,22 @@ const struct bulla_day *bulla_days_find(const struct bulla_days *days, const bul
 		if (bulla_digest_eq(&days->list[i].digest, digest))
 			return &days->list[i];
 	return NULL;
+}
+
+bulla_rc bulla_days_open(struct bulla_days *days, const struct bulla_start *start, bulla_secret *ret)
+{
+	const struct bulla_day *day = bulla_days_find(days, &start->day_key);
+	struct bulla_starter *starter;
+	bulla_digest sealed;
+
+	if (day == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the day key that the start record is sealed to has ended");
+	BULLA_TRY(bulla_start_sealed_digest(start, day->kem, &sealed));
+	starter = &days->starters[sealed.b[0]];
+	if (starter->secret.slot == 0 || !bulla_digest_eq(&starter->sealed, &sealed)) {
+		bulla_secret_free(&starter->secret);
+		BULLA_TRY(bulla_start_sealed_open(start, day->kem, day->private_key, &starter->secret));
+		starter->sealed = sealed;
+	}
+	return bulla_start_secret_open(start, day->kem, starter->secret, ret);
 }

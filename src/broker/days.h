@@ -18,9 +18,17 @@ struct bulla_day {
 	struct bulla_buf sign1; /* by the ledger key */
 };
 
+/* Starters' secrets that were opened: known by what stands for them (seal/start_secret.h). */
+#define BULLA_STARTERS_MAX 256
+struct bulla_starter {
+	bulla_digest sealed;
+	bulla_secret secret; /* none: free */
+};
+
 struct bulla_days {
 	struct bulla_day list[BULLA_DAYS_MAX]; /* by begins_ms, newest last */
 	size_t count;
+	struct bulla_starter starters[BULLA_STARTERS_MAX];
 };
 
 void bulla_days_init(struct bulla_days *days);
@@ -37,6 +45,9 @@ bool bulla_days_ending(const struct bulla_days *days, int64_t now_ms);
 /* Erases ended keys, makes today's when there is none or it ends within half a day. *ret_changed: today's is another one. */
 BULLA_CHECK bulla_rc bulla_days_turn(struct bulla_days *days, struct bulla_cells *cells, const struct bulla_random *random,
                                      struct bulla_sign_key *ledger, int64_t now_ms, bool *ret_changed);
+
+/* The run secret of a start record. The starter's secret is opened once. BULLA_E_NOT_FOUND: its day key has ended. */
+BULLA_CHECK bulla_rc bulla_days_open(struct bulla_days *days, const struct bulla_start *start, bulla_secret *ret);
 
 /* Today's; after bulla_days_turn there is one. */
 const struct bulla_day *bulla_days_today(const struct bulla_days *days);

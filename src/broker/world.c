@@ -2,7 +2,6 @@
 #include "broker/broker.h"
 #include "crypto/hash.h"
 #include "receipt/run_secret.h"
-#include "seal/start_secret.h"
 
 #define SWEEP_EVERY 16384 /* runs begun */
 #define REPLAYED_STEP ((size_t)4 << 20)
@@ -130,16 +129,13 @@ static bool run_is_open(void *arg, const bulla_run_id *run)
 static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
-	const struct bulla_day *day = bulla_days_find(&broker->days, &start->day_key);
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 
-	if (day == NULL)
-		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the day key that the start record is sealed to has ended");
 	if (bulla_run_secrets_count(broker->run_secrets) >= broker->sweep_at) { /* runs that ended make room */
 		bulla_run_secrets_sweep(broker->run_secrets, run_is_open, broker);
 		broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + SWEEP_EVERY;
 	}
-	BULLA_TRY(bulla_start_secret_open(start, day->kem, day->private_key, &secret));
+	BULLA_TRY(bulla_days_open(&broker->days, start, &secret));
 	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret);
 }
 

@@ -26,6 +26,8 @@ struct owner_starter {
 	enum bulla_kem kem;
 	struct bulla_day_key day;
 	bulla_secret instance;
+	struct bulla_start_sealer sealer; /* of the run secrets; size 0: none yet */
+	int64_t sealer_ms;
 	/* one link per reader that is used */
 	struct bulla_link links[LINKS_MAX];
 	uint16_t link_actor[LINKS_MAX];
@@ -241,6 +243,18 @@ static bulla_rc seal_all(struct owner_starter *s)
 	return BULLA_OK;
 }
 
+static bulla_rc need_sealer(struct owner_starter *s)
+{
+	int64_t now = bulla_wall_ms(bulla_sys_clock());
+
+	if (s->sealer.size != 0 && now >= s->sealer_ms && now - s->sealer_ms < BULLA_START_SEALER_MS)
+		return BULLA_OK;
+	bulla_start_sealer_done(&s->sealer);
+	BULLA_TRY(bulla_start_sealer_new(&s->start, s->kem, s->day.public_key, bulla_random_os(), &s->sealer));
+	s->sealer_ms = now;
+	return BULLA_OK;
+}
+
 static bulla_rc write_record(struct owner_starter *s)
 {
 	struct bulla_auth auth;
@@ -250,7 +264,8 @@ static bulla_rc write_record(struct owner_starter *s)
 	bulla_buf_clear(&s->secret);
 	bulla_buf_clear(&s->payload);
 	bulla_buf_clear(&s->record);
-	BULLA_TRY(bulla_start_secret_seal(&s->start, s->kem, s->day.public_key, s->run_secret, bulla_random_os(), &s->secret));
+	BULLA_TRY(need_sealer(s));
+	BULLA_TRY(bulla_start_secret_seal(&s->start, &s->sealer, s->run_secret, &s->secret));
 	s->start.secret = bulla_buf_view(&s->secret);
 	w = bulla_wr_buf(&s->payload);
 	BULLA_TRY(bulla_start_write(&w, &s->start));
@@ -286,6 +301,7 @@ struct owner_starter *owner_starter_free(struct owner_starter *s)
 	bulla_secret_free(&s->run_secret);
 	bulla_secret_free(&s->salt);
 	bulla_secret_free(&s->instance);
+	bulla_start_sealer_done(&s->sealer);
 	bulla_buf_done(&s->link_bytes);
 	bulla_buf_done(&s->envelope_bytes);
 	bulla_buf_done(&s->scratch);

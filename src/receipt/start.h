@@ -5,8 +5,8 @@
 #include "receipt/position.h"
 #include "receipt/receipt.h"
 
-/* HPKE enc (32; hybrid 1120) and 32 + 16 bytes of sealed run secret. */
-#define BULLA_SEALED_SECRET_MAX 1184
+/* HPKE enc (32; hybrid 1120), the starter's sealed secret (32 + 16), the wrapped run secret (32 + 16): seal/start_secret.h. */
+#define BULLA_SEALED_SECRET_MAX 1216
 #define BULLA_LINK_ID_BYTES 16
 #define BULLA_START_VERSION 1
 

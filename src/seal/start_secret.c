@@ -1,14 +1,30 @@
 #include "seal/start_secret.h"
 
 #include "base/wr.h"
+#include "crypto/aead.h"
+#include "crypto/hash.h"
+#include "crypto/kdf.h"
+#include "crypto/random.h"
 
 #define SECRET_SIZE 32
 #define TAG_SIZE 16
 #define INFO BULLA_BYTES_LITERAL("bulla/1 start")
 #define CONTEXT_MAX 256
 
-/* [tenant, workflow, manifest, run, party, day key]: associated data, so that a sealed secret is of one start only. */
-static bulla_rc context_of(const struct bulla_start *start, uint8_t memory[CONTEXT_MAX], bulla_bytes *ret)
+/* [tenant, party, day key]: associated data of the starter's secret. */
+static bulla_rc starter_context(const struct bulla_start *start, uint8_t memory[CONTEXT_MAX], bulla_bytes *ret)
+{
+	bulla_wr w = bulla_wr_fixed(memory, CONTEXT_MAX);
+
+	bulla_cbor_wr_array(&w, 3);
+	bulla_cbor_wr_bytes(&w, bulla_handle_view(&start->tenant));
+	bulla_cbor_wr_digest(&w, &start->party);
+	bulla_cbor_wr_digest(&w, &start->day_key);
+	return bulla_wr_end(&w, ret);
+}
+
+/* [tenant, workflow, manifest, run, party, day key]: context of the key that wraps, so that a run secret is of one start. */
+static bulla_rc run_context(const struct bulla_start *start, uint8_t memory[CONTEXT_MAX], bulla_bytes *ret)
 {
 	bulla_wr w = bulla_wr_fixed(memory, CONTEXT_MAX);
 
@@ -22,34 +38,103 @@ static bulla_rc context_of(const struct bulla_start *start, uint8_t memory[CONTE
 	return bulla_wr_end(&w, ret);
 }
 
-bulla_rc bulla_start_secret_seal(const struct bulla_start *start, enum bulla_kem kem, bulla_bytes day_public,
-	bulla_secret run_secret, const struct bulla_random *random, struct bulla_buf *ret)
+bulla_rc bulla_start_sealer_new(const struct bulla_start *start, enum bulla_kem kem, bulla_bytes day_public,
+	const struct bulla_random *random, struct bulla_start_sealer *ret)
 {
-	uint8_t memory[CONTEXT_MAX], sealed[BULLA_HPKE_ENC_MAX + SECRET_SIZE + TAG_SIZE];
 	size_t enc_size = bulla_kem_enc_size(kem);
-	bulla_bytes secret = bulla_secret_view(run_secret), context;
+	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
+	uint8_t memory[CONTEXT_MAX];
+	bulla_bytes context;
 
-	if (secret.n != SECRET_SIZE)
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "a run secret has 32 bytes");
-	BULLA_TRY(context_of(start, memory, &context));
-	BULLA_TRY(bulla_hpke_seal(kem, day_public, INFO, context, secret, random, sealed, sealed + enc_size));
-	return bulla_buf_append(ret, bulla_bytes_of(sealed, enc_size + SECRET_SIZE + TAG_SIZE));
+	BULLA_TRY(starter_context(start, memory, &context));
+	BULLA_TRY(bulla_random_secret(random, SECRET_SIZE, &secret));
+	BULLA_TRY(bulla_hpke_seal(
+		kem, day_public, INFO, context, bulla_secret_view(secret), random, ret->sealed, ret->sealed + enc_size));
+	ret->kem = kem;
+	ret->size = enc_size + SECRET_SIZE + TAG_SIZE;
+	ret->secret = bulla_secret_take(&secret);
+	return BULLA_OK;
 }
 
-bulla_rc bulla_start_secret_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret day_private,
+void bulla_start_sealer_done(struct bulla_start_sealer *sealer)
+{
+	bulla_secret_free(&sealer->secret);
+	sealer->size = 0;
+}
+
+/* The key that wraps the run secret of this start: used once. */
+static bulla_rc run_kek(const struct bulla_start *start, bulla_secret starter, bulla_secret *ret)
+{
+	uint8_t memory[CONTEXT_MAX];
+	bulla_bytes context;
+
+	BULLA_TRY(run_context(start, memory, &context));
+	return bulla_kdf(starter, BULLA_LABEL_START, context, ret);
+}
+
+bulla_rc bulla_start_secret_seal(const struct bulla_start *start, const struct bulla_start_sealer *sealer,
+	bulla_secret run_secret, struct bulla_buf *ret)
+{
+	BULLA_AUTO_SECRET kek = BULLA_SECRET_NONE;
+	uint8_t wrapped[BULLA_WRAPPED_SIZE];
+
+	if (bulla_secret_view(run_secret).n != SECRET_SIZE)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "a run secret has 32 bytes");
+	BULLA_TRY(run_kek(start, sealer->secret, &kek));
+	BULLA_TRY(bulla_key_wrap(kek, run_secret, wrapped));
+	BULLA_TRY(bulla_buf_append(ret, bulla_bytes_of(sealer->sealed, sealer->size)));
+	return bulla_buf_append(ret, BULLA_BYTES_ARRAY(wrapped));
+}
+
+struct parts {
+	bulla_bytes enc, sealed, wrapped;
+};
+
+static bulla_rc split(const struct bulla_start *start, enum bulla_kem kem, struct parts *ret)
+{
+	bulla_rd r = bulla_rd_of(start->secret);
+
+	BULLA_TRY(bulla_rd_bytes(&r, bulla_kem_enc_size(kem), &ret->enc));
+	BULLA_TRY(bulla_rd_bytes(&r, SECRET_SIZE + TAG_SIZE, &ret->sealed));
+	BULLA_TRY(bulla_rd_bytes(&r, BULLA_WRAPPED_SIZE, &ret->wrapped));
+	return bulla_rd_end(&r);
+}
+
+bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, enum bulla_kem kem, bulla_digest *ret)
+{
+	uint8_t memory[CONTEXT_MAX];
+	struct parts parts;
+	bulla_bytes context;
+
+	BULLA_TRY(split(start, kem, &parts));
+	BULLA_TRY(starter_context(start, memory, &context));
+	bulla_sha256_parts((const bulla_bytes[]){context, parts.enc, parts.sealed}, 3, ret);
+	return BULLA_OK;
+}
+
+bulla_rc bulla_start_sealed_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret day_private,
 	bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
-	bulla_rd r = bulla_rd_of(start->secret);
 	uint8_t memory[CONTEXT_MAX], *p = NULL;
-	bulla_bytes context, enc, sealed;
+	struct parts parts;
+	bulla_bytes context;
 
-	BULLA_TRY(bulla_rd_bytes(&r, bulla_kem_enc_size(kem), &enc));
-	BULLA_TRY(bulla_rd_bytes(&r, SECRET_SIZE + TAG_SIZE, &sealed));
-	BULLA_TRY(bulla_rd_end(&r));
-	BULLA_TRY(context_of(start, memory, &context));
+	BULLA_TRY(split(start, kem, &parts));
+	BULLA_TRY(starter_context(start, memory, &context));
 	BULLA_TRY(bulla_secret_alloc(SECRET_SIZE, &secret, &p));
-	BULLA_TRY(bulla_hpke_open(kem, day_private, enc, INFO, context, sealed, p));
+	BULLA_TRY(bulla_hpke_open(kem, day_private, parts.enc, INFO, context, parts.sealed, p));
 	*ret = bulla_secret_take(&secret);
 	return BULLA_OK;
+}
+
+bulla_rc bulla_start_secret_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret starter,
+	bulla_secret *ret)
+{
+	BULLA_AUTO_SECRET kek = BULLA_SECRET_NONE;
+	struct parts parts;
+
+	BULLA_TRY(split(start, kem, &parts));
+	BULLA_TRY(run_kek(start, starter, &kek));
+	return bulla_key_unwrap(kek, parts.wrapped, ret);
 }
