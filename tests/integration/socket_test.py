@@ -1,0 +1,201 @@
+"""Hostile clients on bullad's socket: whatever one of them sends, the others are served, nothing leaks, nothing dies."""
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from project import BUILD, Tap
+
+HELLO, START, WAIT, STATUS = 1, 16, 17, 28
+REPLY, ERROR = 1, 2
+tap = Tap()
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+def frame(op, body=b"", flags=0, stream=1, version=1):
+    return len(body).to_bytes(4, "little") + bytes([version, op]) + flags.to_bytes(2, "little") + stream.to_bytes(4, "little") + body
+
+
+HELLO_FRAME = frame(HELLO, b"\x08\x01\x10\x01\x1a\x10" + bytes(range(1, 17)) + b"\x20\x01", stream=0)
+
+
+class Bullad:
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix="bulla-socket-")
+        self.path = self.dir + "/s"
+        nowhere = f"unix:{self.dir}/nowhere"
+        self.process = subprocess.Popen(
+            [os.path.join(BUILD, "src/cmd/bullad"), "--state", self.dir + "/host", "--socket", self.path, "--broker", nowhere,
+             "--broker-tls", nowhere, "--enclave", nowhere], stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            if os.path.exists(self.path):
+                break
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            assert self.process.wait(15) == 0, "bullad does not end on SIGTERM"
+        finally:
+            self.process.kill()
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def dial(self, hello=True):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        s.connect(self.path)
+        if hello:
+            s.sendall(HELLO_FRAME)
+        return s
+
+    def fds(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def check(self):
+        """An honest client is served."""
+        assert self.process.poll() is None, "bullad died"
+        with self.dial() as s:
+            s.sendall(frame(STATUS, stream=7))
+            op, flags, stream, _ = reply(s)
+            assert (op, flags & ERROR, stream) == (STATUS, 0, 7)
+
+
+def take(s, n):
+    data = b""
+    while len(data) < n:
+        some = s.recv(n - len(data))
+        if not some:
+            raise EOFError
+        data += some
+    return data
+
+
+def reply(s):
+    """The next frame that is no HELLO and no PING."""
+    while True:
+        head = take(s, 12)
+        body = take(s, int.from_bytes(head[:4], "little"))
+        flags = int.from_bytes(head[6:8], "little")
+        if flags & REPLY:
+            return head[5], flags, int.from_bytes(head[8:12], "little"), body
+
+
+def is_closed(s):
+    until = time.monotonic() + 5
+    s.settimeout(5)
+    try:
+        while s.recv(65536):
+            if time.monotonic() > until:
+                return False  # still alive: it pings
+    except ConnectionError:
+        pass
+    except socket.timeout:
+        return False
+    return True
+
+
+@tap.case
+def rubbish_ends_its_own_connection_only():
+    with Bullad() as b:
+        before = b.fds()
+        for bad in (b"GET / HTTP/1.1\r\n\r\n" * 4, b"\xff" * 64, frame(STATUS, version=9), frame(STATUS, flags=0x4000),
+                    (262145).to_bytes(4, "little") + b"\x01\x1c\0\0\x01\0\0\0", HELLO_FRAME * 2):
+            with b.dial(hello=bad is not HELLO_FRAME * 2) as s:
+                s.sendall(bad)
+                assert is_closed(s), bad
+        b.check()
+        assert b.fds() <= before + 1, (before, b.fds())
+
+
+@tap.case
+def a_byte_at_a_time_is_served():
+    with Bullad() as b, b.dial(hello=False) as s:
+        for byte in HELLO_FRAME + frame(STATUS, stream=3):
+            s.sendall(bytes([byte]))
+        assert reply(s)[:3] == (STATUS, REPLY, 3)
+
+
+@tap.case
+def what_others_may_say_is_refused():
+    with Bullad() as b, b.dial() as s:
+        for op in (48, 49, 51, 53, 64, 66, 67, 80, 83, 200):
+            s.sendall(frame(op, stream=op))
+            got = reply(s)
+            assert got[1] & ERROR and b"unsupported" in got[3], got
+        b.check()
+
+
+@tap.case
+def bodies_of_every_length_and_kind():
+    rng = random.Random(11)
+    with Bullad() as b:
+        for op in (16, 17, 18, 19, 25, 26, 28, 30):
+            with b.dial() as s:
+                for stream, size in enumerate(list(range(0, 80)) + [127, 128, 255, 256, 1000, 65535, 65536, 200000], 1):
+                    body = rng.randbytes(size) if stream % 2 else b"\x0a" + varint(max(size - 2, 0)) + bytes(max(size - 2, 0))
+                    s.sendall(frame(op, body, stream=stream))
+                    assert reply(s)[2] == stream
+        b.check()
+
+
+@tap.case
+def more_requests_than_the_window_end_the_connection():
+    with Bullad() as b:
+        run = b"\x0a\x10" + b"\x07" * 16
+        with b.dial() as s:
+            try:
+                s.sendall(b"".join(frame(WAIT, run, stream=stream) for stream in range(1, 5000)))
+            except OSError:
+                pass
+        b.check()
+
+
+@tap.case
+def a_slow_reader_holds_up_itself_only():
+    with Bullad() as b:
+        slow = b.dial()
+        slow.setblocking(False)
+        try:
+            for stream in range(1, 250):
+                slow.send(frame(STATUS, stream=stream))
+        except (BlockingIOError, ConnectionError):
+            pass
+        for _ in range(5):
+            b.check()
+        slow.close()
+        b.check()
+
+
+@tap.case
+def connections_beyond_the_limit_are_closed():
+    with Bullad() as b:
+        before = b.fds()
+        many = []
+        for _ in range(1100):
+            try:
+                many.append(b.dial())
+            except OSError:
+                break
+        for s in many:
+            s.close()
+        for _ in range(50):
+            if b.fds() <= before + 1:
+                break
+            time.sleep(0.1)
+        assert b.fds() <= before + 1, (before, b.fds())
+        b.check()
+
+
+tap.main()
