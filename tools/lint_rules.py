@@ -18,6 +18,9 @@ NOT_IN_PROGRAM = {
     'bulla-enclave': [r'bulla_(store|engine|http2|broker|ledger)_', r'sqlite3_'],
 }
 
+# Archives for others that hold several folders.
+COLLECTIONS = 'libbulla'
+
 # Folders (4: pure cores) that may use nothing of the system but plain functions.
 PURE = ['wire', 'cose', 'flow', 'receipt', 'manifest', 'seal', 'attest', 'verify']
 
