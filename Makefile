@@ -7,8 +7,9 @@ MESON_FLAGS ?=
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
-$(BUILD)/build.ninja: meson.build meson_options.txt
-	@[ -f $@ ] || meson setup $(BUILD) $(MESON_FLAGS)
+$(BUILD)/build.ninja:
+	@tools/deps build
+	@meson setup $(BUILD) $(MESON_FLAGS)
 
 deps-build:
 	@tools/deps build
@@ -20,22 +21,25 @@ deps-real:
 	@tools/deps build test real
 
 # The loan example, end to end: builds, starts broker, engine and enclaves (development TEE), runs, verifies.
-demo: deps-build
-	@$(MAKE) --no-print-directory all
+demo: deps-build $(BUILD)/build.ninja
+	@ninja -C $(BUILD) programs
 	@tools/demo $(BUILD)
 
 # Fast, no network once installed.
-check: deps-test
-	@$(MAKE) --no-print-directory all MESON_FLAGS="$(MESON_FLAGS)"
+check: deps-test $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dtests=enabled  # `make demo` may have come first, without cmocka
+	@$(MAKE) --no-print-directory all
 	@tools/check $(BUILD) fast
 
 # Servers, SDKs, browsers, emulators: fetches and caches what it needs.
-check-real: deps-real
+check-real: deps-real $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory all
 	@tools/check $(BUILD) real
 
 # Hours: a million simulator seeds, fuzzing, soak.
-nightly: deps-real
+nightly: deps-real $(BUILD)/build.ninja
+	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory all
 	@tools/check $(BUILD) nightly
 
