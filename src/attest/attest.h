@@ -137,6 +137,7 @@ struct bulla_snp_policy {
 	bool allow_masked_chip; /* CHIP_ID zero under a VCEK (MASK_CHIP_KEY) */
 	const bulla_bytes *csps; /* accepted CSP ids of VLEK certificates; none: VLEK refused */
 	size_t csp_count;
+	bool any_csp;            /* explicit: any cloud provider; reported as not checked */
 };
 
 /* TCB statuses of Intel's matching rules, worst last. */

@@ -22,17 +22,21 @@ static const uint8_t factors[] = {AZURE_COMMON};
 
 #define POLICY_DEBUG (UINT64_C(1) << 19)
 
-static bool sniff(bulla_bytes evidence)
+static bool has_word(bulla_bytes text, const char *word)
 {
-	static const char word[] = "\"hcl_report\"";
-	const size_t n = sizeof(word) - 1;
+	const size_t n = bulla_bytes_str(word).n;
 
-	if (evidence.n == 0 || evidence.p[0] != '{')
-		return false;
-	for (size_t i = 0; i + n <= evidence.n; i++)
-		if (evidence.p[i] == '"' && bulla_bytes_eq_str(bulla_bytes_of(evidence.p + i, n), word))
+	for (size_t i = 0; i + n <= text.n; i++)
+		if (text.p[i] == '"' && bulla_bytes_eq_str(bulla_bytes_of(text.p + i, n), word))
 			return true;
 	return false;
+}
+
+/* Version 2 names the report "hcl_report", version 1 "report" beside "vcek". */
+static bool sniff(bulla_bytes evidence)
+{
+	return evidence.n > 0 && evidence.p[0] == '{' &&
+		(has_word(evidence, "\"hcl_report\"") || (has_word(evidence, "\"vcek\"") && has_word(evidence, "\"pcrs\"")));
 }
 
 /* REPORT_DATA = hash(runtime data), then zeros: it is what makes the vTPM's keys the hardware's word. */

@@ -24,19 +24,25 @@ static bulla_rc decode_hex(bulla_json value, size_t max, uint8_t *ret, size_t *r
 	return bulla_foreign_hex(text, max, ret, ret_size);
 }
 
-static bulla_rc take(struct bulla_attest_run *run, bulla_json object, const char *name, decode_fn *decode, size_t max,
-	bulla_bytes *ret)
+static bulla_rc take_value(struct bulla_attest_run *run, bulla_json value, decode_fn *decode, size_t max, bulla_bytes *ret)
 {
 	struct bulla_attest_result *result = run->result;
 	size_t left = sizeof(result->kept) - result->kept_size, size;
 	uint8_t *memory = result->kept + result->kept_size;
-	bulla_json value;
 
-	BULLA_TRY(bulla_json_get_str(object, name, &value));
 	BULLA_TRY(decode(value, max < left ? max : left, memory, &size));
 	(void)bulla_run_keep(run, size);
 	*ret = bulla_bytes_of(memory, size);
 	return BULLA_OK;
+}
+
+static bulla_rc take(struct bulla_attest_run *run, bulla_json object, const char *name, decode_fn *decode, size_t max,
+	bulla_bytes *ret)
+{
+	bulla_json value;
+
+	BULLA_TRY(bulla_json_get_str(object, name, &value));
+	return take_value(run, value, decode, max, ret);
 }
 
 static bulla_rc take_pcrs(struct bulla_attest_run *run, bulla_json quote, struct bulla_azure *ret)
@@ -74,14 +80,23 @@ static bulla_rc decode_certificate(bulla_json value, size_t max, uint8_t *ret, s
 	return BULLA_OK;
 }
 
+/* Version 1 of the SNP evidence has shorter names. */
+static bulla_rc get_either(bulla_json object, const char *name, const char *old_name, bulla_json *ret)
+{
+	bulla_rc rc = bulla_json_get_str(object, name, ret);
+
+	return rc == BULLA_E_NOT_FOUND ? bulla_json_get_str(object, old_name, ret) : rc;
+}
+
 static bulla_rc read_json(struct bulla_attest_run *run, struct bulla_azure *ret)
 {
-	bulla_json evidence, quote;
+	bulla_json evidence, quote, report;
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_json_parse(run->evidence, &evidence));
-	BULLA_TRY(take(run, evidence, "hcl_report", bulla_foreign_bytes, BULLA_HCL_SIZE_MAX, &ret->hcl));
-	BULLA_TRY(bulla_json_get_str(evidence, "tpm_quote", &quote));
+	BULLA_TRY(get_either(evidence, "hcl_report", "report", &report));
+	BULLA_TRY(take_value(run, report, bulla_foreign_bytes, BULLA_HCL_SIZE_MAX, &ret->hcl));
+	BULLA_TRY(get_either(evidence, "tpm_quote", "quote", &quote));
 	BULLA_TRY(take(run, quote, "message", decode_hex, 1024, &ret->message));
 	BULLA_TRY(take(run, quote, "signature", decode_hex, 512, &ret->signature));
 	BULLA_TRY(take_pcrs(run, quote, ret));

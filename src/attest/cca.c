@@ -47,6 +47,15 @@ static bulla_rc read_halves(bulla_cbor_rd *r, bulla_bytes *platform, bulla_bytes
 							 BULLA_FAIL(BULLA_E_FORMAT, "one of the two tokens is missing");
 }
 
+bulla_rc bulla_cca_instance(bulla_bytes token, bulla_bytes *ret)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(token);
+	bulla_bytes platform = {NULL, 0}, realm = {NULL, 0};
+
+	BULLA_TRY(read_halves(&r, &platform, &realm));
+	return bulla_psa_instance(platform, ret);
+}
+
 /* ---- the realm's claims ---- */
 struct realm {
 	bulla_bytes challenge, personalisation, key, key_hash, initial, rem[REMS], profile;

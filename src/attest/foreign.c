@@ -70,7 +70,7 @@ static bulla_rc json_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, 
 	bulla_json object;
 
 	BULLA_TRY(bulla_json_parse(bytes, &object));
-	if (has(object, "hcl_report")) {
+	if (has(object, "hcl_report") || (has(object, "vcek") && has(object, "report"))) {
 		*ret = object.raw;
 		return BULLA_OK;
 	}

@@ -22,6 +22,11 @@ struct bulla_psa_claims {
 /* Reads the claims. On failure *ret_at is the offset in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
 BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at);
 
+/* The instance id (33 bytes, a view) that a PSA token, or the platform half of a CCA token, claims: to find the endorsed key
+ * by. Nothing is verified. BULLA_E_FORMAT, ... */
+BULLA_CHECK bulla_rc bulla_psa_instance(bulla_bytes token, bulla_bytes *ret);
+BULLA_CHECK bulla_rc bulla_cca_instance(bulla_bytes token, bulla_bytes *ret);
+
 /* The rules that PSA and CCA platform tokens share: outer form, key by instance id, test keys, signature, profile, life
  * cycle, implementation. tee: whose anchors count. True when the claims may be believed; *ret_debug: a debug life cycle. */
 bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla_tee tee, struct bulla_psa_claims *ret,

@@ -143,6 +143,18 @@ static bulla_rc read_all(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 	return (seen & needed) == needed ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");
 }
 
+bulla_rc bulla_psa_instance(bulla_bytes token, bulla_bytes *ret)
+{
+	struct bulla_psa_claims claims;
+	struct bulla_sign1 sign1;
+	size_t at;
+
+	BULLA_TRY(bulla_sign1_parse(token, &sign1));
+	BULLA_TRY(bulla_psa_claims_read(sign1.payload, &claims, &at));
+	*ret = claims.instance_id;
+	return BULLA_OK;
+}
+
 bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at)
 {
 	bulla_cbor_rd r = bulla_cbor_rd_with(payload, (struct bulla_cbor_options){.unordered_keys = true});

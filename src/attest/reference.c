@@ -226,6 +226,8 @@ static bulla_rc read_snp_member(struct bulla_reference_file *file, bulla_json na
 		return read_list(file, item, take_text, &policy->csps, &policy->csp_count);
 	if (is(name, "abi"))
 		return read_abi(item, policy);
+	if (is(name, "any-csp"))
+		return bulla_json_bool(item, &policy->any_csp);
 	if (is(name, "migration"))
 		return bulla_json_bool(item, &policy->allow_migration);
 	if (is(name, "masked-chip"))

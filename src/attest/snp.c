@@ -193,9 +193,12 @@ static void check_chip(struct bulla_attest_run *run, const struct bulla_snp_repo
 	if (endorsement->signer == BULLA_SNP_VLEK) {
 		bulla_run_check(run, BULLA_FACTOR_SNP_CHIP, zero, at, "a chip id stands in a report signed by a VLEK");
 		bulla_run_claim(run, BULLA_CLAIM_CSP_ID, 0, endorsement->csp_id);
-		bulla_run_check(run, BULLA_FACTOR_SNP_CSP,
-			bulla_bytes_in(endorsement->csp_id, policy->csps, policy->csp_count), 0,
-			"the VLEK's cloud provider is not an accepted one");
+		if (policy->any_csp)
+			bulla_run_skip(run, BULLA_FACTOR_SNP_CSP, BULLA_WHY_POLICY_ANY);
+		else
+			bulla_run_check(run, BULLA_FACTOR_SNP_CSP,
+				bulla_bytes_in(endorsement->csp_id, policy->csps, policy->csp_count), 0,
+				"the VLEK's cloud provider is not an accepted one");
 		return;
 	}
 	bulla_run_skip(run, BULLA_FACTOR_SNP_CSP, BULLA_WHY_NO_SUCH_FIELD);

@@ -1,5 +1,6 @@
 #include "cmd/attest_job.h"
 
+#include "attest/psa.h"
 #include "attest/textual.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
@@ -45,7 +46,7 @@ static int add_certificate_anchor(struct attest_job *job, bulla_bytes der)
 	struct bulla_cert cert;
 
 	if (bulla_cert_parse(der, &cert) != BULLA_OK) {
-		say_error(job->cli, "format", job->cli->anchor, "a root certificate in DER or PEM; for PSA and CCA: id=KEYFILE",
+		say_error(job->cli, "format", job->cli->anchor, "a root certificate in DER or PEM; for PSA and CCA the device's key",
 			"the anchor is no certificate");
 		return EXIT_USAGE;
 	}
@@ -55,8 +56,62 @@ static int add_certificate_anchor(struct attest_job *job, bulla_bytes der)
 	return 0;
 }
 
+/* {"kty": "EC", "crv": "P-256" or "P-384", "x", "y"} as SubjectPublicKeyInfo. */
+static bulla_rc jwk_to_spki(bulla_bytes text, uint8_t *ret, size_t *ret_size)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+	uint8_t x[48], y[48];
+	size_t nx, ny;
+	bulla_json jwk, value;
+
+	BULLA_TRY(bulla_json_parse(text, &jwk));
+	BULLA_TRY(bulla_json_get_str(jwk, "x", &value));
+	BULLA_TRY(bulla_foreign_bytes(value, sizeof(x), x, &nx));
+	BULLA_TRY(bulla_json_get_str(jwk, "y", &value));
+	BULLA_TRY(bulla_foreign_bytes(value, sizeof(y), y, &ny));
+	BULLA_TRY(bulla_verify_key_point(nx == 32 ? BULLA_KEY_P256 : BULLA_KEY_P384, bulla_bytes_of(x, nx),
+		bulla_bytes_of(y, ny), &key));
+	*ret_size = bulla_verify_key_der(key).n;
+	bulla_copy(ret, bulla_verify_key_der(key).p, *ret_size);
+	return BULLA_OK;
+}
+
+static bulla_rc pem_to_spki(bulla_bytes text, uint8_t *ret, size_t max, size_t *ret_size)
+{
+	static const char first[] = "-----BEGIN PUBLIC KEY-----", last[] = "-----END PUBLIC KEY-----";
+	char digits[1024];
+	size_t n = 0;
+
+	for (size_t i = sizeof(first) - 1; i < text.n && text.p[i] != '-'; i++)
+		if (text.p[i] != '\n' && text.p[i] != '\r' && n < sizeof(digits))
+			digits[n++] = (char)text.p[i];
+	if (text.n < sizeof(first) + sizeof(last) || !bulla_bytes_eq_str(bulla_bytes_of(text.p, sizeof(first) - 1), first))
+		return BULLA_FAIL(BULLA_E_FORMAT, "the file is no public key in PEM");
+	return bulla_foreign_base64(bulla_bytes_of(digits, n), max, ret, ret_size);
+}
+
+/* PSA and CCA have no chains: the given key is taken as the endorsed one of the instance that the token names. */
+static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
+{
+	bulla_bytes text = bulla_buf_view(&job->anchor_file), id;
+	size_t size = 0;
+	bulla_rc rc = text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, &size) :
+						       pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
+
+	if (rc != BULLA_OK)
+		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
+	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(job->evidence, &id) : bulla_cca_instance(job->evidence, &id);
+	if (rc != BULLA_OK)
+		return say_rc(job->cli, rc, job->cli->args[1], NULL);
+	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
+		BULLA_ANCHOR_DEVICE, id, bulla_bytes_of(job->device_key, size)};
+	return 0;
+}
+
 static int read_anchor(struct attest_job *job)
 {
+	enum bulla_tee tee = bulla_attest_guess(job->evidence);
+
 	int code;
 
 	if (job->cli->anchor == NULL)
@@ -64,6 +119,8 @@ static int read_anchor(struct attest_job *job)
 	code = read_file(job->cli, job->cli->anchor, &job->anchor_file);
 	if (code != 0)
 		return code;
+	if (tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA)
+		return add_device_anchor(job, tee);
 	struct bulla_foreign *foreign = &job->foreign;
 	size_t before = foreign->collateral.certificate_count;
 	if (bulla_foreign_collateral(foreign, bulla_buf_view(&job->anchor_file)) != BULLA_OK ||
@@ -90,18 +147,18 @@ static int fill(struct attest_job *job)
 	int code = read_file(job->cli, job->cli->args[1], &job->file);
 	bulla_rc rc;
 
-	if (code == 0)
-		code = read_anchor(job);
+	if (code != 0)
+		return code;
+	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
+	if (rc != BULLA_OK)
+		return say_rc(job->cli, rc, job->cli->args[1], NULL);
+	code = read_anchor(job);
 	if (code == 0)
 		code = read_collateral(job);
 	if (code != 0)
 		return code;
-	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
-	if (rc == BULLA_OK)
-		rc = bulla_foreign_ready(&job->foreign, &job->all);
-	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->args[1], NULL);
-	return 0;
+	rc = bulla_foreign_ready(&job->foreign, &job->all);
+	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
 }
 
 int attest_open(struct cli *cli, struct attest_job **ret)
@@ -181,7 +238,7 @@ void attest_lax(struct attest_job *job)
 	policy->dcap.allow_no_sept_ve_disable = true;
 	policy->dcap.statuses = BULLA_TCB_BIT(BULLA_TCB_REVOKED) - 1;
 	policy->snp.vmpls = 0x0f;
-	policy->snp.allow_migration = policy->snp.allow_masked_chip = true;
+	policy->snp.allow_migration = policy->snp.allow_masked_chip = policy->snp.any_csp = true;
 	policy->psa.allow_legacy_profile = policy->psa.allow_test_keys = true;
 	job->binding = (struct bulla_attest_binding){any, any, any, any, any};
 }

@@ -36,7 +36,7 @@ struct cli {
 	const char *id, *state, *workflow, *trust, *accept, *at, *out, *tee, *yes, *expect;
 	bool checks, host, follow, image, headers;
 	const char *reference, *nonce, *binder, *anchor; /* attest */
-	bool any_nonce, any_code, debug;
+	bool any_nonce, any_code, debug, no_collateral;
 	int64_t max_age_ms;
 };
 

@@ -30,6 +30,14 @@ static bool is_genuine(const struct bulla_attest_result *result)
 	for (size_t i = 0; i < 2; i++)
 		if (result->factors[needed[i]].state != BULLA_FACTOR_HELD)
 			return false;
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++) {
+		bulla_rc rc = bulla_factor_rc(i);
+
+		/* its dates and its TCB are for today; its form and who signed it are for ever */
+		if (result->factors[i].state == BULLA_FACTOR_FAILED && rc != BULLA_E_EVIDENCE_STALE &&
+			rc != BULLA_E_EVIDENCE_POLICY)
+			return false;
+	}
 	return true;
 }
 
@@ -129,6 +137,8 @@ static int read_policy(struct attest_job *job)
 	job->reference.policy.tees = UINT32_MAX;
 	job->reference.policy.assurance = cli->anchor != NULL ? BULLA_ASSURANCE_DEV : BULLA_ASSURANCE_HARDWARE;
 	job->reference.policy.any_measurement = true;
+	job->reference.policy.snp.vmpls = 0x0f; /* a level is a place in the software's stack */
+	job->reference.policy.snp.any_csp = true;
 	return 0;
 }
 
@@ -166,6 +176,8 @@ static int read_time(struct attest_job *job)
 		job->reference.policy.max_age_ms = cli->max_age_ms;
 	if (cli->debug)
 		job->reference.policy.allow_debug = true;
+	if (cli->no_collateral)
+		job->reference.policy.dcap.without_collateral = true;
 	return 0;
 }
 
@@ -206,6 +218,8 @@ static void print_verdict(struct attest_job *job)
 		attest_print(job, bulla_attest_show_factors);
 	if (job->cli->any_nonce && job->cli->nonce == NULL)
 		printf("replay not checked: any nonce was accepted\n");
+	if (result->factors[BULLA_FACTOR_TCB_LEVEL].state == BULLA_FACTOR_NOT_CHECKED)
+		printf("TCB not checked: no collateral\n");
 	if (job->cli->any_code)
 		printf("code not checked: any measurement was accepted\n");
 	printf("%u held, %u failed, %u not checked\n", counts[BULLA_FACTOR_HELD], counts[BULLA_FACTOR_FAILED],

@@ -44,6 +44,7 @@ static const struct option_row {
 	{"binder", 0, TEXT, offsetof(struct cli, binder), "HEX", "user data or report data, 64 bytes", false},
 	{"anchor", 0, TEXT, offsetof(struct cli, anchor), "FILE", "a root of your own: class dev", false},
 	{"collateral", 0, MANY, offsetof(struct cli, sets), "FILE", "certificates, CRLs, TCB info, event log", false},
+	{"no-collateral", 0, FLAG, offsetof(struct cli, no_collateral), NULL, "TDX, SGX: without TCB info; says so", false},
 	{"max-age", 0, TIME, offsetof(struct cli, max_age_ms), "TIME", "how old the evidence may be", false},
 	{"debug", 0, FLAG, offsetof(struct cli, debug), NULL, "debug mode is good enough", false},
 	{"host", 0, FLAG, offsetof(struct cli, host), NULL, "only what the host sees", false},

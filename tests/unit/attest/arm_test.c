@@ -35,6 +35,7 @@ static bool sample_open(struct sample *sample, const char *path, enum bulla_tee 
 		return false;
 	}
 	sample_policy(&sample->policy);
+	sample->policy.assurance = BULLA_ASSURANCE_DEV; /* all that a published key is worth */
 	sample->policy.psa.allow_test_keys = true;
 	sample->binding = sample_binding();
 	sample->anchor = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE, BULLA_ANCHOR_DEVICE,
