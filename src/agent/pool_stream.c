@@ -61,7 +61,8 @@ static void turn(struct bulla_agent_box *box, int64_t now_us)
 		return;
 	if (!bulla_box_write_in(box, bulla_buf_view(&box->in), &box->in_at))
 		return;
-	box->in.n = 0; /* not wiped each time: the next line comes here, the buffer is wiped when it goes */
+	bulla_wipe(box->in.p, box->in.n);
+	box->in.n = 0;
 	box->in_at = 0;
 }
 
@@ -101,6 +102,7 @@ static void take_lines(struct bulla_agent_box *box)
 		if (!take_line(box, line))
 			return;
 	}
+	bulla_wipe(box->out.p, from);
 	if (from == box->out.n)
 		box->out.n = 0;
 	else

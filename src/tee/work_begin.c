@@ -293,6 +293,7 @@ static bulla_rc build_input(struct bulla_work *work, const struct request *reque
 	bool alone = step->binding_count == 1 && inputs[0].key.n == 0;
 	bulla_wr w;
 	bulla_bytes ignored;
+	bulla_rc rc = BULLA_OK;
 	size_t at = 0;
 
 	work->input.n = 0;
@@ -304,9 +305,11 @@ static bulla_rc build_input(struct bulla_work *work, const struct request *reque
 
 		if (step->bindings[i].parent != BULLA_FLOW_NO_SLOT) {
 			enclave->plain.n = 0;
-			BULLA_TRY(open_input(work, &request->envelopes[at], &step->inputs[at], &enclave->plain, &value));
+			rc = open_input(work, &request->envelopes[at], &step->inputs[at], &enclave->plain, &value);
 			at++;
 		}
+		if (rc != BULLA_OK)
+			break;
 		if (!alone) {
 			if (i > 0)
 				bulla_wr_u8(&w, ',');
@@ -314,10 +317,11 @@ static bulla_rc build_input(struct bulla_work *work, const struct request *reque
 			bulla_wr_u8(&w, ':');
 		}
 		bulla_wr_bytes(&w, value);
+		bulla_wipe(enclave->plain.p, enclave->plain.p == NULL ? 0 : enclave->plain.n);
 	}
 	if (!alone)
 		bulla_wr_u8(&w, '}');
-	return bulla_wr_end(&w, &ignored);
+	return rc != BULLA_OK ? rc : bulla_wr_end(&w, &ignored);
 }
 
 /* --- the step begins --- */
