@@ -107,15 +107,56 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	return BULLA_OK;
 }
 
+static bulla_rc send_start(struct load *l, unsigned slot)
+{
+	l->stream[slot] = bulla_frames_stream(l->frames);
+	l->began[slot] = now_us();
+	return bulla_frames_call(l->frames, BULLA_OP_START, l->stream[slot], bulla_buf_view(&l->body));
+}
+
 static bulla_rc start_one(struct load *l, unsigned slot)
 {
 	bulla_run_id run;
 
 	bulla_buf_clear(&l->body);
 	BULLA_TRY(owner_starter_make(l->starter, bulla_bytes_str(l->input), NULL, true, &l->body, &run));
-	l->stream[slot] = bulla_frames_stream(l->frames);
-	l->began[slot] = now_us();
-	return bulla_frames_call(l->frames, BULLA_OP_START, l->stream[slot], bulla_buf_view(&l->body));
+	return send_start(l, slot);
+}
+
+/* Starts of one turn share a signature, as receipts of one turn do. */
+static bulla_rc start_together(struct load *l, const unsigned *slots, size_t count)
+{
+	bulla_run_id run;
+
+	if (count == 1)
+		return start_one(l, slots[0]);
+	for (size_t i = 0; i < count; i++)
+		BULLA_TRY(owner_starter_hold(l->starter, bulla_bytes_str(l->input), NULL, &run));
+	BULLA_TRY(owner_starter_sign(l->starter));
+	for (size_t i = 0; i < count; i++) {
+		bulla_buf_clear(&l->body);
+		BULLA_TRY(owner_starter_held(l->starter, i, true, &l->body));
+		BULLA_TRY(send_start(l, slots[i]));
+	}
+	owner_starter_release(l->starter);
+	return BULLA_OK;
+}
+
+/* Starts a run in every free slot. */
+static bulla_rc refill_slots(struct load *l)
+{
+	unsigned slots[OWNER_STARTS_HELD];
+	size_t count = 0;
+
+	for (unsigned slot = 0; slot < l->in_flight; slot++) {
+		if (l->stream[slot] == 0)
+			slots[count++] = slot;
+		if (count == OWNER_STARTS_HELD || (slot + 1 == l->in_flight && count > 0)) {
+			BULLA_TRY(start_together(l, slots, count));
+			count = 0;
+		}
+	}
+	return BULLA_OK;
 }
 
 static bulla_rc turn(struct load *l)
@@ -150,11 +191,10 @@ static bulla_rc run(struct load *l, int64_t until_us, bool refill)
 
 	while (open && (now_us() < until_us || !refill)) {
 		open = refill;
-		for (unsigned slot = 0; slot < l->in_flight; slot++) {
-			if (l->stream[slot] == 0 && refill)
-				BULLA_TRY(start_one(l, slot));
+		if (refill)
+			BULLA_TRY(refill_slots(l));
+		for (unsigned slot = 0; slot < l->in_flight; slot++)
 			open = open || l->stream[slot] != 0;
-		}
 		if (open)
 			BULLA_TRY(turn(l));
 		if (l->errors > 100 || now_us() > until_us + 30000000)

@@ -21,6 +21,15 @@ struct owner_starter *owner_starter_free(struct owner_starter *starter);
 BULLA_CHECK bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, const char *id, bool follow,
 	struct bulla_buf *ret, bulla_run_id *ret_run);
 
+/* The same for starts that are made together, under one signature: hold each one, sign them all, take each one's body by its
+ * number (0 is the first one held), release. BULLA_E_LIMIT: more than OWNER_STARTS_HELD are held. */
+#define OWNER_STARTS_HELD 64
+BULLA_CHECK bulla_rc owner_starter_hold(struct owner_starter *starter, bulla_bytes input, const char *id,
+	bulla_run_id *ret_run);
+BULLA_CHECK bulla_rc owner_starter_sign(struct owner_starter *starter);
+BULLA_CHECK bulla_rc owner_starter_held(struct owner_starter *starter, size_t index, bool follow, struct bulla_buf *ret);
+void owner_starter_release(struct owner_starter *starter);
+
 /* What a receipt's envelope is asked for: the whole output, a field of it, or the failure. */
 struct owner_wish {
 	const bulla_bytes *path; /* names; count 0: the whole */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "cmd/names.h"
+#include "crypto/hash.h"
 #include "crypto/mac.h"
 #include "crypto/random.h"
 #include "flow/plan.h"
@@ -16,6 +17,14 @@
 #define LINKS_MAX 64
 #define PARTS_MAX 256
 #define ENVELOPES_MAX ((size_t)48 << 20)
+
+/* A start whose signature comes with others'. */
+struct held {
+	struct bulla_buf payload, envelopes;
+	size_t sizes[PARTS_MAX];
+	size_t count;
+	bool objects; /* it is the first one to name a link */
+};
 
 /* What starts of one workflow share, and one start in the making. */
 struct owner_starter {
@@ -44,6 +53,10 @@ struct owner_starter {
 	uint8_t pairs[PARTS_MAX * BULLA_PAIR_BYTES];
 	size_t envelope_count;
 	struct bulla_buf scratch, secret, payload, record;
+	/* starts to be signed together */
+	struct held *held;
+	size_t held_count;
+	struct bulla_batch *batch;
 };
 
 static bulla_rc find_birth(struct owner_starter *s, const bulla_handle *agent, struct bulla_birth *ret)
@@ -255,39 +268,38 @@ static bulla_rc need_sealer(struct owner_starter *s)
 	return BULLA_OK;
 }
 
-static bulla_rc write_record(struct owner_starter *s)
+/* The payload that is signed, in s->payload. */
+static bulla_rc write_payload(struct owner_starter *s, bulla_bytes *ret)
 {
-	struct bulla_auth auth;
-	bulla_bytes bytes, ignored;
 	bulla_wr w;
 
 	bulla_buf_clear(&s->secret);
 	bulla_buf_clear(&s->payload);
-	bulla_buf_clear(&s->record);
 	BULLA_TRY(need_sealer(s));
 	BULLA_TRY(bulla_start_secret_seal(&s->start, &s->sealer, s->run_secret, &s->secret));
 	s->start.secret = bulla_buf_view(&s->secret);
 	w = bulla_wr_buf(&s->payload);
 	BULLA_TRY(bulla_start_write(&w, &s->start));
-	BULLA_TRY(bulla_wr_end(&w, &bytes));
-	BULLA_TRY(bulla_auth_sign(s->context->key.sign, BULLA_SIGNED_START, bytes, &auth));
-	w = bulla_wr_buf(&s->record);
-	bulla_start_record_write(&w, bytes, &auth);
-	return bulla_wr_end(&w, &ignored);
+	return bulla_wr_end(&w, ret);
 }
 
-static bulla_rc write_message(struct owner_starter *s, bool follow, bool objects, struct bulla_buf *ret)
+static bulla_rc write_message(struct owner_starter *s, bulla_bytes payload, const struct bulla_auth *auth, bool follow,
+	bool objects, struct bulla_buf *ret)
 {
-	bulla_wr w = bulla_wr_buf(ret);
 	bulla_bytes ignored;
+	bulla_wr w;
 
-	BULLA_TRY(write_record(s));
+	bulla_buf_clear(&s->record);
+	w = bulla_wr_buf(&s->record);
+	bulla_start_record_write(&w, payload, auth);
+	BULLA_TRY(bulla_wr_end(&w, &ignored));
 	const struct bulla_msg_start message = {
 		.record = bulla_buf_view(&s->record),
 		.envelopes = bulla_pb_list_of(s->envelopes, s->envelope_count),
 		.objects = bulla_pb_list_of(s->link_objects, objects ? s->link_count : 0),
 		.follow = follow,
 	};
+	w = bulla_wr_buf(ret);
 	bulla_msg_encode(&bulla_msg_start_desc, &message, &w);
 	return bulla_wr_end(&w, &ignored);
 }
@@ -308,6 +320,12 @@ struct owner_starter *owner_starter_free(struct owner_starter *s)
 	bulla_buf_done(&s->secret);
 	bulla_buf_done(&s->payload);
 	bulla_buf_done(&s->record);
+	for (size_t i = 0; s->held != NULL && i < OWNER_STARTS_HELD; i++) {
+		bulla_buf_done(&s->held[i].payload);
+		bulla_buf_done(&s->held[i].envelopes);
+	}
+	bulla_free(s->held);
+	bulla_batch_free(s->batch);
 	bulla_free(s);
 	return NULL;
 }
@@ -347,15 +365,100 @@ bulla_rc owner_starter_new(struct context *context, const struct bulla_workflow 
 	return BULLA_OK;
 }
 
+/* A fresh start in the making: *ret_payload is what has to be signed; *ret_objects: it names a new link. */
+static bulla_rc make(struct owner_starter *s, bulla_bytes input, const char *id, bulla_bytes *ret_payload, bool *ret_objects)
+{
+	size_t links = s->link_count;
+
+	BULLA_TRY(bulla_json_parse(input, &s->input));
+	BULLA_TRY(begin(s, id));
+	BULLA_TRY(seal_all(s));
+	BULLA_TRY(write_payload(s, ret_payload));
+	*ret_objects = s->link_count > links;
+	return BULLA_OK;
+}
+
 bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, const char *id, bool follow,
 	struct bulla_buf *ret, bulla_run_id *ret_run)
 {
-	size_t links = starter->link_count;
+	struct bulla_auth auth;
+	bulla_bytes payload;
+	bool objects;
 
-	BULLA_TRY(bulla_json_parse(input, &starter->input));
-	BULLA_TRY(begin(starter, id));
-	BULLA_TRY(seal_all(starter));
-	BULLA_TRY(write_message(starter, follow, starter->link_count > links, ret));
+	BULLA_TRY(make(starter, input, id, &payload, &objects));
+	BULLA_TRY(bulla_auth_sign(starter->context->key.sign, BULLA_SIGNED_START, payload, &auth));
+	BULLA_TRY(write_message(starter, payload, &auth, follow, objects, ret));
 	*ret_run = starter->start.run;
 	return BULLA_OK;
+}
+
+/* --- many starts under one signature --- */
+
+static bulla_rc need_held(struct owner_starter *s)
+{
+	void *memory = NULL;
+
+	if (s->held == NULL) {
+		BULLA_TRY(bulla_alloc(OWNER_STARTS_HELD, sizeof(struct held), &memory));
+		s->held = memory;
+		for (size_t i = 0; i < OWNER_STARTS_HELD; i++) {
+			bulla_buf_init(&s->held[i].payload, 1 << 20);
+			bulla_buf_init(&s->held[i].envelopes, ENVELOPES_MAX);
+		}
+	}
+	return s->batch != NULL ? BULLA_OK : bulla_batch_new(OWNER_STARTS_HELD, &s->batch);
+}
+
+bulla_rc owner_starter_hold(struct owner_starter *starter, bulla_bytes input, const char *id, bulla_run_id *ret_run)
+{
+	struct held *held;
+	bulla_bytes payload;
+
+	BULLA_TRY(need_held(starter));
+	if (starter->held_count == OWNER_STARTS_HELD)
+		return BULLA_FAIL(BULLA_E_LIMIT, "so many starts are not signed together");
+	held = &starter->held[starter->held_count];
+	BULLA_TRY(make(starter, input, id, &payload, &held->objects));
+	bulla_buf_clear(&held->payload);
+	bulla_buf_clear(&held->envelopes);
+	BULLA_TRY(bulla_buf_append(&held->payload, payload));
+	held->count = starter->envelope_count;
+	for (size_t i = 0; i < held->count; i++) {
+		held->sizes[i] = starter->envelopes[i].n;
+		BULLA_TRY(bulla_buf_append(&held->envelopes, starter->envelopes[i]));
+	}
+	starter->held_count++;
+	*ret_run = starter->start.run;
+	return BULLA_OK;
+}
+
+bulla_rc owner_starter_sign(struct owner_starter *starter)
+{
+	bulla_digest digest;
+	uint32_t index;
+
+	bulla_batch_clear(starter->batch);
+	for (size_t i = 0; i < starter->held_count; i++) {
+		bulla_sha256(bulla_buf_view(&starter->held[i].payload), &digest);
+		BULLA_TRY(bulla_batch_add(starter->batch, &digest, &index));
+	}
+	return bulla_batch_sign(starter->batch, starter->context->key.sign, BULLA_SIGNED_STARTS);
+}
+
+bulla_rc owner_starter_held(struct owner_starter *starter, size_t index, bool follow, struct bulla_buf *ret)
+{
+	const struct held *held = &starter->held[index];
+	struct bulla_auth auth;
+	size_t at = 0;
+
+	BULLA_TRY(bulla_batch_auth(starter->batch, (uint32_t)index, &auth));
+	for (size_t i = 0; i < held->count; at += held->sizes[i++])
+		starter->envelopes[i] = bulla_bytes_of(held->envelopes.p + at, held->sizes[i]);
+	starter->envelope_count = held->count;
+	return write_message(starter, bulla_buf_view(&held->payload), &auth, follow, held->objects, ret);
+}
+
+void owner_starter_release(struct owner_starter *starter)
+{
+	starter->held_count = 0;
 }
