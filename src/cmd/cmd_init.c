@@ -27,7 +27,8 @@ static int unknown_template(const struct cli *cli, const char *name)
 
 	for (unsigned i = 0; i < template_file_count; i++)
 		if (i == 0 || strcmp(template_files[i].template, template_files[i - 1].template) != 0)
-			n += (size_t)snprintf(names + n, sizeof(names) - n, "%sbulla init %s", n == 0 ? "" : ", ", template_files[i].template);
+			n += (size_t)snprintf(names + n, sizeof(names) - n, "%sbulla init %s", n == 0 ? "" : ", ",
+				template_files[i].template);
 	say_error(cli, "not-found", NULL, names, "there is no template `%.40s`", name);
 	return EXIT_NOT_FOUND;
 }

@@ -81,7 +81,8 @@ static int print_all(struct logs *l)
 
 	l->workflow = context_workflow(l->context, digest);
 	if (compiled == NULL || l->workflow == NULL) {
-		say_error(l->context->cli, "epoch-old", NULL, "check out the project as it was then", "the run belongs to another epoch or project");
+		say_error(l->context->cli, "epoch-old", NULL, "check out the project as it was then",
+			"the run belongs to another epoch or project");
 		return EXIT_REFUSED;
 	}
 	rc = owner_opener_new(l->context, compiled, &l->opener);
@@ -89,7 +90,8 @@ static int print_all(struct logs *l)
 		rc = print_one(l, l->bundle->receipts[i]);
 	owner_opener_free(l->opener);
 	if (rc != BULLA_OK)
-		return say_rc(l->context->cli, rc, "the run's logs", rc == BULLA_E_NOT_ADDRESSED ? "add `logs` to `see`" : "bulla verify");
+		return say_rc(l->context->cli, rc, "the run's logs",
+			rc == BULLA_E_NOT_ADDRESSED ? "add `logs` to `see`" : "bulla verify");
 	if (l->printed == 0)
 		say(l->context->cli, "no agent wrote a log");
 	return 0;

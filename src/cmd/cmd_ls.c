@@ -18,7 +18,8 @@ static bool state_mask(const struct cli *cli, uint64_t *ret)
 		if (strcmp(cli->state, runs_state(state)) == 0)
 			*ret = UINT64_C(1) << state;
 	if (*ret == 0)
-		say_error(cli, "usage", NULL, "bulla ls --state open", "`%.20s` is no state: open, done, failed, cancelled, erased, stuck",
+		say_error(cli, "usage", NULL, "bulla ls --state open",
+			"`%.20s` is no state: open, done, failed, cancelled, erased, stuck",
 			cli->state);
 	return *ret != 0;
 }

@@ -54,7 +54,8 @@ static int print_part(struct context *context, const struct run_bundle *bundle, 
 
 	bulla_buf_init(&payload, BULLA_ENVELOPE_MAX);
 	if (compiled == NULL || workflow == NULL) {
-		say_error(context->cli, "epoch-old", NULL, "check out the project as it was then", "the run belongs to another epoch or project");
+		say_error(context->cli, "epoch-old", NULL, "check out the project as it was then",
+			"the run belongs to another epoch or project");
 		return EXIT_REFUSED;
 	}
 	code = parse_reference(context, workflow, text, &reference);

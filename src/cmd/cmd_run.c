@@ -111,7 +111,8 @@ static int report_end(struct context *context, const struct bulla_workflow *work
 static int goes_on(const struct context *context, bulla_rc rc, const struct follow *follow)
 {
 	if (rc != BULLA_E_TIMEOUT && rc != BULLA_E_CANCELLED)
-		return say_rc(context->cli, rc, "engine", rc == BULLA_E_CLOSED ? "bulla wait: the run goes on when the engine is up" : "bulla status");
+		return say_rc(context->cli, rc, "engine",
+			rc == BULLA_E_CLOSED ? "bulla wait: the run goes on when the engine is up" : "bulla status");
 	say(context->cli, "run %.8s goes on.  next: bulla wait %.8s", follow->run, follow->run);
 	return rc == BULLA_E_TIMEOUT ? EXIT_TIMED_OUT : EXIT_INTERRUPTED;
 }
@@ -238,7 +239,8 @@ static int wait_for(struct context *context, struct client *client, const bulla_
 		bulla_copy(digest.b, now.workflow.p, sizeof(digest.b));
 	workflow = bulla_manifest_workflow(&context->manifest, &digest);
 	if (workflow == NULL) {
-		say_error(context->cli, "epoch-old", NULL, "bulla bundle; bulla verify", "the run belongs to an epoch that is not in force here");
+		say_error(context->cli, "epoch-old", NULL, "bulla bundle; bulla verify",
+			"the run belongs to an epoch that is not in force here");
 		return EXIT_REFUSED;
 	}
 	follow_init(&follow, context, context_workflow(context, &digest), bulla_run_id_view(run));

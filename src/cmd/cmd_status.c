@@ -31,7 +31,8 @@ static void print_peer(const struct context *context, const struct bulla_msg_sta
 static void print_engine(const struct cli *cli, const struct bulla_msg_status *status)
 {
 	if (cli->json)
-		printf("{\"v\":1,\"t\":\"engine\",\"open\":%llu,\"waiting\":%llu,\"done\":%llu,\"failed\":%llu,\"broker\":%s,\"epoch\":%llu}\n",
+		printf("{\"v\":1,\"t\":\"engine\",\"open\":%llu,\"waiting\":%llu,\"done\":%llu,\"failed\":%llu,"
+			"\"broker\":%s,\"epoch\":%llu}\n",
 			(unsigned long long)status->runs_open, (unsigned long long)status->runs_waiting,
 			(unsigned long long)status->runs_done, (unsigned long long)status->runs_failed,
 			status->broker_up != 0 ? "true" : "false", (unsigned long long)status->epoch);
@@ -39,7 +40,8 @@ static void print_engine(const struct cli *cli, const struct bulla_msg_status *s
 		printf("engine   epoch %llu, %llu open, %llu waiting, %llu done, %llu failed\nbroker   %s\n",
 			(unsigned long long)status->epoch, (unsigned long long)status->runs_open,
 			(unsigned long long)status->runs_waiting, (unsigned long long)status->runs_done,
-			(unsigned long long)status->runs_failed, status->broker_up != 0 ? "connected" : "broker-unreachable: runs wait, nothing is lost");
+			(unsigned long long)status->runs_failed,
+			status->broker_up != 0 ? "connected" : "broker-unreachable: runs wait, nothing is lost");
 }
 
 static bulla_rc print_status(const struct context *context, struct client *client)

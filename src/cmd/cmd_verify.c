@@ -115,7 +115,8 @@ static void print_line_one(const struct verification *v)
 		printf(" is intact, but its hardware was emulated\n");
 		break;
 	case BULLA_VERDICT_UNKNOWN_SIGNER:
-		printf(" is intact; %s\n", v->result.rc == BULLA_E_APPROVALS ? "too few approvers signed" : "nobody you trust approved it");
+		printf(" is intact; %s\n",
+			v->result.rc == BULLA_E_APPROVALS ? "too few approvers signed" : "nobody you trust approved it");
 		break;
 	case BULLA_VERDICT_REFUSED:
 		printf(": do not use this result\n");
@@ -159,7 +160,8 @@ static void print_json(const struct verification *v)
 		bulla_verdict_id(v->result.verdict), bulla_assurance_name(v->result.facts.assurance), v->run,
 		bulla_rc_id(v->result.rc));
 	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++)
-		printf("%s{\"id\":\"%s\",\"state\":\"%s\"}", i == 0 ? "" : ",", bulla_verify_check_id(i), states[v->result.checks[i].state]);
+		printf("%s{\"id\":\"%s\",\"state\":\"%s\"}", i == 0 ? "" : ",", bulla_verify_check_id(i),
+			states[v->result.checks[i].state]);
 	printf("],\"not_proved\":[\"agents are right\",\"inputs are true\",\"the hardware is unbroken\"]}\n");
 }
 
@@ -217,7 +219,8 @@ static int verify_run(struct verification *v)
 		rc = rc == BULLA_OK ? judge(v, NULL, bulla_buf_view(&bytes)) : rc;
 		if (rc == BULLA_OK && context_workflow(&context, &v->result.facts.workflow) != NULL)
 			v->workflow = context_workflow(&context, &v->result.facts.workflow)->name;
-		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
+		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle",
+			rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
 	}
 	client_close(client);
 	context_done(&context);

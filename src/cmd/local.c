@@ -144,7 +144,8 @@ int local_engine(struct context *context, struct client **ret)
 	rc = rc == BULLA_OK ? local_connect(path, pid == 0 ? 0 : RESTART_MS, ret) : rc; /* it may just be restarting */
 	if (rc == BULLA_OK)
 		return 0;
-	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here", context->project.name);
+	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here",
+		context->project.name);
 	return EXIT_AGAIN;
 }
 
@@ -174,6 +175,15 @@ static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *re
 	return BULLA_OK;
 }
 
+static int say_not_ready(struct context *context, unsigned ready, unsigned agents, bool broker, bulla_rc why)
+{
+	say_error(context->cli, why == BULLA_OK ? "not-ready" : bulla_rc_id(why), context->state,
+		"look into platform/enclaves.log there", "%u of %u enclaves serve%s%s%s", ready, agents,
+		broker ? "" : ", the broker is not connected", why == BULLA_OK ? "" : ": ",
+		why == BULLA_OK ? "" : bulla_rc_text(why));
+	return EXIT_AGAIN;
+}
+
 int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 {
 	int64_t until = now_ms() + wait_ms;
@@ -197,10 +207,5 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 	client_close(client);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, path, "look into host/log in the state folder");
-	if (ready >= agents && broker)
-		return 0;
-	say_error(context->cli, why == BULLA_OK ? "not-ready" : bulla_rc_id(why), context->state, "look into platform/enclaves.log there",
-		"%u of %u enclaves serve%s%s%s", ready, agents, broker ? "" : ", the broker is not connected",
-		why == BULLA_OK ? "" : ": ", why == BULLA_OK ? "" : bulla_rc_text(why));
-	return EXIT_AGAIN;
+	return ready >= agents && broker ? 0 : say_not_ready(context, ready, agents, broker, why);
 }

@@ -184,7 +184,8 @@ static void refuse_later_keys(struct reader *reader, const struct yaml_node *nod
 		const struct yaml_node *value = yaml_get(node, later[i]);
 
 		if (value != NULL)
-			diag_add(reader->diags, value->key->place, "unsupported", "`%s` is not built yet\nsteps in a row, with retry and timeout",
+			diag_add(reader->diags, value->key->place, "unsupported",
+				"`%s` is not built yet\nsteps in a row, with retry and timeout",
 				later[i]);
 	}
 }

@@ -34,7 +34,8 @@ bool read_name(struct reader *reader, const struct yaml_node *node, const char *
 			n = 0;
 	}
 	if (n == 0 || n > 32) {
-		diag_add(reader->diags, node->place, "bad-name", "`%.40s` is not a name\na letter, then letters, digits, _ or -", node->text);
+		diag_add(reader->diags, node->place, "bad-name",
+			"`%.40s` is not a name\na letter, then letters, digits, _ or -", node->text);
 		return false;
 	}
 	*ret = node->text;
@@ -81,7 +82,8 @@ bool read_time(struct reader *reader, const struct yaml_node *node, int64_t *ret
 		diag_add(reader->diags, node->place, "no-unit", "`%s` is not a time\n%ss, %sm, %sh or %sd", node->text, node->text,
 			node->text, node->text, node->text);
 	else
-		diag_add(reader->diags, node->place, "bad-time", "`%.40s` is not a time\n500ms, 2s, 2m, 2h or 2d; at most 400d", node->text);
+		diag_add(reader->diags, node->place, "bad-time",
+			"`%.40s` is not a time\n500ms, 2s, 2m, 2h or 2d; at most 400d", node->text);
 	return false;
 }
 

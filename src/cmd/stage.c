@@ -62,7 +62,8 @@ static bulla_rc on_content(void *ctx, bulla_bytes bytes)
 		ssize_t n = write(c->fd, bytes.p, bytes.n);
 
 		if (n < 0 && errno != EINTR)
-			return BULLA_FAIL_OS(errno == ENOSPC ? BULLA_E_FULL : BULLA_E_IO, "a copy of an agent's file cannot be written", errno);
+			return BULLA_FAIL_OS(errno == ENOSPC ? BULLA_E_FULL : BULLA_E_IO,
+				"a copy of an agent's file cannot be written", errno);
 		if (n > 0)
 			bytes = bulla_bytes_of(bytes.p + n, bytes.n - (size_t)n);
 	}

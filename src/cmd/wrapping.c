@@ -96,7 +96,8 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 	bulla_buf_init(&memory, 65536);
 	bulla_buf_init(&arn, ARN_MAX);
 	bulla_copy(measured, facts->measured, sizeof(measured));
-	BULLA_TRY(bulla_kms_default_policy(broker->arn, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])measured, tenant.b, agent->b, &policy));
+	BULLA_TRY(bulla_kms_default_policy(broker->arn, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])measured, tenant.b,
+		agent->b, &policy));
 	BULLA_TRY(bulla_kms_write_create_key(&call, bulla_buf_view(&policy), BULLA_BYTES_LITERAL("agent seeds"), &request));
 	path_join(socket, context->runtime, "broker-tls.sock");
 	BULLA_TRY(https_call(socket, &broker->tls_pin, bulla_buf_view(&request), &memory, &response));

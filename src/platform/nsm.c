@@ -26,7 +26,8 @@ bulla_rc bulla_dev_nsm_init(struct bulla_dev_nsm *nsm, const struct bulla_dev_pk
 
 	*nsm = (struct bulla_dev_nsm){.pki = pki, .clock = clock, .random = random, .locked = 0xffff};
 	BULLA_TRY(bulla_random_fill(random, id, sizeof(id)));
-	int n = snprintf(nsm->module_id, sizeof(nsm->module_id), "i-%02x%02x%02x%02x%02x%02x%02x%02x0-enc%02x%02x%02x%02x%02x%02x%02x%02x",
+	int n = snprintf(nsm->module_id, sizeof(nsm->module_id),
+		"i-%02x%02x%02x%02x%02x%02x%02x%02x0-enc%02x%02x%02x%02x%02x%02x%02x%02x",
 		id[0], id[1], id[2], id[3], id[4], id[5], id[6], id[7], id[8], id[9], id[10], id[11], id[12], id[13], id[14], id[15]);
 	if (n <= 0 || (size_t)n >= sizeof(nsm->module_id))
 		return BULLA_FAIL(BULLA_E_STATE, "a module id has another length");
