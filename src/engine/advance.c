@@ -530,11 +530,22 @@ bulla_rc broker_up(struct bulla_engine *e, bulla_engine_peer peer)
 	return advance_all(e);
 }
 
+static void tell_waiting(struct bulla_engine *e, uint32_t index)
+{
+	const struct run *run = run_at(e, index);
+
+	for (uint32_t s = 1; s < run->fold.slot_count; s++)
+		if (run->works[s].phase == ASKED || run->works[s].phase == COMMITTING)
+			book_event(e, ref_of(index, (uint16_t)s), BULLA_STEP_WAITING);
+}
+
 bulla_rc broker_down(struct bulla_engine *e)
 {
 	e->broker = 0;
 	e->again_ms = 0;
 	e->effects.note(e->effects.ctx, BULLA_NOTE_BROKER_DOWN, 0);
+	for (uint32_t index = e->newest; index != NO_REF; index = run_at(e, index)->older)
+		tell_waiting(e, index);
 	for (size_t i = 0; i < PENDING_MAX; i++) {
 		struct question *q = &e->questions[i];
 

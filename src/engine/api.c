@@ -17,7 +17,7 @@ static bulla_rc write_row(struct bulla_engine *e, const struct run *run, bulla_w
 					.started_ms = (uint64_t)closed.started_ms,
 					.ended_ms = run->recorded ? (uint64_t)closed.ended_ms : 0,
 					.epoch = e->projects[run->manifest].manifest.epoch,
-					.why = e->broker == 0 && !run->recorded ? BULLA_E_BROKER : run->why};
+					.why = book_why(e, run)};
 
 	bulla_msg_run_row_encode(&row, w);
 	return w->rc;

@@ -382,6 +382,22 @@ bulla_rc book_abort(struct bulla_engine *e, uint32_t index, uint8_t state, bulla
 
 /* --- progress for followers --- */
 
+/* Why an open run does not move: no broker, or no enclave for a step that is wanted. */
+bulla_rc book_why(struct bulla_engine *e, const struct run *run)
+{
+	if (run->recorded)
+		return BULLA_OK;
+	if (e->broker == 0)
+		return BULLA_E_BROKER;
+	for (uint32_t s = 1; s < run->fold.slot_count; s++) {
+		const struct bulla_flow_step *step = &run_flow(e, run)->steps[s];
+
+		if (run->works[s].phase == QUEUED && !runner_serves(e, run, run_workflow(e, run)->agent_of[step->actor]))
+			return BULLA_E_UNREACHABLE;
+	}
+	return BULLA_OK;
+}
+
 void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state)
 {
 	struct run *run = run_by_ref(e, r);
@@ -401,7 +417,7 @@ void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state)
 					     .state = state,
 					     .outcome = work->outcome,
 					     .at_ms = (uint64_t)e->now_ms,
-					     .why = run->why};
+					     .why = state == BULLA_STEP_WAITING ? book_why(e, run) : BULLA_OK};
 	if (state != BULLA_STEP_RUNNING && work->since_ms > 0)
 		event.took_us = (uint64_t)(e->now_ms - work->since_ms) * 1000;
 	w = bulla_wr_buf(clear_buf(&e->scratch));

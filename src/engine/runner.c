@@ -42,6 +42,15 @@ struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint
 	return best;
 }
 
+bool runner_serves(struct bulla_engine *e, const struct run *run, uint16_t agent)
+{
+	for (size_t k = 0; k < e->instance_count; k++)
+		if (e->instances[k].peer != 0 && e->instances[k].usable && hosts(&e->instances[k], agent) &&
+		    bulla_digest_eq(&e->instances[k].manifest, &e->projects[run->manifest].manifest.digest))
+			return true;
+	return false;
+}
+
 static uint16_t agent_of(struct bulla_engine *e, ref r)
 {
 	const struct workflow *workflow = run_workflow(e, run_by_ref(e, r));
@@ -155,8 +164,12 @@ bulla_rc runner_assign(struct bulla_engine *e, ref r)
 	if (!i) {
 		work->phase = QUEUED;
 		queue_push(e, &e->agents[agent].head, &e->agents[agent].tail, r);
+		if (!runner_serves(e, run, agent))
+			book_event(e, r, BULLA_STEP_WAITING);
 		return BULLA_OK;
 	}
+	if (e->broker == 0)
+		book_event(e, r, BULLA_STEP_WAITING);
 	work->instance = (uint8_t)(i - e->instances + 1);
 	i->reserved++;
 	work->phase = ASKED;

@@ -81,7 +81,7 @@ struct run {
 	bool needs_token, sync_asked;
 	uint16_t manifest, workflow; /* in engine->manifests, and there */
 	uint16_t steps_done;
-	bulla_rc why;          /* what it waits for */
+	bulla_rc why;          /* why it was aborted */
 	uint32_t seq, waiters; /* seq: next record */
 	uint32_t older, newer; /* list of kept ones, or of open ones */
 	uint64_t first_lsn;
@@ -345,11 +345,13 @@ BULLA_CHECK bulla_rc book_turn(struct bulla_engine *e); /* end of a turn: flushe
 BULLA_CHECK bulla_rc book_finish(struct bulla_engine *e, uint32_t run);
 struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run);
 ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run); /* slot of the final receipt */
+bulla_rc book_why(struct bulla_engine *e, const struct run *run);
 void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state);
 
 /* --- runner.c: one step to its committed receipt --- */
 BULLA_CHECK bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t due_ms);
 BULLA_CHECK bulla_rc runner_assign(struct bulla_engine *e, ref r);
+bool runner_serves(struct bulla_engine *e, const struct run *run, uint16_t agent); /* however busy it is */
 struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint16_t agent);
 void runner_release(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);

@@ -283,6 +283,9 @@ static void runs_are_listed(void **state)
 	assert_int_equal(town.last_op, BULLA_OP_LIST);
 	assert_ok(bulla_msg_listing_decode(bulla_buf_view(&town.result_body), &listing));
 	assert_int_equal(listing.runs.count, 2);
+	struct bulla_msg_run_row row;
+	assert_ok(bulla_msg_run_row_decode(bulla_pb_list_at(&listing.runs, 0), &row));
+	assert_rc(BULLA_E_UNREACHABLE, (bulla_rc)row.why);
 	town_ask(&town, BULLA_OP_GET, 1, false);
 	town_settle(&town);
 	assert_int_equal(town.result.state, BULLA_RUN_OPEN);
