@@ -170,6 +170,27 @@ bulla_rc client_ask(struct bulla_engine *e, const struct bulla_engine_input *in,
 	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 }
 
+/* One look-up of an id at a time: between two answers the run could begin, end and be forgotten. */
+static bulla_rc look_up(struct bulla_engine *e, const struct bulla_engine_input *in, const bulla_run_id *run)
+{
+	uint64_t ticket = e->next_ticket;
+
+	for (size_t i = 0; i < PENDING_MAX; i++)
+		if (e->questions[i].ticket != 0 && e->questions[i].op == BULLA_OP_START &&
+		    bulla_run_id_eq(&e->questions[i].run, run)) {
+			client_refuse(e, in, BULLA_E_BUSY, BUSY_RETRY_MS);
+			return BULLA_OK;
+		}
+	BULLA_TRY(client_ask(e, in, BULLA_ENGINE_FIND_RUN, bulla_run_id_view(run)));
+	for (; ticket < e->next_ticket; ticket++) {
+		struct question *q = question_find(e, ticket);
+
+		if (q)
+			q->run = *run;
+	}
+	return BULLA_OK;
+}
+
 static bulla_rc op_start(struct bulla_engine *e, const struct bulla_engine_input *in)
 {
 	struct bulla_msg_start m;
@@ -191,7 +212,7 @@ static bulla_rc op_start(struct bulla_engine *e, const struct bulla_engine_input
 		return BULLA_OK;
 	}
 	if (bulla_run_id_ms(&start.start.run) == 0 || bloom_has(e, &start.start.run))
-		return client_ask(e, in, BULLA_ENGINE_FIND_RUN, bulla_run_id_view(&start.start.run));
+		return look_up(e, in, &start.start.run);
 	return start_new(e, in, &m, &start);
 }
 

@@ -163,6 +163,7 @@ struct question {
 	bulla_engine_peer peer;
 	uint32_t stream;
 	uint8_t op;
+	bulla_run_id run;          /* of a START that is looked up */
 	struct bulla_block *body;  /* the client's request */
 	struct bulla_block *first; /* the librarian's answer, while the broker is asked */
 };
