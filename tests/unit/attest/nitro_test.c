@@ -687,6 +687,102 @@ static void a_cmw_record_is_only_an_envelope(void **state)
 	lab_close(&lab);
 }
 
+/* ---- documents whose payload was rewritten and signed again ---- */
+
+/* Replaces the first `find` in the payload of a good document, or appends when find is empty; signs with the leaf's key. */
+static void resign(struct lab *lab, bulla_bytes find, bulla_bytes put)
+{
+	struct bulla_nitro_fields fields;
+	enum bulla_factor factor;
+	uint8_t payload[16384], to_sign_memory[16384], signature[96];
+	size_t at = 0, failed_at;
+	bulla_bytes to_sign, ignored;
+
+	bulla_buf_clear(&lab->document);
+	assert_ok(bulla_nitro_doc_write(&lab->doc, lab->key, &lab->document));
+	assert_ok(bulla_nitro_read(bulla_buf_view(&lab->document), &fields, &failed_at, &factor));
+	while (find.n > 0 && !bulla_bytes_eq(bulla_bytes_of(fields.payload.p + at, find.n), find)) {
+		at++;
+		assert_true(at + find.n <= fields.payload.n);
+	}
+	if (find.n == 0)
+		at = fields.payload.n;
+	size_t tail = fields.payload.n - at - find.n, n = at + put.n + tail;
+	bulla_copy(payload, fields.payload.p, at);
+	bulla_copy(payload + at, put.p, put.n);
+	bulla_copy(payload + at + put.n, fields.payload.p + at + find.n, tail);
+	bulla_wr s = bulla_wr_fixed(to_sign_memory, sizeof(to_sign_memory));
+	bulla_cbor_wr_array(&s, 4);
+	bulla_cbor_wr_str(&s, "Signature1");
+	bulla_cbor_wr_bytes(&s, BULLA_BYTES_LITERAL("\xa1\x01\x38\x22"));
+	bulla_cbor_wr_bytes(&s, (bulla_bytes){NULL, 0});
+	bulla_cbor_wr_bytes(&s, bulla_bytes_of(payload, n));
+	assert_ok(bulla_wr_end(&s, &to_sign));
+	pki_sign(lab->leaf.key, to_sign, signature, 48);
+	bulla_buf_clear(&lab->document);
+	bulla_wr w = bulla_wr_buf(&lab->document);
+	bulla_cbor_wr_array(&w, 4);
+	bulla_cbor_wr_bytes(&w, BULLA_BYTES_LITERAL("\xa1\x01\x38\x22"));
+	bulla_cbor_wr_map(&w, 0);
+	bulla_cbor_wr_bytes(&w, bulla_bytes_of(payload, n));
+	bulla_cbor_wr_bytes(&w, BULLA_BYTES_ARRAY(signature));
+	assert_ok(bulla_wr_end(&w, &ignored));
+}
+
+static void rewritten(struct lab *lab, bulla_bytes find, bulla_bytes put, enum bulla_factor factor)
+{
+	resign(lab, find, put);
+	assert_int_not_equal(lab_judge_bytes(lab, bulla_buf_view(&lab->document)), BULLA_OK);
+	assert_factor(&lab->result, factor);
+}
+
+#define L(text_) BULLA_BYTES_LITERAL(text_)
+
+static void a_good_signature_excuses_no_encoding(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_open(&lab, &root_spec, &region_spec, &leaf_spec);
+	rewritten(&lab, L("\x66" "digest"), L("\x66" "digest\x66SHA384\x66" "digest"), BULLA_FACTOR_FIELDS); /* twice */
+	rewritten(&lab, L("\x66" "digest\x66SHA384"), L("\x66" "digest\x78\x06SHA384"), BULLA_FACTOR_ENCODING); /* long head */
+	rewritten(&lab, L("\x64pcrs\xb2"), L("\x64pcrs\xbf"), BULLA_FACTOR_ENCODING); /* indefinite inside */
+	rewritten(&lab, L("\x66" "digest\x66SHA384"), L("\x66" "digest\x7f\x66SHA384\xff"), BULLA_FACTOR_ENCODING); /* chunked */
+	rewritten(&lab, L("\x66SHA384"), L("\xc1\x66SHA384"), BULLA_FACTOR_ENCODING); /* tagged */
+	rewritten(&lab, L("\x65nonce\x58\x20"), L("\x65nonce\x78\x20"), BULLA_FACTOR_ENCODING); /* text for bytes */
+	rewritten(&lab, (bulla_bytes){NULL, 0}, L("\x00"), BULLA_FACTOR_TRAILING); /* inside of the signed bytes */
+	rewritten(&lab, L("\x66" "digest"), L("\x61x\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x66" "digest"),
+		BULLA_FACTOR_ENCODING); /* nested too deep */
+	rewritten(&lab, L("\x66" "digest"), L("\x61x\x00\x66" "digest"), BULLA_FACTOR_UNKNOWN_FIELDS);
+	lab.policy.strict = false;
+	resign(&lab, L("\x66" "digest"), L("\x61x\x00\x66" "digest"));
+	assert_ok(lab_judge_bytes(&lab, bulla_buf_view(&lab.document)));
+	lab_close(&lab);
+}
+
+/* Same root, same format, another thing. */
+static void a_tpm_s_document_is_no_enclave_s(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_open(&lab, &root_spec, &region_spec, &leaf_spec);
+	lab.doc.module_id = bulla_bytes_str("i-0123456789abcdef0-enc0123456789abcdef");
+	rewritten(&lab, L("\x64pcrs"), L("\x6dnitrotpm_pcrs"), BULLA_FACTOR_NITRO_MODULE); /* TPM registers, enclave's name */
+	rewritten(&lab, L("-enc"), L("-tpm"), BULLA_FACTOR_NITRO_MODULE);
+	rewritten(&lab, L("\x66" "digest"), L("\x6dnitrotpm_pcrs\xa0\x66" "digest"), BULLA_FACTOR_FIELDS); /* both */
+	lab.anchor.tee = BULLA_TEE_NITRO;
+	lab.anchor.assurance = BULLA_ASSURANCE_HARDWARE;
+	lab.policy.tees = BULLA_TEE_BIT(BULLA_TEE_NITRO);
+	lab.doc.module_id = bulla_bytes_str("i-0123456789abcdef0-tpm0123456789abcdef");
+	rewritten(&lab, L("\x64pcrs"), L("\x6dnitrotpm_pcrs"), BULLA_FACTOR_TEE);
+	assert_int_equal(lab.result.tee, BULLA_TEE_NITROTPM);
+	lab.policy.tees = BULLA_TEE_BIT(BULLA_TEE_NITROTPM);
+	resign(&lab, L("\x64pcrs"), L("\x6dnitrotpm_pcrs"));
+	assert_ok(lab_judge_bytes(&lab, bulla_buf_view(&lab.document)));
+	lab_close(&lab);
+}
+
 /* What the cache saves, and what it may not. */
 static void the_cache_ends_with_policy_and_expiry(void **state)
 {
@@ -737,6 +833,8 @@ int main(void)
 		cmocka_unit_test(the_header_is_exact),
 		cmocka_unit_test(the_twin_of_a_signature_is_accepted_and_bad_halves_are_not),
 		cmocka_unit_test(a_cmw_record_is_only_an_envelope),
+		cmocka_unit_test(a_good_signature_excuses_no_encoding),
+		cmocka_unit_test(a_tpm_s_document_is_no_enclave_s),
 		cmocka_unit_test(the_cache_ends_with_policy_and_expiry),
 	};
 
