@@ -3,7 +3,9 @@
  * limited by rlimits. Else rlimits alone. */
 #include "agent/zygote_internal.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,6 +20,28 @@ static int make_folder(int parent, const char *name)
 	return openat(parent, name, OPEN_FOLDER);
 }
 
+/* Groups of zygotes that were killed: only empty ones go. */
+static void sweep(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+	char slot[300];
+
+	for (struct dirent *entry = folder == NULL ? NULL : readdir(folder); entry != NULL; entry = readdir(folder)) {
+		int pid = 0;
+
+		if (sscanf(entry->d_name, "bulla-%d", &pid) != 1 || pid <= 0 || kill(pid, 0) == 0)
+			continue;
+		for (uint32_t i = 0; i < BULLA_MAX_AGENT_SANDBOXES; i++) {
+			snprintf(slot, sizeof(slot), "%s/%u", entry->d_name, i);
+			unlinkat(parent, slot, AT_REMOVEDIR);
+		}
+		unlinkat(parent, entry->d_name, AT_REMOVEDIR);
+	}
+	if (folder != NULL)
+		closedir(folder);
+}
+
 static int ours_in(const char *root)
 {
 	char name[32];
@@ -26,6 +50,7 @@ static int ours_in(const char *root)
 
 	if (parent < 0)
 		return -1;
+	sweep(parent);
 	snprintf(name, sizeof(name), "bulla-%d", (int)getpid());
 	folder = make_folder(parent, name);
 	close(parent);
