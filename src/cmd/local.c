@@ -10,12 +10,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #define STEP_MS 5
 #define BROKER_MS 15000
 #define RESTART_MS 3000
+#define ROOM_BYTES ((uint64_t)68 << 20)
 
 static void pause_ms(long ms)
 {
@@ -85,6 +87,18 @@ int local_start_platform(struct context *context)
 	return 0;
 }
 
+/* The usual reason why nothing starts; says so. The programs need room for a segment of their journals. */
+static bool says_disk_full(const struct context *context)
+{
+	struct statvfs fs;
+
+	if (statvfs(context->state, &fs) != 0 || (uint64_t)fs.f_bavail * fs.f_frsize >= ROOM_BYTES)
+		return false;
+	say_error(context->cli, "disk-full", context->state, "free space; what waits goes on by itself",
+		"no space for the state of `%s`; nothing is lost", context->project.name);
+	return true;
+}
+
 int local_wait_broker(struct context *context, struct broker_info *ret)
 {
 	int64_t until = now_ms() + BROKER_MS;
@@ -102,6 +116,8 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 	}
 	if (rc == BULLA_OK)
 		return 0;
+	if (says_disk_full(context))
+		return EXIT_AGAIN;
 	path_join(path, context->state, "broker/log");
 	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
 }
@@ -144,6 +160,8 @@ int local_engine(struct context *context, struct client **ret)
 	rc = rc == BULLA_OK ? local_connect(path, pid == 0 ? 0 : RESTART_MS, ret) : rc; /* it may just be restarting */
 	if (rc == BULLA_OK)
 		return 0;
+	if (pid != 0 && says_disk_full(context))
+		return EXIT_AGAIN;
 	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here",
 		context->project.name);
 	return EXIT_AGAIN;
