@@ -7,6 +7,8 @@
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "manifest/pcr.h"
+#include "wire/text.h"
 
 #define SKEW_MS 60000
 #define DATA_KEY_MAX 1024
@@ -43,13 +45,17 @@ bulla_rc bulla_kms_use_prepare(struct bulla_kms_use *use, const struct bulla_bro
 {
 	struct bulla_attest_anchors vendors = bulla_attest_vendor_anchors();
 	const size_t max = sizeof(use->anchor_list) / sizeof(use->anchor_list[0]);
+	const struct bulla_epoch *current = bulla_epochs_current(&broker->epochs), *open = NULL;
 	size_t count = 0;
 
+	use->assurance = current == NULL ? BULLA_ASSURANCE_HARDWARE : current->manifest.assurance;
 	for (size_t i = 0; i < vendors.count && count < max; i++)
 		use->anchor_list[count++] = vendors.list[i];
 	for (size_t e = broker->epochs.count; e > 0; e--) {
 		const struct bulla_manifest *manifest = &broker->epochs.list[e - 1]->manifest;
 
+		if (bulla_epochs_open(&broker->epochs, &manifest->digest, &open) != BULLA_OK)
+			continue;
 		for (size_t i = 0; i < manifest->anchor_count && count < max; i++)
 			use->anchor_list[count++] = (struct bulla_attest_anchor){
 				.tee = (uint8_t)bulla_tee_from_name(manifest->anchors[i].tee),
@@ -93,7 +99,7 @@ bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_c
 
 	bulla_attest_policy_init(&policy);
 	policy.tees = BULLA_TEE_BIT(BULLA_TEE_NITRO) | BULLA_TEE_BIT(BULLA_TEE_DEV);
-	policy.assurance = BULLA_ASSURANCE_DEV;
+	policy.assurance = use->assurance;
 	policy.max_age_ms = BULLA_KMS_MAX_AGE_MS;
 	policy.skew_ms = SKEW_MS;
 	policy.any_measurement = true;
@@ -419,11 +425,42 @@ static bulla_rc allow(struct bulla_broker *broker, struct bulla_kms_use *use, st
 	return bulla_kms_policy_eval(bulla_buf_view(&(*ret_key)->policy), &use->facts);
 }
 
+static bulla_rc context_manifest(const struct bulla_kms_context *context, bulla_digest *ret)
+{
+	for (size_t i = 0; i < context->count; i++)
+		if (bulla_bytes_eq_str(context->pairs[i].key, "bulla:manifest"))
+			return bulla_text_hex(context->pairs[i].value, sizeof(ret->b), ret->b);
+	return BULLA_E_NOT_FOUND;
+}
+
+/* A seed's context names a manifest; who asks for it was measured with that one, or with one that may serve its runs. The
+ * enclave's code computes the context from the manifest that it measured: this check does not rest on that. */
+static bulla_rc check_manifest(const struct bulla_broker *broker, const struct bulla_kms_use *use)
+{
+	uint8_t expected[BULLA_PCR_BYTES];
+	bulla_digest named;
+	bulla_rc rc = context_manifest(&use->request.context, &named);
+
+	if (rc == BULLA_E_NOT_FOUND || !use->attested)
+		return BULLA_OK; /* not a seed's context; or the policy has let somebody in who shows no document */
+	BULLA_TRY(rc);
+	for (size_t i = 0; i < broker->epochs.count; i++) {
+		const bulla_digest *mine = &broker->epochs.list[i]->manifest.digest;
+
+		bulla_pcr_manifest(mine, expected);
+		if (bulla_bytes_eq(use->facts.pcrs[BULLA_PCR_MANIFEST], BULLA_BYTES_ARRAY(expected)))
+			return bulla_epochs_serves(&broker->epochs, mine, &named);
+	}
+	return BULLA_FAIL(BULLA_E_MEASUREMENT, "the document is of an enclave under no accepted manifest");
+}
+
 bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_buf *ret)
 {
 	struct bulla_wrapping_key *key = NULL;
 
 	BULLA_TRY(allow(broker, use, &key));
+	if (BULLA_CHECK_ON(EVIDENCE_MANIFEST))
+		BULLA_TRY(check_manifest(broker, use));
 	/* only what would be answered uses a document up: nobody can spoil another one's by showing it to the wrong key */
 	if (use->attested)
 		BULLA_TRY(bulla_seen_once(&broker->seen, &use->payload, use->now_ms,

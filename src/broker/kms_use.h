@@ -19,6 +19,7 @@ struct bulla_kms_use {
 	/* of the document */
 	struct bulla_attest_anchors anchors;
 	struct bulla_attest_anchor anchor_list[64];
+	uint8_t assurance; /* least that the manifest in force accepts; without one: hardware */
 	struct bulla_attest_result *result;
 	bool attested;
 	bulla_digest payload; /* digest of what is signed */
@@ -33,7 +34,7 @@ void bulla_kms_use_done(struct bulla_kms_use *use);
 /* May this be asked without a credential? Then the key's policy decides. */
 bool bulla_kms_use_open(enum bulla_kms_op op);
 
-/* Before the worker: the anchors (vendors', and those of accepted manifests). */
+/* Before the worker: the anchors (vendors', and those of the manifests that are open) and how much they must be worth. */
 BULLA_CHECK bulla_rc bulla_kms_use_prepare(struct bulla_kms_use *use, const struct bulla_broker *broker);
 
 /* In the worker: the document holds by itself. BULLA_E_EVIDENCE_*. */

@@ -75,7 +75,7 @@ class Kms:
         self.context = birth["requestParameters"]["encryptionContext"]
         recipient = birth["additionalEventData"]["recipient"]
         self.pcrs = {"pcr0": recipient["attestationDocumentEnclaveImageDigest"],
-                     **{f"pcr{i}": recipient[f"attestationDocumentEnclavePCR{i}"] for i in (1, 2)}}
+                     **{f"pcr{i}": recipient[f"attestationDocumentEnclavePCR{i}"] for i in (1, 2, 16, 17)}}
 
     def audit(self):
         with open(self.audit_path, encoding="utf-8") as file:
@@ -206,6 +206,7 @@ def refused_each_with_its_own_error():
     expect(kms.generate("bm8gZG9jdW1lbnQ="), denied, "evidence-format")
     for i in range(3):
         expect(kms.generate(kms.doc(**{f"pcr{i}": "ab" * 48})), denied, "measurement-mismatch")
+    expect(kms.generate(kms.doc(pcr16="ab" * 48)), denied, "measurement-mismatch")  # another manifest was measured
     expect(kms.generate(kms.doc(pcr0="00" * 48, pcr1="00" * 48, pcr2="00" * 48)), denied, "evidence-debug")
     expect(kms.generate(kms.doc(age=400)), denied, "evidence-stale")
     expect(kms.generate(kms.doc(age=-400)), denied, "evidence-stale")
@@ -230,6 +231,8 @@ def replayed():
 def bound_to_its_context():
     other = {**kms.context, "bulla:epoch": "77"}
     expect(kms.decrypt(kms.blob, kms.doc(), EncryptionContext=other), "InvalidCiphertextException", "key-context")
+    other = {**kms.context, "bulla:manifest": "00" * 32}
+    expect(kms.decrypt(kms.blob, kms.doc(), EncryptionContext=other), "AccessDeniedException", "epoch-closed")
     other = {**kms.context, "bulla:agent": "00" * 8}
     expect(kms.decrypt(kms.blob, kms.doc(), EncryptionContext=other), "AccessDeniedException", "denied")
     damaged = bytearray(base64.b64decode(kms.blob))

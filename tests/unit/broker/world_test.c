@@ -1,10 +1,14 @@
 #include "attack.h"
 #include "broker/broker.h"
+#include "broker/kms_use.h"
 #include "crypto/random.h"
+#include "crypto/rsa.h"
 #include "flow/flows.h"
 #include "manifest/approvals.h"
+#include "manifest/pcr.h"
 #include "receipt/run_secret.h"
 #include "seal/start_secret.h"
+#include "wire/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +21,7 @@ static struct bulla_ledger_world world;
 static struct bulla_sign_key *owner, *reader, *stranger;
 static struct flows flows;
 static struct bulla_buf put;
+static struct bulla_rsa_key *rsa;
 
 static bulla_handle handle_of(uint8_t letter)
 {
@@ -354,6 +359,45 @@ static void test_own_receipts(void **state)
 	assert_ok(bulla_receipt_record_verify(&record, broker->ledger_public));
 }
 
+/* --- evidence at the KMS API --- */
+
+/* A request of an attested instance whose PCR16 shows this manifest, in the context of that one. */
+static bulla_rc ask(const bulla_digest *measured, const bulla_digest *named)
+{
+	static struct bulla_kms_use use;
+	static uint8_t pcr[BULLA_PCR_BYTES], hex[64], count;
+	bulla_wr w = bulla_wr_fixed(hex, sizeof(hex));
+	BULLA_AUTO_BUF answer;
+	bulla_rc rc;
+
+	bulla_buf_init(&answer, 65536);
+	use = (struct bulla_kms_use){.attested = true, .payload = {{++count}}};
+	assert_ok(bulla_kms_use_init(&use, broker, 16));
+	bulla_pcr_manifest(measured, pcr);
+	bulla_text_wr_hex(&w, bulla_bytes_digest(named));
+	assert_ok(
+		bulla_kms_context_add(&use.request.context, BULLA_BYTES_LITERAL("bulla:manifest"), BULLA_BYTES_ARRAY(hex)));
+	use.request.op = BULLA_KMS_GENERATE_RANDOM;
+	use.request.size = 16;
+	use.facts.pcrs[BULLA_PCR_MANIFEST] = BULLA_BYTES_ARRAY(pcr);
+	use.public_key = bulla_rsa_key_spki(rsa);
+	rc = bulla_kms_use_execute(broker, &use, &answer);
+	bulla_kms_use_done(&use);
+	return rc;
+}
+
+static void test_evidence_of_the_manifest(void **state)
+{
+	bulla_digest current = bulla_epochs_current(&broker->epochs)->manifest.digest, unknown = {{1}};
+	bulla_digest first = broker->epochs.list[0]->manifest.digest;
+
+	(void)state;
+	assert_ok(ask(&current, &current));
+	assert_attack(EVIDENCE_MANIFEST, BULLA_E_MEASUREMENT, ask(&unknown, &current));
+	assert_attack(EVIDENCE_MANIFEST, BULLA_E_EPOCH_OLD, ask(&first, &first)); /* closed by the one in force */
+	assert_attack(EVIDENCE_MANIFEST, BULLA_E_EPOCH_CLOSED, ask(&current, &unknown));
+}
+
 /* --- a restart --- */
 
 /* What the host sends to begin a run. */
@@ -423,7 +467,7 @@ static int set_up(void **state)
 	return mkdtemp(folder) == NULL || bulla_secret_slab_init(256) != BULLA_OK ||
 	       bulla_broker_open(folder, &broker) != BULLA_OK || bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
 	       bulla_sign_key_new(BULLA_ES256, &reader) != BULLA_OK ||
-	       bulla_sign_key_new(BULLA_ES256, &stranger) != BULLA_OK ||
+	       bulla_sign_key_new(BULLA_ES256, &stranger) != BULLA_OK || bulla_rsa_key_new(&rsa) != BULLA_OK ||
 	       bulla_random_secret(bulla_random_os(), 32, &run_secret) != BULLA_OK || flows_linear(&flows, 2) == NULL ||
 	       (world = bulla_broker_world(broker)).ctx == NULL;
 }
@@ -439,6 +483,7 @@ static int tear_down(void **state)
 	bulla_sign_key_free(stranger);
 	bulla_secret_free(&run_secret);
 	bulla_start_sealer_done(&sealer);
+	bulla_rsa_key_free(rsa);
 	bulla_buf_done(&put);
 	snprintf(command, sizeof(command), "rm -rf %s", folder);
 	return bulla_secret_slab_used() != 0 || system(command) != 0;
@@ -447,9 +492,14 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_epochs),        cmocka_unit_test(test_start),
-		cmocka_unit_test(test_batched_starts), cmocka_unit_test(test_wrong_day_key), cmocka_unit_test(test_permit_commit_erase),
-		cmocka_unit_test(test_orders),        cmocka_unit_test(test_own_receipts),
+		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_batched_starts),
+		cmocka_unit_test(test_wrong_day_key),
+		cmocka_unit_test(test_permit_commit_erase),
+		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_own_receipts),
+		cmocka_unit_test(test_evidence_of_the_manifest),
 		cmocka_unit_test(test_restart),
 	};
 
