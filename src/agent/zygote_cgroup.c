@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -28,9 +29,9 @@ static void sweep(int parent)
 	char slot[300];
 
 	for (struct dirent *entry = folder == NULL ? NULL : readdir(folder); entry != NULL; entry = readdir(folder)) {
-		int pid = 0;
+		long pid = strncmp(entry->d_name, "bulla-", 6) == 0 ? strtol(entry->d_name + 6, NULL, 10) : 0;
 
-		if (sscanf(entry->d_name, "bulla-%d", &pid) != 1 || pid <= 0 || kill(pid, 0) == 0)
+		if (pid <= 0 || pid > INT32_MAX || kill((pid_t)pid, 0) == 0)
 			continue;
 		for (uint32_t i = 0; i < BULLA_MAX_AGENT_SANDBOXES; i++) {
 			snprintf(slot, sizeof(slot), "%s/%u", entry->d_name, i);

@@ -308,6 +308,31 @@ static void many_steps_without_allocation(void **state)
 	assert_int_equal(bulla_secret_slab_used(), slots);
 }
 
+/* `receipts: each`: every receipt is signed alone, as contracts want it; otherwise those of a turn together. */
+static void receipts_are_signed_as_the_plan_says(void **state)
+{
+	struct world_start start;
+	struct world_step step;
+	struct world_result result;
+
+	(void)state;
+	for (int each = 0; each < 2; each++) {
+		uint64_t signatures = bulla_enclave_stats(world.enclave).signatures;
+
+		world.flows.decoded.flags = each != 0 ? world.flows.decoded.flags | BULLA_FLOW_RECEIPTS_EACH
+			: world.flows.decoded.flags & ~BULLA_FLOW_RECEIPTS_EACH;
+		world_start(&world, BULLA_BYTES_LITERAL("\"signed\""), &start);
+		first(&start, 1, &step);
+		world_call(&world, BULLA_OP_EXECUTE, world_execute(&world, &step));
+		world_result(&world, &result);
+		assert_int_equal(result.record.auth.batched, each == 0);
+		assert_ok(bulla_receipt_record_verify(&result.record, world.enclave->peers.peers[0].key));
+		assert_int_equal(bulla_enclave_stats(world.enclave).signatures, signatures + 1);
+		world_stored(&world, &result.record.digest);
+	}
+	world.flows.decoded.flags &= ~BULLA_FLOW_RECEIPTS_EACH;
+}
+
 /* A copy of the process has no key that seals or signs. */
 static void a_forked_enclave_is_mute(void **state)
 {
@@ -352,6 +377,7 @@ int main(void)
 		cmocka_unit_test(unknown_operations_are_refused),
 		cmocka_unit_test(outbox_holds_the_window),
 		cmocka_unit_test(many_steps_without_allocation),
+		cmocka_unit_test(receipts_are_signed_as_the_plan_says),
 		cmocka_unit_test(a_forked_enclave_is_mute),
 		cmocka_unit_test(a_host_may_go),
 	};
