@@ -472,8 +472,11 @@ void town_crash(struct town *town)
 
 bulla_run_id town_run_id(uint32_t number)
 {
-	uint8_t random[10] = {0};
+	uint8_t random[10];
 
+	/* as good as random: the engine's filter of used ids lives from that */
+	for (uint32_t i = 0; i < 6; i++)
+		random[i] = (uint8_t)((number + 1) * 2654435761U >> (i * 4));
 	random[6] = (uint8_t)(number >> 24);
 	random[7] = (uint8_t)(number >> 16);
 	random[8] = (uint8_t)(number >> 8);
