@@ -55,9 +55,8 @@ static bulla_rc on_record(void *arg, const struct bulla_journal_record *record, 
 {
 	struct bulla_broker *broker = (struct bulla_broker *)arg;
 
-	(void)at;
 	BULLA_TRY(replay_own(broker, record));
-	return bulla_ledger_replay(broker->ledger, record);
+	return bulla_ledger_replay_at(broker->ledger, record, at);
 }
 
 static bulla_rc open_journal(struct bulla_broker *broker)
@@ -222,6 +221,7 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 	while ((rc = bulla_journal_next(broker->journal, &done)) == BULLA_OK) {
 		broker->submissions -= broker->submissions > 0 ? 1 : 0;
 		*ret_lsn = done.lsn + done.count;
+		BULLA_TRY(bulla_ledger_placed(broker->ledger, done.lsn, done.count, done.at));
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);
 	}
 	return rc == BULLA_E_AGAIN ? BULLA_OK : rc;

@@ -29,21 +29,33 @@ void bulla_ledger_free(struct bulla_ledger *ledger)
 	bulla_free(ledger);
 }
 
+/* The run that a record is of; NULL for those of no run, and for RUN itself. */
+static bulla_rc replay_run(struct bulla_ledger *ledger, const struct bulla_journal_record *record,
+	const struct ledger_fact *fact, const bulla_run_id *id, bool named, struct ledger_run **ret)
+{
+	*ret = NULL;
+	if (named)
+		BULLA_TRY(ledger_run_get(ledger, id, ret));
+	else if (record->run_no != 0 && fact->type != BULLA_LEDGER_RUN)
+		*ret = ledger_run_numbered(ledger, record->run_no);
+	if (*ret == NULL && record->run_no != 0 && fact->type != BULLA_LEDGER_RUN)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a ledger record is of a run that never began");
+	if (*ret == NULL && fact->type >= BULLA_LEDGER_PERMIT && fact->type <= BULLA_LEDGER_ORDER)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a ledger record lacks its run");
+	return BULLA_OK;
+}
+
 bulla_rc bulla_ledger_replay(struct bulla_ledger *ledger, const struct bulla_journal_record *record)
 {
 	struct ledger_run *run = NULL;
 	struct ledger_fact fact;
+	bulla_run_id id;
+	bool named = false;
 
-	BULLA_TRY(ledger_fact_read(record->type, record->body, &fact));
+	BULLA_TRY(ledger_fact_of(record, &fact, &id, &named));
 	if (record->lsn != ledger->next_lsn)
 		return BULLA_FAIL(BULLA_E_CORRUPT, "the ledger's records have a gap");
-	if (record->run_no != 0 && fact.type != BULLA_LEDGER_RUN) {
-		run = ledger_run_numbered(ledger, record->run_no);
-		if (run == NULL)
-			return BULLA_FAIL(BULLA_E_CORRUPT, "a ledger record is of a run that never began");
-	}
-	if (run == NULL && fact.type >= BULLA_LEDGER_PERMIT && fact.type <= BULLA_LEDGER_ORDER)
-		return BULLA_FAIL(BULLA_E_CORRUPT, "a ledger record lacks its run");
+	BULLA_TRY(replay_run(ledger, record, &fact, &id, named, &run));
 	BULLA_TRY(ledger_replay_fact(ledger, run, &fact));
 	if (run == NULL)
 		run = ledger_run_numbered(ledger, record->run_no);
@@ -51,7 +63,14 @@ bulla_rc bulla_ledger_replay(struct bulla_ledger *ledger, const struct bulla_jou
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a run's records have a gap");
 	ledger->next_lsn = record->lsn + 1;
 	ledger->pending_count = 0;
-	return BULLA_OK;
+	return run != NULL ? ledger_touch(ledger, run, record->lsn) : BULLA_OK;
+}
+
+bulla_rc bulla_ledger_replay_at(struct bulla_ledger *ledger, const struct bulla_journal_record *record,
+	struct bulla_journal_place at)
+{
+	BULLA_TRY(bulla_ledger_replay(ledger, record));
+	return bulla_ledger_placed(ledger, record->lsn, 1, at);
 }
 
 void bulla_ledger_durable(struct bulla_ledger *ledger, uint64_t next_lsn, const bulla_digest *chain)
@@ -143,7 +162,7 @@ static bulla_rc advance_run(struct bulla_ledger *ledger, bulla_bytes bytes, int6
 	struct bulla_msg_advanced_run answer = {0};
 	struct bulla_msg_advance_run ask;
 	bulla_bytes clock_items[CLOCKS_MAX];
-	struct ledger_run *run;
+	struct ledger_run *run = NULL;
 	bulla_run_id id;
 	bulla_wr w = bulla_wr_buf(ret_reply);
 	bulla_bytes ignored;
@@ -154,7 +173,8 @@ static bulla_rc advance_run(struct bulla_ledger *ledger, bulla_bytes bytes, int6
 	answer.tag = ask.tag;
 	if (ask.start.n > 0)
 		answer.start_rc = counted(ledger, ledger_start(ledger, &id, ask.start, now_ms, may_start));
-	run = answer.start_rc == BULLA_OK ? ledger_run_find(ledger, &id) : NULL;
+	if (answer.start_rc == BULLA_OK)
+		BULLA_TRY(ledger_run_get(ledger, &id, &run));
 	if (run != NULL)
 		advance_known(ledger, run, &ask, now_ms, clock_items, &answer);
 	else
@@ -233,7 +253,7 @@ static bulla_rc sync_run(struct bulla_ledger *ledger, bulla_bytes id_bytes, stru
 	bulla_run_id id;
 
 	BULLA_TRY(bulla_bytes_copy_exact(id_bytes, sizeof(id.b), id.b));
-	run = ledger_run_find(ledger, &id);
+	BULLA_TRY(ledger_run_get(ledger, &id, &run));
 	bulla_buf_clear(&ledger->items);
 	BULLA_TRY(end_reply(&bulla_msg_sync_run_desc, &head, &ledger->items));
 	if (run != NULL)
@@ -300,12 +320,12 @@ bulla_rc bulla_ledger_record(struct bulla_ledger *ledger, bulla_bytes ask, int64
 {
 	struct bulla_msg_record_ask message;
 	struct bulla_run_head head = {0};
-	const struct ledger_run *run;
+	struct ledger_run *run = NULL;
 	bulla_run_id id;
 
 	BULLA_TRY(bulla_msg_record_ask_decode(ask, &message));
 	BULLA_TRY(bulla_bytes_copy_exact(message.run_id, sizeof(id.b), id.b));
-	run = ledger_run_find(ledger, &id);
+	BULLA_TRY(ledger_run_get(ledger, &id, &run));
 	if (run == NULL)
 		return BULLA_FAIL(BULLA_E_RUN_UNKNOWN, "the ledger has no such run");
 	BULLA_TRY(record_entries(ledger, run, ret_reply, &head.root));
@@ -405,12 +425,13 @@ void bulla_ledger_count(const struct bulla_ledger *ledger, struct bulla_ledger_c
 	ret->resident = ledger->runs.used;
 }
 
-bulla_rc bulla_ledger_slot_next(const struct bulla_ledger *ledger, const bulla_run_id *id, uint32_t *cursor,
+bulla_rc bulla_ledger_slot_next(struct bulla_ledger *ledger, const bulla_run_id *id, uint32_t *cursor,
 	struct bulla_ledger_slot_view *ret)
 {
-	const struct ledger_run *run = ledger_run_find(ledger, id);
+	struct ledger_run *run = NULL;
 	const struct ledger_slot *slot;
 
+	BULLA_TRY(ledger_run_get(ledger, id, &run));
 	if (run == NULL)
 		return BULLA_E_RUN_UNKNOWN;
 	if (*cursor == UINT32_MAX || run->first_slot == 0)
@@ -430,9 +451,9 @@ bulla_rc bulla_ledger_slot_next(const struct bulla_ledger *ledger, const bulla_r
 	return BULLA_OK;
 }
 
-uint8_t bulla_ledger_run_state(const struct bulla_ledger *ledger, const bulla_run_id *id)
+uint8_t bulla_ledger_run_state(struct bulla_ledger *ledger, const bulla_run_id *id)
 {
-	const struct ledger_run *run = ledger_run_find(ledger, id);
+	struct ledger_run *run = NULL;
 
-	return run != NULL ? run->fold.state : 0;
+	return ledger_run_get(ledger, id, &run) == BULLA_OK && run != NULL ? run->fold.state : 0;
 }

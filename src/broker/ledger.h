@@ -12,7 +12,7 @@
  * a record), memory and record may disagree: the program ends and recovers. */
 #include "base/buf.h"
 #include "flow/flow.h"
-#include "journal/format.h"
+#include "journal/recover.h"
 #include "receipt/commit.h"
 #include "receipt/entry.h"
 #include "receipt/order.h"
@@ -71,6 +71,9 @@ struct bulla_ledger_world {
 	bulla_rc (*make_receipt)(void *ctx, struct bulla_receipt *receipt, struct bulla_buf *ret);
 	/* Appends the signed head of a run's entries; head->head is filled in by the ledger. */
 	bulla_rc (*make_head)(void *ctx, const struct bulla_run_head *head, struct bulla_buf *ret);
+	/* Reads records back (bulla_journal_scan). NULL: runs that ended stay in memory, until it is full. */
+	bulla_rc (*read)(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
+		void *arg);
 };
 
 struct bulla_ledger; /* opaque */
@@ -79,6 +82,7 @@ struct bulla_ledger_options {
 	struct bulla_ledger_world world;
 	uint32_t residents; /* runs in memory at once; 0: BULLA_MAX_RUN_RESIDENT */
 	uint32_t sessions;  /* 0: BULLA_MAX_SESSIONS */
+	uint32_t closed_kept; /* runs that ended and stay in memory for late questions; 0: 256 */
 };
 
 BULLA_CHECK bulla_rc bulla_ledger_new(const struct bulla_ledger_options *options, struct bulla_ledger **ret);
@@ -87,6 +91,14 @@ void bulla_ledger_free(struct bulla_ledger *ledger);
 /* Recovery: each record of the journal, in order; other types than the ledger's are ignored where engine.md names them.
  * BULLA_E_VERSION: unknown type. BULLA_E_CORRUPT: a record that cannot have been written here. */
 BULLA_CHECK bulla_rc bulla_ledger_replay(struct bulla_ledger *ledger, const struct bulla_journal_record *record);
+
+/* The same, and where the record is: with a world that can read, runs that ended leave memory. */
+BULLA_CHECK bulla_rc bulla_ledger_replay_at(struct bulla_ledger *ledger, const struct bulla_journal_record *record,
+	struct bulla_journal_place at);
+
+/* Where records are that became durable (a submission's lsn, count and place), in order; before bulla_ledger_durable. */
+BULLA_CHECK bulla_rc bulla_ledger_placed(struct bulla_ledger *ledger, uint64_t lsn, uint32_t count,
+	struct bulla_journal_place at);
 
 /* After recovery: lsn of the next record and the head so far; later: when a batch is durable. */
 void bulla_ledger_durable(struct bulla_ledger *ledger, uint64_t next_lsn, const bulla_digest *chain);
@@ -151,8 +163,8 @@ struct bulla_ledger_slot_view {
 };
 /* Slots of a run in the order of their first permit; *cursor starts at 0. BULLA_E_NOT_FOUND after the last,
  * BULLA_E_RUN_UNKNOWN. */
-BULLA_CHECK bulla_rc bulla_ledger_slot_next(const struct bulla_ledger *ledger, const bulla_run_id *run, uint32_t *cursor,
+BULLA_CHECK bulla_rc bulla_ledger_slot_next(struct bulla_ledger *ledger, const bulla_run_id *run, uint32_t *cursor,
 	struct bulla_ledger_slot_view *ret);
 
 /* State of a run (enum bulla_run_state); 0: unknown. */
-uint8_t bulla_ledger_run_state(const struct bulla_ledger *ledger, const bulla_run_id *run);
+uint8_t bulla_ledger_run_state(struct bulla_ledger *ledger, const bulla_run_id *run);

@@ -264,9 +264,14 @@ bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct 
 	fact->entry.sequence = ledger->next_lsn;
 	fact->entry.time_ms = (uint64_t)now_ms;
 	bulla_buf_clear(&ledger->body);
+	if (run != NULL && run->listed) {
+		record.flags = LEDGER_NAMED;
+		BULLA_TRY(bulla_buf_append(&ledger->body, bulla_run_id_view(&run->id)));
+	}
 	BULLA_TRY(ledger_fact_write(fact, &ledger->body));
 	record.body = bulla_buf_view(&ledger->body);
-	if (bulla_buf_reserve(&ledger->records, BULLA_JOURNAL_RECORD_HEADER + record.body.n) != BULLA_OK)
+	if (ledger->touches.count == LEDGER_TOUCHES ||
+		bulla_buf_reserve(&ledger->records, BULLA_JOURNAL_RECORD_HEADER + record.body.n) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_BUSY, "the turn's records are full");
 	if (fact->type == BULLA_LEDGER_RUN)
 		BULLA_TRY(say_run(ledger, fact, &run));
@@ -275,6 +280,8 @@ bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct 
 	record.run_no = run != NULL ? run->run_no : 0;
 	record.seq = run != NULL ? run->seq++ : 0;
 	BULLA_TRY(bulla_journal_record_put(&record, &ledger->records));
+	if (run != NULL)
+		BULLA_TRY(ledger_touch(ledger, run, ledger->next_lsn));
 	ledger->record_count++;
 	ledger->next_lsn++;
 	return BULLA_OK;

@@ -107,3 +107,18 @@ bulla_rc ledger_fact_read(uint8_t type, bulla_bytes body, struct ledger_fact *re
 	*ret = fact;
 	return BULLA_OK;
 }
+
+bulla_rc ledger_fact_of(const struct bulla_journal_record *record, struct ledger_fact *ret, bulla_run_id *ret_id,
+	bool *ret_named)
+{
+	bulla_rd r = bulla_rd_of(record->body);
+	bool named = (record->flags & LEDGER_NAMED) != 0;
+	bulla_bytes rest;
+
+	if (named)
+		BULLA_TRY(bulla_rd_copy(&r, sizeof(ret_id->b), ret_id->b));
+	BULLA_TRY(bulla_rd_bytes(&r, bulla_rd_left(&r), &rest));
+	BULLA_TRY(ledger_fact_read(record->type, rest, ret));
+	*ret_named = named;
+	return BULLA_OK;
+}

@@ -8,8 +8,11 @@
  *   ORDER     entry | signed order
  *   STORED    step u32 | item u32
  *   SESSION   session 16 | instance 32 | manifest 32 | lapses_ms u64 | revoked u8 | agents, 8 bytes each
- * The entry (receipt/entry.h) is what bundles show of it. */
+ * The entry (receipt/entry.h) is what bundles show of it. A record of a run that had ended before begins with its run id
+ * (flag LEDGER_NAMED): the run may have left memory. */
 #include "broker/ledger.h"
+
+#define LEDGER_NAMED 1u /* of bulla_journal_record.flags */
 
 struct ledger_fact {
 	uint8_t type; /* enum bulla_ledger_record */
@@ -24,6 +27,10 @@ struct ledger_fact {
 
 /* Appends the body. */
 BULLA_CHECK bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf);
+
+/* The fact of a record, and the run's id where the record has it (else ret_id is untouched, *ret_named false). */
+BULLA_CHECK bulla_rc ledger_fact_of(const struct bulla_journal_record *record, struct ledger_fact *ret, bulla_run_id *ret_id,
+	bool *ret_named);
 
 /* Views borrow from body. BULLA_E_VERSION for a type that is none of these. */
 BULLA_CHECK bulla_rc ledger_fact_read(uint8_t type, bulla_bytes body, struct ledger_fact *ret);

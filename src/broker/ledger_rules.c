@@ -71,11 +71,12 @@ bulla_rc ledger_start(struct bulla_ledger *ledger, const bulla_run_id *id, bulla
 	bool may_start)
 {
 	const struct bulla_ledger_world *world = &ledger->world;
-	const struct ledger_run *run = ledger_run_find(ledger, id);
+	struct ledger_run *run = NULL;
 	struct ledger_fact fact = {.type = BULLA_LEDGER_RUN, .entry = {.kind = BULLA_ENTRY_START, .filled = 1}, .rest = record};
 	struct bulla_start_record start;
 	struct bulla_ledger_plan plan = {0};
 
+	BULLA_TRY(ledger_run_get(ledger, id, &run));
 	if (run != NULL)
 		return start_again(run, record);
 	if (!may_start)

@@ -57,6 +57,7 @@ bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledge
 
 	*ledger = (struct bulla_ledger){.world = options->world, .next_run_no = 1, .next_lsn = 1, .durable_lsn = 1};
 	ledger->session_count = options->sessions != 0 ? options->sessions : BULLA_MAX_SESSIONS;
+	ledger->closed_kept = options->closed_kept != 0 ? options->closed_kept : LEDGER_CLOSED_KEPT;
 	init_buffers(ledger);
 	ledger_pool_init(&ledger->runs, sizeof(struct ledger_run), residents);
 	ledger_pool_init(&ledger->slots, sizeof(struct ledger_slot), residents * SLOTS_PER_RUN);
@@ -69,6 +70,8 @@ bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledge
 	ledger->sessions = p;
 	BULLA_TRY(bulla_alloc(LEDGER_PENDING, sizeof(struct ledger_pending), &p));
 	ledger->pending = p;
+	BULLA_TRY(bulla_alloc(LEDGER_TOUCHES, sizeof(struct ledger_touch), &p));
+	ledger->touches.items = p;
 	return BULLA_OK;
 }
 
@@ -111,6 +114,8 @@ void ledger_state_done(struct bulla_ledger *ledger)
 	bulla_free(ledger->slot_hash);
 	bulla_free(ledger->sessions);
 	bulla_free(ledger->pending);
+	bulla_free(ledger->touches.items);
+	ledger_index_done(&ledger->index);
 	bulla_buf_done(&ledger->records);
 	bulla_buf_done(&ledger->body);
 	bulla_buf_done(&ledger->permit);
@@ -202,6 +207,46 @@ bulla_rc ledger_run_add(struct bulla_ledger *ledger, const bulla_run_id *id, con
 	return BULLA_OK;
 }
 
+static uint32_t slot_bucket(const struct bulla_ledger *ledger, uint32_t run, uint32_t step, uint32_t item)
+{
+	return mix((uint64_t)run << 32 | step, item) & ledger->slot_mask;
+}
+
+static void unlink_slot(struct bulla_ledger *ledger, uint32_t number)
+{
+	struct ledger_slot *slot = ledger_pool_at(&ledger->slots, number);
+	uint32_t *link = &ledger->slot_hash[slot_bucket(ledger, slot->run, slot->step, slot->item)];
+
+	while (*link != number)
+		link = &((struct ledger_slot *)ledger_pool_at(&ledger->slots, *link))->next_hash;
+	*link = slot->next_hash;
+	ledger_escrow_drop(ledger, slot);
+	ledger_pool_give(&ledger->slots, number);
+}
+
+void ledger_run_remove(struct bulla_ledger *ledger, struct ledger_run *run)
+{
+	uint32_t *link = &ledger->run_hash[run_hash(&run->id) & ledger->run_mask], next;
+
+	while (*link != run->number)
+		link = &((struct ledger_run *)ledger_pool_at(&ledger->runs, *link))->next_hash;
+	*link = run->next_hash;
+	link = &ledger->number_hash[run->run_no & ledger->run_mask];
+	while (*link != run->number)
+		link = &((struct ledger_run *)ledger_pool_at(&ledger->runs, *link))->next_number;
+	*link = run->next_number;
+	for (uint32_t n = run->first_slot; n != 0; n = next) {
+		next = ((struct ledger_slot *)ledger_pool_at(&ledger->slots, n))->next_in_run;
+		unlink_slot(ledger, n);
+	}
+	for (uint32_t n = run->first_row; n != 0; n = next) {
+		next = ((struct ledger_row *)ledger_pool_at(&ledger->rows, n))->next;
+		ledger_pool_give(&ledger->rows, n);
+	}
+	fold_slots_free(ledger, run->small_slots, run->fold.slots);
+	ledger_pool_give(&ledger->runs, run->number);
+}
+
 bulla_rc ledger_run_grow(struct bulla_ledger *ledger, struct ledger_run *run)
 {
 	struct bulla_flow_slot *old = run->fold.slots, *slots = NULL;
@@ -214,11 +259,6 @@ bulla_rc ledger_run_grow(struct bulla_ledger *ledger, struct ledger_run *run)
 	fold_slots_free(ledger, run->small_slots, old);
 	run->small_slots = small;
 	return BULLA_OK;
-}
-
-static uint32_t slot_bucket(const struct bulla_ledger *ledger, uint32_t run, uint32_t step, uint32_t item)
-{
-	return mix((uint64_t)run << 32 | step, item) & ledger->slot_mask;
 }
 
 struct ledger_slot *ledger_slot_find(const struct bulla_ledger *ledger, const struct ledger_run *run, uint32_t step,

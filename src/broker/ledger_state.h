@@ -1,6 +1,7 @@
 #pragma once
 /* Inside broker/ledger*: what the ledger has in memory, and its tables. */
 #include "broker/ledger_fact.h"
+#include "broker/ledger_index.h"
 #include "broker/ledger_pool.h"
 
 #define LEDGER_SMALL_FLOW 8 /* slots of a fold that comes from a pool */
@@ -49,6 +50,10 @@ struct ledger_run {
 	uint32_t first_slot, last_slot;
 	uint32_t open; /* attempts */
 	bool cancelled;
+	/* leaving memory: ledger_park.c */
+	bool listed; /* among the closed ones */
+	uint32_t next_closed, first_page, last_page;
+	uint64_t last_lsn;
 };
 
 struct ledger_session {
@@ -65,6 +70,20 @@ struct ledger_pending {
 	struct bulla_token token;
 };
 
+/* Records whose place is not known yet, in order. */
+struct ledger_touch {
+	uint64_t lsn;
+	uint32_t run;
+};
+
+#define LEDGER_TOUCHES 65536u
+#define LEDGER_CLOSED_KEPT 256u /* where the options name no number */
+
+struct ledger_touches {
+	struct ledger_touch *items;
+	uint32_t head, count;
+};
+
 struct bulla_ledger {
 	struct bulla_ledger_world world;
 	struct ledger_pool runs, slots, rows, small;
@@ -73,7 +92,10 @@ struct bulla_ledger {
 	struct ledger_session *sessions;
 	uint32_t session_count;
 	struct ledger_escrow *escrow_free;
-	uint64_t next_run_no, next_lsn, durable_lsn;
+	uint64_t next_run_no, next_lsn, durable_lsn, placed_lsn;
+	struct ledger_touches touches;
+	struct ledger_index index;
+	uint32_t first_closed, last_closed, closed_count, closed_kept;
 	bulla_digest head; /* chain of the last durable batch */
 	/* the turn */
 	struct bulla_buf records, body;
@@ -116,6 +138,17 @@ BULLA_CHECK bulla_rc ledger_run_grow(struct bulla_ledger *ledger, struct ledger_
 /* Keeps a copy of these bytes / lets it go. */
 BULLA_CHECK bulla_rc ledger_escrow_keep(struct bulla_ledger *ledger, struct ledger_slot *slot, bulla_bytes bytes);
 void ledger_escrow_drop(struct bulla_ledger *ledger, struct ledger_slot *slot);
+
+/* Takes a run out of memory with all that belongs to it. */
+void ledger_run_remove(struct bulla_ledger *ledger, struct ledger_run *run);
+
+/* --- ledger_park.c --- */
+
+/* After each record of a run: remembers that its place is wanted; notes runs that have ended. */
+BULLA_CHECK bulla_rc ledger_touch(struct bulla_ledger *ledger, struct ledger_run *run, uint64_t lsn);
+
+/* The run, from memory or from the journal; NULL: there is none. Errors: the journal cannot be read. */
+BULLA_CHECK bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run_id *id, struct ledger_run **ret);
 
 /* --- ledger_apply.c --- */
 

@@ -188,6 +188,14 @@ static bulla_rc world_make_head(void *ctx, const struct bulla_run_head *head, st
 	return bulla_run_head_make(head, broker->ledger_key, ret);
 }
 
+static bulla_rc world_read(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
+                           void *arg)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+
+	return bulla_journal_scan(&broker->journal_folder.table, from, to, each, arg);
+}
+
 struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 {
 	return (struct bulla_ledger_world){
@@ -203,6 +211,7 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 		.make_permit = world_make_permit,
 		.make_receipt = world_make_receipt,
 		.make_head = world_make_head,
+		.read = world_read,
 	};
 }
 

@@ -14,7 +14,7 @@ struct recovering {
 
 static bulla_rc damaged(struct recovering *state, uint64_t segment, uint64_t offset)
 {
-	state->ask->damaged = (struct bulla_journal_place){segment, offset};
+	state->ask->damaged = (struct bulla_journal_place){segment, offset, offset};
 	return BULLA_FAIL(BULLA_E_CORRUPT, "a journal is damaged before its end");
 }
 
@@ -40,7 +40,7 @@ static bulla_rc each_record(struct recovering *state, const struct bulla_journal
 	bulla_rd r = bulla_rd_of(batch->body);
 
 	for (uint64_t lsn = batch->lsn; bulla_rd_left(&r) > 0; lsn++) {
-		struct bulla_journal_place at = {state->window.segment, offset + BULLA_JOURNAL_BATCH_HEADER + r.at};
+		struct bulla_journal_place at = {state->window.segment, offset + BULLA_JOURNAL_BATCH_HEADER + r.at, offset};
 		struct bulla_journal_record record;
 
 		BULLA_TRY(bulla_journal_record_next(&r, &record));
@@ -244,7 +244,7 @@ static bulla_rc read_segments(struct recovering *state, size_t *index)
 	bool more = true;
 
 	while (more) {
-		state->end.at = (struct bulla_journal_place){state->list.numbers[*index], BULLA_JOURNAL_PAGE};
+		state->end.at = (struct bulla_journal_place){state->list.numbers[*index], BULLA_JOURNAL_PAGE, 0};
 		BULLA_TRY(bulla_journal_window_open(&state->window, state->end.at.segment));
 		BULLA_TRY(read_batches(state));
 		BULLA_TRY(follows(state, *index + 1, &more));

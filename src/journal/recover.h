@@ -7,6 +7,7 @@
 struct bulla_journal_place {
 	uint64_t segment;
 	uint64_t offset; /* bytes into its file */
+	uint64_t batch;  /* of a record: where its batch begins, for bulla_journal_scan */
 };
 
 /* Where a store ends: what the writer goes on from. */
@@ -39,6 +40,11 @@ struct bulla_journal_recovery {
  * was changed. BULLA_E_VERSION: written by a newer format. A bad batch with no good later one is the torn tail of a crash:
  * zeroed, durable, before this returns. */
 BULLA_CHECK bulla_rc bulla_journal_recover(struct bulla_journal_recovery *recovery, struct bulla_journal_end *ret);
+
+/* Every record of the batches from the one at `from` to the one at `to`, both included (segment and batch count, offset does
+ * not). Batches are checked by crc; the chain is not. BULLA_E_CORRUPT, BULLA_E_NOT_FOUND. */
+BULLA_CHECK bulla_rc bulla_journal_scan(const struct bulla_disk *disk, struct bulla_journal_place from,
+	struct bulla_journal_place to, bulla_journal_each each, void *arg);
 
 /* Reads the record that begins at this place (each's, or writer's + offset into the submission) into buf; *ret's body is a
  * view of it, lsn 0. The batch's crc is not checked again: what is in the body must carry its own proof. */

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "journal/recover.h"
 
 bulla_rc bulla_journal_window_init(struct bulla_journal_window *window, const struct bulla_disk *disk)
 {
@@ -136,4 +137,53 @@ bulla_rc bulla_journal_list_read(const struct bulla_disk *disk, struct bulla_jou
 	}
 	*ret = list;
 	return BULLA_OK;
+}
+
+static bulla_rc scan_batch(const struct bulla_journal_batch *batch, struct bulla_journal_place at, bulla_journal_each each,
+	void *arg)
+{
+	bulla_rd r = bulla_rd_of(batch->body);
+
+	for (uint64_t lsn = batch->lsn; bulla_rd_left(&r) > 0; lsn++) {
+		struct bulla_journal_record record;
+
+		at.offset = at.batch + BULLA_JOURNAL_BATCH_HEADER + r.at;
+		BULLA_TRY(bulla_journal_record_next(&r, &record));
+		record.lsn = lsn;
+		BULLA_TRY(each(arg, &record, at));
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc scan(struct bulla_journal_window *window, struct bulla_journal_place at, struct bulla_journal_place to,
+	bulla_journal_each each, void *arg)
+{
+	while (at.segment < to.segment || (at.segment == to.segment && at.batch <= to.batch)) {
+		struct bulla_journal_batch batch;
+		bulla_rc rc;
+
+		if (window->segment != at.segment)
+			BULLA_TRY(bulla_journal_window_open(window, at.segment));
+		rc = bulla_journal_window_batch(window, at.batch, NULL, &batch);
+		if (rc == BULLA_E_NOT_FOUND && at.segment < to.segment) {
+			at = (struct bulla_journal_place){at.segment + 1, 0, BULLA_JOURNAL_PAGE};
+			continue;
+		}
+		BULLA_TRY(rc);
+		BULLA_TRY(scan_batch(&batch, at, each, arg));
+		at.batch += bulla_journal_padded(batch.bytes);
+	}
+	return BULLA_OK;
+}
+
+bulla_rc bulla_journal_scan(const struct bulla_disk *disk, struct bulla_journal_place from, struct bulla_journal_place to,
+	bulla_journal_each each, void *arg)
+{
+	struct bulla_journal_window window;
+	bulla_rc rc;
+
+	BULLA_TRY(bulla_journal_window_init(&window, disk));
+	rc = scan(&window, from, to, each, arg);
+	bulla_journal_window_done(&window);
+	return rc;
 }

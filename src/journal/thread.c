@@ -58,7 +58,7 @@ static void hand_back(struct bulla_journal *journal, bulla_rc rc, const struct b
 
 		parcel->rc = rc;
 		parcel->done.chain = done->chain;
-		parcel->done.at = (struct bulla_journal_place){done->at.segment, offset};
+		parcel->done.at = (struct bulla_journal_place){done->at.segment, offset, done->at.batch};
 		offset += parcel->done.bytes;
 		/* never busy: the ring holds as many as there are parcels */
 		if (bulla_ring_put(&journal->to_owner, parcel) != BULLA_OK)

@@ -74,7 +74,7 @@ static bulla_rc next_segment(struct bulla_journal_writer *writer)
 		return BULLA_E_FULL;
 	BULLA_TRY(open_segment(writer, number));
 	BULLA_TRY(bulla_journal_segment_put(&segment, writer->memory));
-	writer->end.at = (struct bulla_journal_place){number, 0};
+	writer->end.at = (struct bulla_journal_place){number, 0, 0};
 	if (writer->end.first_segment == 0)
 		writer->end.first_segment = number;
 	return BULLA_OK;
@@ -119,7 +119,8 @@ static bulla_rc flush(struct bulla_journal_writer *writer, int64_t now_ms, struc
 	*ret = (struct bulla_journal_done){.lsn = batch.lsn,
 		.count = batch.count,
 		.chain = batch.chain,
-		.at = {writer->end.at.segment, writer->end.at.offset - size + BULLA_JOURNAL_BATCH_HEADER},
+		.at = {writer->end.at.segment, writer->end.at.offset - size + BULLA_JOURNAL_BATCH_HEADER,
+			writer->end.at.offset - size},
 		.bytes = batch.body.n};
 	writer->end.lsn += batch.count;
 	writer->end.chain = batch.chain;

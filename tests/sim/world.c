@@ -188,7 +188,7 @@ struct bulla_ledger_world sim_world_table(struct sim_world *world)
 {
 	return (struct bulla_ledger_world){world, world_plan, world_serves, world_open_start, world_open_signal,
 		world_open_order, world_open_commit, world_keep_secret, world_erase_secret, world_make_permit,
-		world_make_receipt, world_make_head};
+		world_make_receipt, world_make_head, NULL};
 }
 
 void sim_world_init(struct sim_world *world)

@@ -14,6 +14,7 @@ struct sim_world {
 	bulla_secret mac; /* of all sessions, both ways */
 	uint64_t epochs_open; /* bit n: epoch n + 1 still serves; manifest digest: all bytes the epoch */
 	uint64_t secrets_kept, secrets_erased;
+	const struct bulla_disk *disk; /* for whoever gives the table a `read` */
 	bulla_run_id erased; /* the last one */
 };
 

@@ -8,19 +8,29 @@ static bulla_rc replay(void *arg, const struct bulla_journal_record *record, str
 {
 	struct sim *sim = arg;
 
-	(void)at;
 	truth_record(sim, record, true);
-	return bulla_ledger_replay(sim->broker.ledger, record);
+	return bulla_ledger_replay_at(sim->broker.ledger, record, at);
+}
+
+static bulla_rc read_back(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
+	void *arg)
+{
+	const struct sim_world *world = ctx;
+
+	return bulla_journal_scan(world->disk, from, to, each, arg);
 }
 
 void broker_start(struct sim *sim)
 {
 	struct sim_broker *broker = &sim->broker;
-	struct bulla_ledger_options options = {.world = sim_world_table(&sim->world), .residents = 64, .sessions = 64};
+	struct bulla_ledger_options options = {.world = sim_world_table(&sim->world), .residents = 64, .sessions = 64,
+		.closed_kept = 1 + (uint32_t)sim_rand(sim, 3)};
 
 	broker->alive = true;
 	broker->gen++;
 	broker->tokens_due = false;
+	sim->world.disk = &broker->w.disk.table;
+	options.world.read = read_back;
 	if (bulla_ledger_new(&options, &broker->ledger) != BULLA_OK)
 		sim_fail(sim, "the ledger does not start", 0, 0);
 	truth_reset(sim);
@@ -245,6 +255,8 @@ static void written(struct sim *sim)
 		w->flying.head = (w->flying.head + 1) % 512;
 		w->flying.count--;
 	}
+	if (bulla_ledger_placed(broker->ledger, w->done.lsn, w->done.count, w->done.at) != BULLA_OK)
+		sim_fail(sim, "the ledger does not take places", 0, 0);
 	bulla_ledger_durable(broker->ledger, w->done.lsn + w->done.count, &w->done.chain);
 	send_replies(sim, w->done.lsn + w->done.count);
 	tokens_soon(sim);

@@ -112,7 +112,11 @@ static void replay_commit(struct sim *sim)
 	at = sim_one_in(sim, 2) ? (sim->seen_commit_count - 1) % 64 : sim_rand(sim, count);
 	bulla_copy(bytes, sim->seen_commits[at].bytes, sizeof(bytes));
 	if (sim_one_in(sim, 2))
-		bytes[sim_rand(sim, sim->seen_commits[at].n)] ^= (uint8_t)(1U << sim_rand(sim, 8));
+	{
+		uint64_t place = sim_rand(sim, sim->seen_commits[at].n), bit = sim_rand(sim, 8);
+
+		bytes[place] ^= (uint8_t)(1U << bit);
+	}
 	send_run(sim, &(struct bulla_msg_advance_run){.run_id = bulla_run_id_view(&sim->seen_commits[at].run),
 		.commit = bulla_bytes_of(bytes, sim->seen_commits[at].n)});
 }

@@ -115,8 +115,12 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 	struct sim_event event = {.kind = EV_HOST_LOADED, .gen = sim->host.gen, .ticket = ticket, .a = BULLA_E_NOT_FOUND,
 		.op = (uint8_t)question};
 	const struct sim_row *row = row_of(sim, arg);
+	bulla_run_id id = {{0}};
 	BULLA_AUTO_BUF buf = {.max = 1 << 20};
 
+	if (arg.n == sizeof(id.b))
+		bulla_copy(id.b, arg.p, arg.n);
+	sim_trace(sim, "librarian asked", question, truth_find(sim, &id), row != NULL);
 	if (row != NULL && question == BULLA_ENGINE_FIND_RUN) {
 		event.body = sim_copy(bulla_bytes_of(row->p, row->n));
 		event.n = row->n;
@@ -139,6 +143,7 @@ static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bull
 	if (question != BULLA_ENGINE_PUT_ROW || bulla_rec_row_read(arg, &record) != BULLA_OK)
 		return BULLA_OK;
 	row = row_of(sim, bulla_run_id_view(&record.run));
+	sim_trace(sim, "librarian told", truth_find(sim, &record.run), row != NULL, 0);
 	if (row == NULL) {
 		row = &sim->host.rows[sim->host.row_count++];
 		row->run = record.run;

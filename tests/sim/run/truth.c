@@ -165,11 +165,13 @@ static uint32_t run_of(struct sim *sim, const struct bulla_journal_record *recor
 void truth_record(struct sim *sim, const struct bulla_journal_record *record, bool replay)
 {
 	struct ledger_fact fact;
+	bulla_run_id id;
+	bool named;
 	uint32_t run;
 
 	(void)replay;
 	remember(sim, record);
-	if (ledger_fact_read(record->type, record->body, &fact) != BULLA_OK) {
+	if (ledger_fact_of(record, &fact, &id, &named) != BULLA_OK) {
 		sim_fail(sim, "a ledger record does not parse", (uint32_t)record->lsn, 0);
 		return;
 	}

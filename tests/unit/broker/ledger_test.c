@@ -274,7 +274,7 @@ static void orders(void **state)
 	bench_close(&bench);
 }
 
-static void same_slots(const struct bench *bench, const struct bulla_ledger *other)
+static void same_slots(const struct bench *bench, struct bulla_ledger *other)
 {
 	struct bulla_ledger_slot_view a, b;
 	uint32_t i = 0, j = 0;
