@@ -90,7 +90,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 				.follow = m->follow != 0,
 				.on_start = m->follow == 0};
 	uint16_t project, workflow;
-	uint32_t index;
+	uint32_t index, known;
 	bulla_rc rc;
 
 	rc = find_workflow(e, &start->start, &project, &workflow);
@@ -103,6 +103,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 		       rc == BULLA_OK ? BUSY_RETRY_MS : 0);
 		return BULLA_OK;
 	}
+	known = e->object_count;
 	rc = objects_learn(e, &m->objects, NULL);
 	if (rc == BULLA_OK)
 		rc = run_new(e, &start->start.run, project, workflow, &index);
@@ -111,6 +112,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 		return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 	}
 	run_at(e, index)->start = start->digest;
+	run_at(e, index)->new_objects = e->object_count > known;
 	run_at(e, index)->first_lsn = UINT64_MAX;
 	e->counts.started++;
 	BULLA_TRY(write_started(e, index, m));

@@ -70,6 +70,7 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	struct work *work = work_at(e, r);
 	struct bulla_msg_executed executed;
 	struct bulla_receipt_record receipt;
+	uint32_t known = e->object_count;
 	bulla_rc rc = bulla_msg_executed_decode(body, &executed);
 
 	if (rc == BULLA_OK)
@@ -80,6 +81,7 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, BULLA_OP_EXECUTE);
 		return runner_give_up(e, r);
 	}
+	run_by_ref(e, r)->new_objects = run_by_ref(e, r)->new_objects || e->object_count > known;
 	work->receipt = receipt.digest;
 	work->outcome = receipt.receipt.outcome;
 	work->source = work->instance;

@@ -1,12 +1,13 @@
 #include "engine/state.h"
 
 #include "base/mem.h"
+#include "wire/cbor.h"
 
-#define HASH_SIZE 131072u
+#define HASH_SIZE 16384u
 #define CARRIED_WORDS (BULLA_MAX_OBJECTS / 64)
-#define LINK_HINT_BYTES 8192 /* readers stand in the header, at the front of an envelope */
+#define LINK_HINT_BYTES 1024
 #define OBJECTS_STEP 256u
-#define LINKS_LOOKED_AT 128 /* the newest objects */
+#define LINKS_LOOKED_AT 1024 /* the newest objects */
 
 bulla_rc objects_init(struct bulla_engine *e)
 {
@@ -196,13 +197,22 @@ void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bu
 	parcel_add(e, parcel, peer, object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(kid)));
 }
 
-/* Is needle (a link id) in the front of the envelope? Only a guess at what will be needed; NEED makes up for a miss. */
-static bool mentions(bulla_bytes envelope, bulla_bytes needle)
+/* The protected header of an envelope, where its readers' links stand; what is no envelope is looked at in front. */
+static bulla_bytes header_of(bulla_bytes envelope)
 {
-	size_t n = envelope.n < LINK_HINT_BYTES ? envelope.n : LINK_HINT_BYTES;
+	bulla_cbor_rd r = bulla_cbor_rd_of(envelope);
+	bulla_bytes header;
 
-	for (size_t i = 0; i + needle.n <= n; i++)
-		if (envelope.p[i] == needle.p[0] && bulla_bytes_eq(bulla_bytes_of(envelope.p + i, needle.n), needle))
+	if (bulla_cbor_rd_expect_array(&r, 3) == BULLA_OK && bulla_cbor_rd_bytes(&r, &header) == BULLA_OK)
+		return header;
+	return bulla_bytes_of(envelope.p, envelope.n < LINK_HINT_BYTES ? envelope.n : LINK_HINT_BYTES);
+}
+
+/* Is needle (a link id) in the header? To an enclave only a guess at what it will need: NEED makes up for a miss. */
+static bool mentions(bulla_bytes header, bulla_bytes needle)
+{
+	for (size_t i = 0; i + needle.n <= header.n; i++)
+		if (header.p[i] == needle.p[0] && bulla_bytes_eq(bulla_bytes_of(header.p + i, needle.n), needle))
 			return true;
 	return false;
 }
@@ -210,16 +220,19 @@ static bool mentions(bulla_bytes envelope, bulla_bytes needle)
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
 		      const bulla_digest *maker)
 {
-	for (uint32_t i = e->object_count; i-- > 0;) {
+	uint32_t last = e->object_count > LINKS_LOOKED_AT ? e->object_count - LINKS_LOOKED_AT : 0;
+	bulla_bytes header = {NULL, 0};
+
+	for (uint32_t i = e->object_count; i-- > last;) {
 		const struct object *object = &e->objects[i];
 
 		if (object->kind != BULLA_OBJECT_LINK || object_carried(e, peer, i) ||
 		    !bulla_digest_eq(&object->maker, maker))
 			continue;
-		if (mentions(envelope, id_view(object)))
+		if (!header.p)
+			header = header_of(envelope);
+		if (mentions(header, id_view(object)))
 			parcel_add(e, parcel, peer, i);
-		if (e->object_count - i > LINKS_LOOKED_AT)
-			break;
 	}
 }
 

@@ -3,7 +3,7 @@
 #include "base/mem.h"
 
 /* Large blocks are not hoarded beyond this. */
-#define KEEP_BYTES ((size_t)2 << 20)
+#define KEEP_BYTES ((size_t)1 << 20)
 #define SMALL_BYTES ((size_t)4 << 10)
 
 /* Whole block of a class: 2^k, then 5/4, 6/4, 7/4 of it. */

@@ -266,12 +266,12 @@ static bulla_rc collect(struct bulla_engine *e, ref r, struct inputs *ret)
 }
 
 /* What the connection has not carried: who signed the parents, and the links that the envelopes name. */
-static void hint_objects(struct bulla_engine *e, bulla_engine_peer peer, const struct inputs *inputs,
-			 struct parcel *parcel)
+static void hint_objects(struct bulla_engine *e, const struct run *run, bulla_engine_peer peer,
+			 const struct inputs *inputs, struct parcel *parcel)
 {
 	for (size_t i = 0; i < inputs->parent_count; i++)
 		parcel_add_instance(e, parcel, peer, &inputs->makers[i]);
-	for (size_t i = 0; i < inputs->envelope_count; i++)
+	for (size_t i = 0; run->new_objects && i < inputs->envelope_count; i++)
 		parcel_add_links(e, parcel, peer, inputs->envelopes[i], &inputs->makers[inputs->maker_of[i]]);
 }
 
@@ -287,7 +287,7 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	bulla_rc rc;
 
 	BULLA_TRY(collect(e, r, &inputs));
-	hint_objects(e, i->peer, &inputs, parcel);
+	hint_objects(e, run, i->peer, &inputs, parcel);
 	BULLA_TRY(parcel_pack(e, parcel, i->peer, &memory, objects));
 	execute = (struct bulla_msg_execute){.permit = bulla_block_view(work->permit),
 					     .parents = bulla_pb_list_of(inputs.parents, inputs.parent_count),

@@ -4,7 +4,7 @@
 
 /* Runs are made in chunks and never freed: a place is used again. */
 #define RUN_CHUNK 64
-#define HASH_SIZE 131072u /* twice the most residents */
+#define HASH_SIZE 16384u /* chains are short: four at the most residents */
 #define BLOOM_BITS ((uint32_t)1 << 23)
 #define WAITERS_STEP 256u
 

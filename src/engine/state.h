@@ -79,6 +79,7 @@ struct run {
 	bool unsynced;         /* recovered: the ledger's view is not known yet */
 	bool recorded;         /* CLOSED is on its way to the journal */
 	bool needs_token, sync_asked;
+	bool new_objects;      /* its start or a result brought some: later runs find them carried, or are asked by NEED */
 	uint16_t manifest, workflow; /* in engine->manifests, and there */
 	uint16_t steps_done;
 	bulla_rc why;          /* why it was aborted */

@@ -25,7 +25,7 @@ static const char schema[] =
 	"PRAGMA user_version=1;";
 
 static const char pragmas[] = "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
-			      "PRAGMA cell_size_check=ON; PRAGMA cache_size=-2048; PRAGMA mmap_size=0;";
+			      "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512; PRAGMA mmap_size=0;";
 
 enum statement { PUT_ROW, PUT_MARK, PUT_OBJECT, FIND, ROWS, OBJECTS, IDS, MARKS, NEXT, STATEMENTS };
 
