@@ -227,7 +227,7 @@ bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_b
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_msg_fetch_decode(bulla_block_view(q->body), &m));
-	rc = history_of_records(bulla_block_view(q->first), &h);
+	rc = history_of_records(e, bulla_block_view(q->first), &h);
 	if (rc == BULLA_OK)
 		rc = bundle_write(e, &h, record, m.headers_only != 0);
 	if (rc == BULLA_OK)

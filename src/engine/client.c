@@ -280,7 +280,7 @@ static bulla_rc run_loaded(struct bulla_engine *e, const struct question *q, con
 	if (rc == BULLA_E_NOT_FOUND)
 		rc = BULLA_E_RUN_UNKNOWN;
 	if (rc == BULLA_OK)
-		rc = history_of_records(answer->body, &h);
+		rc = history_of_records(e, answer->body, &h);
 	if (rc == BULLA_OK)
 		return reply_result(e, q->peer, q->op, q->stream, &h);
 	e->effects.error(e->effects.ctx, q->peer, q->op, q->stream, rc, 0);

@@ -343,6 +343,7 @@ struct bulla_engine *bulla_engine_free(struct bulla_engine *e)
 	bulla_free(e->instances);
 	bulla_free(e->pending);
 	bulla_free(e->timers);
+	history_done(e);
 	bulla_pool_done(&e->pool);
 	bulla_free(e);
 	return NULL;

@@ -1,32 +1,96 @@
 #include "engine/state.h"
 
+#include "base/mem.h"
 #include "receipt/bundle.h"
 #include "receipt/entry.h"
 #include "receipt/receipt.h"
 #include "receipt/start.h"
+#include "wire/cbor.h"
 
-#define EVENTS_MAX 256
+#define EVENTS_FEWEST ((size_t)256)
+#define EVENTS_MOST ((size_t)2 * BULLA_MAX_FLOW_FACTS)
 
 /* --- the records of a run --- */
+
+void history_done(struct bulla_engine *e)
+{
+	bulla_free(e->history.results);
+	bulla_free(e->history.tokens);
+	bulla_free(e->history.events);
+	bulla_free(e->history.ends);
+	e->history.results = e->history.tokens = e->history.events = NULL;
+	e->history.ends = NULL;
+	e->history.capacity = 0;
+}
+
+/* One list in larger memory; its first `count` entries are kept. */
+static bulla_rc grow(bulla_bytes **list, size_t count, size_t capacity)
+{
+	void *p;
+
+	BULLA_TRY(bulla_alloc(capacity, sizeof(**list), &p));
+	if (count > 0)
+		bulla_copy(p, *list, count * sizeof(**list));
+	bulla_free(*list);
+	*list = p;
+	return BULLA_OK;
+}
+
+/* Room for one more result and token. */
+static bulla_rc make_room(struct bulla_engine *e, const struct history *h)
+{
+	size_t used = h->result_count > h->token_count ? h->result_count : h->token_count;
+	size_t capacity = e->history.capacity > 0 ? 2 * e->history.capacity : EVENTS_FEWEST;
+	void *p;
+
+	if (used < e->history.capacity)
+		return BULLA_OK;
+	if (capacity > EVENTS_MOST)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a run has more records than a run can have");
+	BULLA_TRY(grow(&e->history.results, h->result_count, capacity));
+	BULLA_TRY(grow(&e->history.tokens, h->token_count, capacity));
+	BULLA_TRY(grow(&e->history.events, 0, capacity));
+	BULLA_TRY(bulla_alloc(capacity, sizeof(*e->history.ends), &p));
+	bulla_free(e->history.ends);
+	e->history.ends = p;
+	e->history.capacity = capacity;
+	return BULLA_OK;
+}
+
+static bulla_rc add_result(struct bulla_engine *e, struct history *h, bulla_bytes result)
+{
+	BULLA_TRY(make_room(e, h));
+	e->history.results[h->result_count++] = result;
+	h->results = e->history.results;
+	h->tokens = e->history.tokens;
+	return BULLA_OK;
+}
+
+static bulla_rc add_token(struct bulla_engine *e, struct history *h, bulla_bytes token)
+{
+	BULLA_TRY(make_room(e, h));
+	e->history.tokens[h->token_count++] = token;
+	h->results = e->history.results;
+	h->tokens = e->history.tokens;
+	return BULLA_OK;
+}
 
 bulla_rc history_of_run(struct bulla_engine *e, uint32_t index, struct history *ret)
 {
 	struct run *run = run_at(e, index);
 
-	ret->id = run->id;
-	ret->started = bulla_block_view(run->started);
-	ret->result_count = ret->token_count = 0;
+	*ret = (struct history){.id = run->id, .started = bulla_block_view(run->started)};
 	ret->manifest = e->projects[run->manifest].manifest.digest;
 	ret->workflow = run_workflow(e, run)->digest;
 	ret->started_ms = run->fold.started_ms;
 	ret->closed = book_closed(e, run);
 	if (!run->recorded)
 		ret->closed.state = BULLA_RUN_OPEN;
-	for (uint32_t s = 1; s < run->fold.slot_count && ret->result_count < EVENTS_MAX; s++) {
+	for (uint32_t s = 1; s < run->fold.slot_count; s++) {
 		if (run->works[s].result)
-			ret->results[ret->result_count++] = bulla_block_view(run->works[s].result);
+			BULLA_TRY(add_result(e, ret, bulla_block_view(run->works[s].result)));
 		if (run->works[s].token)
-			ret->tokens[ret->token_count++] = bulla_block_view(run->works[s].token);
+			BULLA_TRY(add_token(e, ret, bulla_block_view(run->works[s].token)));
 	}
 	return BULLA_OK;
 }
@@ -47,26 +111,24 @@ static bulla_rc read_start(struct history *h)
 	return BULLA_OK;
 }
 
-bulla_rc history_of_records(bulla_bytes records, struct history *ret)
+bulla_rc history_of_records(struct bulla_engine *e, bulla_bytes records, struct history *ret)
 {
 	bulla_rd r = bulla_rd_of(records);
 	struct bulla_journal_record record;
 	struct bulla_rec_token token;
 
-	ret->result_count = ret->token_count = 0;
-	ret->started = (bulla_bytes){NULL, 0};
-	ret->closed = (struct bulla_rec_closed){.state = BULLA_RUN_OPEN};
+	*ret = (struct history){.closed = {.state = BULLA_RUN_OPEN}};
 	while (bulla_rd_left(&r) > 0) {
 		BULLA_TRY(bulla_journal_record_next(&r, &record));
 		if (record.type == BULLA_HOST_STARTED)
 			ret->started = record.body;
-		else if (record.type == BULLA_HOST_RESULT && ret->result_count < EVENTS_MAX)
-			ret->results[ret->result_count++] = record.body;
+		else if (record.type == BULLA_HOST_RESULT)
+			BULLA_TRY(add_result(e, ret, record.body));
 		else if (record.type == BULLA_HOST_CLOSED)
 			BULLA_TRY(bulla_rec_closed_read(record.body, &ret->closed));
-		else if (record.type == BULLA_HOST_TOKENS && ret->token_count < EVENTS_MAX) {
+		else if (record.type == BULLA_HOST_TOKENS) {
 			BULLA_TRY(bulla_rec_token_read(record.body, &token));
-			ret->tokens[ret->token_count++] = token.token;
+			BULLA_TRY(add_token(e, ret, token.token));
 		}
 	}
 	return read_start(ret);
@@ -95,9 +157,9 @@ static bool final_result(const struct history *h, struct bulla_rec_result *ret)
 	return found;
 }
 
-static bulla_rc write_events(struct bulla_engine *e, const struct history *h, bulla_bytes *ret_items, size_t *ret_count)
+static bulla_rc write_events(struct bulla_engine *e, const struct history *h, size_t *ret_count)
 {
-	size_t ends[EVENTS_MAX], n = 0;
+	size_t *ends = e->history.ends, n = 0;
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	for (size_t i = 0; i < h->result_count; i++) {
@@ -120,7 +182,7 @@ static bulla_rc write_events(struct bulla_engine *e, const struct history *h, bu
 		ends[n++] = e->scratch.n;
 	}
 	for (size_t i = 0; i < n; i++)
-		ret_items[i] = bulla_bytes_of(e->scratch.p + (i ? ends[i - 1] : 0), ends[i] - (i ? ends[i - 1] : 0));
+		e->history.events[i] = bulla_bytes_of(e->scratch.p + (i ? ends[i - 1] : 0), ends[i] - (i ? ends[i - 1] : 0));
 	*ret_count = n;
 	return BULLA_OK;
 }
@@ -147,7 +209,7 @@ static bulla_bytes token_for(const struct history *h, const struct bulla_msg_exe
 
 bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer)
 {
-	bulla_bytes events[EVENTS_MAX], objects[64], body;
+	bulla_bytes objects[64], body;
 	size_t event_count = 0;
 	struct parcel parcel = {.count = 0};
 	struct bulla_block *memory = NULL;
@@ -172,8 +234,8 @@ bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_eng
 		m.objects = bulla_pb_list_of(objects, parcel.count);
 		m.token = token_for(h, &executed);
 	}
-	if (write_events(e, h, events, &event_count) == BULLA_OK)
-		m.events = bulla_pb_list_of(events, event_count);
+	if (write_events(e, h, &event_count) == BULLA_OK)
+		m.events = bulla_pb_list_of(e->history.events, event_count);
 	w = bulla_wr_buf(clear_buf(&e->out));
 	bulla_msg_run_result_encode(&m, &w);
 	bulla_pool_give(&e->pool, memory);
@@ -187,16 +249,14 @@ struct bundle {
 	const struct history *h;
 	struct bulla_bundle_writer *writer;
 	bulla_wr w;
-	struct parcel written; /* objects that are in it */
+	uint8_t *written;      /* per object: it is in the bundle */
+	bulla_digest *digests; /* of the results' receipts */
 	bool headers_only;
 };
 
 static bool is_written(const struct bundle *b, uint32_t object)
 {
-	for (size_t i = 0; i < b->written.count; i++)
-		if (b->written.objects[i] == object)
-			return true;
-	return false;
+	return b->written[object] != 0;
 }
 
 static bulla_rc put(struct bundle *b, enum bulla_bundle_kind kind, bulla_bytes body)
@@ -211,10 +271,10 @@ static bulla_rc put_object(struct bundle *b, uint32_t object)
 						       [BULLA_OBJECT_BIRTH] = BULLA_BUNDLE_BIRTH};
 	const struct object *o;
 
-	if (object == NO_OBJECT || is_written(b, object) || b->written.count == 64)
+	if (object == NO_OBJECT || is_written(b, object))
 		return BULLA_OK;
 	o = &b->e->objects[object];
-	b->written.objects[b->written.count++] = object;
+	b->written[object] = 1;
 	return put(b, kinds[o->kind], bulla_block_view(o->body));
 }
 
@@ -263,13 +323,30 @@ static bulla_rc put_births(struct bundle *b, const struct project *project)
 	return BULLA_OK;
 }
 
+/* An envelope without its ciphertext (doc/formats.md section `envelope`): [header, {}, empty]. */
+static bulla_rc put_header(struct bundle *b, bulla_bytes envelope)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(envelope);
+	bulla_wr w = bulla_wr_buf(clear_buf(&b->e->scratch));
+	bulla_bytes header, bytes;
+
+	BULLA_TRY(bulla_cbor_rd_expect_array(&r, 3));
+	BULLA_TRY(bulla_cbor_rd_bytes(&r, &header));
+	bulla_cbor_wr_array(&w, 3);
+	bulla_cbor_wr_bytes(&w, header);
+	bulla_cbor_wr_map(&w, 0);
+	bulla_cbor_wr_bytes(&w, (bulla_bytes){NULL, 0});
+	BULLA_TRY(bulla_wr_end(&w, &bytes));
+	return put(b, BULLA_BUNDLE_ENVELOPE_HEADER, bytes);
+}
+
 static bulla_rc put_envelopes(struct bundle *b, const struct bulla_pb_list *envelopes)
 {
 	struct bulla_pb_iter iter = bulla_pb_list_begin(envelopes);
 	bulla_bytes envelope;
 
 	while (bulla_pb_list_next(&iter, &envelope))
-		BULLA_TRY(put(b, BULLA_BUNDLE_ENVELOPE, envelope));
+		BULLA_TRY(b->headers_only ? put_header(b, envelope) : put(b, BULLA_BUNDLE_ENVELOPE, envelope));
 	return BULLA_OK;
 }
 
@@ -298,19 +375,41 @@ static bulla_rc put_result(struct bundle *b, const struct bulla_msg_executed *ex
 	return put_envelopes(b, &executed->outputs);
 }
 
+static bulla_rc read_result(bulla_bytes body, struct bulla_msg_executed *ret, struct bulla_receipt_record *ret_receipt)
+{
+	struct bulla_rec_result result;
+
+	BULLA_TRY(bulla_rec_result_read(body, &result));
+	BULLA_TRY(bulla_msg_executed_decode(result.executed, ret));
+	return bulla_receipt_record_decode(ret->receipt, ret_receipt);
+}
+
+static bulla_rc digest_results(struct bundle *b)
+{
+	struct bulla_msg_executed executed;
+	struct bulla_receipt_record receipt;
+	void *p;
+
+	BULLA_TRY(bulla_alloc(b->h->result_count + 1, sizeof(*b->digests), &p));
+	b->digests = p;
+	for (size_t i = 0; i < b->h->result_count; i++) {
+		BULLA_TRY(read_result(b->h->results[i], &executed, &receipt));
+		b->digests[i] = receipt.digest;
+	}
+	return BULLA_OK;
+}
+
 /* The receipt that an entry names, before the entry. */
 static bulla_rc put_named(struct bundle *b, const struct bulla_entry *entry)
 {
-	for (size_t i = 0; i < b->h->result_count; i++) {
-		struct bulla_rec_result result;
-		struct bulla_msg_executed executed;
-		struct bulla_receipt_record receipt;
+	struct bulla_msg_executed executed;
+	struct bulla_receipt_record receipt;
 
-		BULLA_TRY(bulla_rec_result_read(b->h->results[i], &result));
-		BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
-		BULLA_TRY(bulla_receipt_record_decode(executed.receipt, &receipt));
-		if (bulla_digest_eq(&receipt.digest, &entry->digest))
-			return put_result(b, &executed, &receipt);
+	for (size_t i = 0; i < b->h->result_count; i++) {
+		if (!bulla_digest_eq(&b->digests[i], &entry->digest))
+			continue;
+		BULLA_TRY(read_result(b->h->results[i], &executed, &receipt));
+		return put_result(b, &executed, &receipt);
 	}
 	return BULLA_OK;
 }
@@ -366,6 +465,7 @@ static bulla_rc put_project(struct bundle *b)
 
 static bulla_rc write_all(struct bundle *b, bulla_bytes record)
 {
+	BULLA_TRY(digest_results(b));
 	BULLA_TRY(put_project(b));
 	BULLA_TRY(put_record(b, record));
 	return bulla_bundle_finish(b->writer, &b->w);
@@ -376,6 +476,7 @@ bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_byt
 	struct bulla_bundle_header header = {.manifest = h->manifest, .headers_only = headers_only};
 	struct bundle b = {.e = e, .h = h, .headers_only = headers_only};
 	bulla_bytes bytes;
+	void *written;
 	bulla_rc rc;
 
 	header.slot.workflow = h->workflow;
@@ -384,9 +485,14 @@ bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_byt
 		if (e->projects[p].used && bulla_digest_eq(&e->projects[p].manifest.digest, &h->manifest))
 			header.slot.tenant = e->projects[p].manifest.tenant;
 	b.w = bulla_wr_buf(clear_buf(&e->out));
-	BULLA_TRY(bulla_bundle_writer_new(&header, &b.w, &b.writer));
-	rc = write_all(&b, record);
+	BULLA_TRY(bulla_alloc((size_t)e->object_count + 1, 1, &written));
+	b.written = written;
+	rc = bulla_bundle_writer_new(&header, &b.w, &b.writer);
+	if (rc == BULLA_OK)
+		rc = write_all(&b, record);
 	bulla_bundle_writer_free(b.writer);
+	bulla_free(b.digests);
+	bulla_free(written);
 	BULLA_TRY(rc);
 	return bulla_wr_end(&b.w, &bytes);
 }

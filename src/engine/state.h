@@ -202,6 +202,11 @@ struct bulla_engine {
 	uint32_t agent_count;
 	struct instance *instances;
 	uint32_t instance_count; /* places ever used */
+	struct {
+		bulla_bytes *results, *tokens, *events;
+		size_t *ends;
+		size_t capacity;
+	} history; /* memory of the one history that is looked at; grows with the longest run */
 	struct project projects[MANIFESTS_MAX];
 	uint32_t newest_project;
 
@@ -423,15 +428,16 @@ void client_down(struct bulla_engine *e, bulla_engine_peer peer);
 struct history {
 	bulla_run_id id;
 	bulla_bytes started; /* body of STARTED */
-	bulla_bytes results[256]; /* bodies of RESULT, in order */
-	bulla_bytes tokens[256];
+	const bulla_bytes *results; /* bodies of RESULT, in order; in the engine's memory until the next history */
+	const bulla_bytes *tokens;
 	size_t result_count, token_count;
 	bulla_digest manifest, workflow;
 	struct bulla_rec_closed closed; /* state BULLA_RUN_OPEN: not closed */
 	int64_t started_ms;
 };
+void history_done(struct bulla_engine *e);
 BULLA_CHECK bulla_rc history_of_run(struct bulla_engine *e, uint32_t run, struct history *ret);
-BULLA_CHECK bulla_rc history_of_records(bulla_bytes records, struct history *ret);
+BULLA_CHECK bulla_rc history_of_records(struct bulla_engine *e, bulla_bytes records, struct history *ret);
 /* run_result message into e->out, for this peer. */
 BULLA_CHECK bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer);
 /* Bundle bytes into e->out. record: the ledger's `record` message. */
