@@ -550,22 +550,3 @@ const struct bulla_format bulla_formats[] = {
 	{"manifest", manifest_make, manifest_again, LARGE},
 };
 const size_t bulla_format_count = sizeof(bulla_formats) / sizeof(bulla_formats[0]);
-
-int bulla_format_fuzz(const char *name, const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < bulla_format_count; i++) {
-		struct bulla_buf buf;
-		bulla_wr w;
-
-		if (!bulla_bytes_eq_str(bulla_bytes_str(name), bulla_formats[i].name))
-			continue;
-		bulla_buf_init(&buf, bulla_formats[i].max);
-		w = bulla_wr_buf(&buf);
-		if (bulla_formats[i].again((bulla_bytes){p, n}, &w) == BULLA_OK && w.rc == BULLA_OK &&
-			!bulla_bytes_eq(bulla_buf_view(&buf), (bulla_bytes){p, n}))
-			abort();
-		bulla_buf_done(&buf);
-		return 0;
-	}
-	abort();
-}

@@ -1,6 +1,5 @@
 #pragma once
-/* One sample of each format of doc/formats.md, and its way in and out again. Golden files, sweeps and fuzz targets all
- * use this table. */
+/* One sample of each format of doc/formats.md, and its way in and out again. Golden files and sweeps use this table. */
 #include "base/wr.h"
 
 struct bulla_format {
@@ -14,6 +13,3 @@ struct bulla_format {
 
 extern const struct bulla_format bulla_formats[];
 extern const size_t bulla_format_count;
-
-/* BULLA_OK, and aborts when bytes that were accepted come out changed: for fuzz targets. */
-int bulla_format_fuzz(const char *name, const uint8_t *p, size_t n);
