@@ -32,7 +32,7 @@ static bulla_rc write_self_map(const char *path, unsigned outer)
 	return bulla_root_write(AT_FDCWD, path, O_WRONLY, 0, bulla_bytes_str(line));
 }
 
-/* Not root: become root of a user namespace that holds nobody else. */
+/* Not root, or not much of one: become root of a user namespace that holds nobody else. */
 static bulla_rc enter_userns(void)
 {
 	uid_t uid = geteuid();
@@ -168,10 +168,10 @@ bulla_rc bulla_root_make(int *ret_proc, bool *ret_userns)
 	bool userns = geteuid() != 0;
 
 	umask(0022);
+	if (!userns && unshare(CLONE_NEWNS) != 0)
+		userns = true; /* a root without rights, as in a container: like anybody */
 	if (userns)
 		BULLA_TRY(enter_userns());
-	else if (unshare(CLONE_NEWNS) != 0)
-		return BULLA_FAIL_OS(BULLA_E_UNSUPPORTED, "mount namespaces are not allowed here", errno);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "mounts cannot be made private", errno);
 	*ret_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);

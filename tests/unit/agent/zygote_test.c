@@ -63,7 +63,7 @@ static void wait_readable(int fd)
 {
 	struct pollfd one = {.fd = fd, .events = POLLIN};
 
-	assert_int_equal(poll(&one, 1, 5000), 1);
+	assert_int_equal(poll(&one, 1, 30000), 1);
 }
 
 static struct bulla_zygote_ask ask = {.done = keep};

@@ -396,7 +396,7 @@ void world_send(struct world *world, enum bulla_op_number op, bulla_bytes body)
 void world_call(struct world *world, enum bulla_op_number op, bulla_bytes body)
 {
 	uint32_t before = world->replies;
-	int64_t end = bulla_mono_us(bulla_sys_clock()) + 10000000;
+	int64_t end = bulla_mono_us(bulla_sys_clock()) + 60000000;
 
 	world_send(world, op, body);
 	while (world->replies == before) {
