@@ -64,7 +64,7 @@ ROWS = [
          'io', 'agent', 'tee', 'platform', 'cmd'}),
     (r'open(64)?|__open64_2|openat(64)?|pread(64)?|pwrite(64)?|pwritev64v2|fsync|fdatasync|f?truncate(64)?|ftruncate64|rename|renameat|'
      r'unlinkat|fstat(64)?|fstatat(64)?|lstat(64)?|stat(64)?|f?opendir|fdopendir|readdir(64)?|closedir|mkdir|mkdirat|flock|access|'
-     r'faccessat|symlink|readlink|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
+     r'faccessat|symlink|readlink|f?statvfs(64)?|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'getrandom', {'io', 'cmd'}),
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store', 'engine'}),

@@ -30,8 +30,8 @@ static const char pragmas[] = "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON
 enum statement { PUT_ROW, PUT_MARK, PUT_OBJECT, FIND, ROWS, OBJECTS, IDS, MARKS, NEXT, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
-	[PUT_ROW] = "INSERT OR IGNORE INTO run(run_no, run_id, workflow, epoch, state, outcome, started_ms, ended_ms,"
-		    " steps_done, steps, row) VALUES(?,?,?,?,?,?,?,?,?,?,?)",
+	[PUT_ROW] = ("INSERT OR IGNORE INTO run(run_no, run_id, workflow, epoch, state, outcome, started_ms, ended_ms,"
+		     " steps_done, steps, row) VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
 	[PUT_MARK] = "INSERT INTO meta(key, value) VALUES('replay_lsn', ?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
 	[PUT_OBJECT] = "INSERT OR IGNORE INTO object(digest, kind, used_day, body) VALUES(?,?,?,?)",
 	[FIND] = "SELECT row FROM run WHERE run_id=?",

@@ -157,7 +157,7 @@ static void escrow(void **state)
 {
 	struct bench bench;
 	struct bulla_commit commit;
-	BULLA_AUTO_BUF mac0 = {.max = 4096}, sync = {.max = 4096};
+	BULLA_AUTO_BUF mac0 = {.max = 4096};
 	uint8_t big[BULLA_MAX_ESCROW + 1] = {0};
 
 	(void)state;

@@ -257,7 +257,7 @@ static void give(struct town *town, struct town_frame *f)
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
 			   struct bulla_ledger_plan *ret)
 {
-	struct town *town = (struct town *)((uint8_t *)ctx - offsetof(struct town, world));
+	struct town *town = (struct town *)(void *)((uint8_t *)ctx - offsetof(struct town, world));
 
 	if (!bulla_digest_eq(manifest, &town->manifest_digest) || !bulla_digest_eq(workflow, &town->workflow))
 		return BULLA_E_NOT_FOUND;
