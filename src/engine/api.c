@@ -33,30 +33,61 @@ static bool is_listed(const struct bulla_engine *e, const struct run *run, const
 }
 
 #define LIST_MAX 1024
+
+/* An answer in the making: rows from memory, then the catalogue's. */
+struct rows {
+	bulla_bytes items[LIST_MAX];
+	size_t ends[LIST_MAX];
+	size_t count, limit;
+};
+
+/* Rows of one list of resident runs. */
+static bulla_rc add_resident(struct bulla_engine *e, uint32_t newest, const struct bulla_msg_list *m, bulla_wr *w,
+			     struct rows *rows)
+{
+	for (uint32_t i = newest; i != NO_REF && rows->count < rows->limit; i = run_at(e, i)->older) {
+		if (!is_listed(e, run_at(e, i), m))
+			continue;
+		BULLA_TRY(write_row(e, run_at(e, i), w));
+		rows->ends[rows->count++] = e->scratch.n;
+	}
+	return BULLA_OK;
+}
+
+/* A run that ended while the librarian looked stands in memory and not in its answer; one that ended before, in both. */
+static bool is_kept(struct bulla_engine *e, bulla_bytes row_bytes)
+{
+	struct bulla_msg_run_row row;
+
+	if (bulla_msg_run_row_decode(row_bytes, &row) != BULLA_OK)
+		return true;
+	for (uint32_t i = e->newest_kept; i != NO_REF; i = run_at(e, i)->older)
+		if (bulla_bytes_eq(bulla_run_id_view(&run_at(e, i)->id), row.run_id))
+			return true;
+	return false;
+}
+
 bulla_rc api_listed(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *answer)
 {
-	bulla_bytes items[LIST_MAX], body;
-	size_t ends[LIST_MAX], open = 0, count, limit;
+	struct rows rows = {.count = 0};
+	bulla_bytes body, item;
 	struct bulla_msg_list m;
 	struct bulla_msg_listing listing = {.runs = {.count = 0}};
 	struct bulla_pb_iter iter;
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	BULLA_TRY(bulla_msg_list_decode(bulla_block_view(q->body), &m));
-	limit = m.limit == 0 || m.limit > LIST_MAX ? LIST_MAX : (size_t)m.limit;
-	for (uint32_t i = e->newest; i != NO_REF && open < limit; i = run_at(e, i)->older) {
-		if (!is_listed(e, run_at(e, i), &m))
-			continue;
-		BULLA_TRY(write_row(e, run_at(e, i), &w));
-		ends[open++] = e->scratch.n;
-	}
-	for (size_t i = 0; i < open; i++)
-		items[i] = bulla_bytes_of(e->scratch.p + (i ? ends[i - 1] : 0), ends[i] - (i ? ends[i - 1] : 0));
-	count = open;
+	rows.limit = m.limit == 0 || m.limit > LIST_MAX ? LIST_MAX : (size_t)m.limit;
+	BULLA_TRY(add_resident(e, e->newest, &m, &w, &rows));
+	BULLA_TRY(add_resident(e, e->newest_kept, &m, &w, &rows));
+	for (size_t i = 0; i < rows.count; i++)
+		rows.items[i] = bulla_bytes_of(e->scratch.p + (i ? rows.ends[i - 1] : 0),
+					       rows.ends[i] - (i ? rows.ends[i - 1] : 0));
 	if (answer->rc == BULLA_OK && bulla_msg_listing_decode(answer->body, &listing) == BULLA_OK)
-		for (iter = bulla_pb_list_begin(&listing.runs); count < limit && bulla_pb_list_next(&iter, &items[count]);)
-			count++;
-	listing.runs = bulla_pb_list_of(items, count);
+		for (iter = bulla_pb_list_begin(&listing.runs); rows.count < rows.limit && bulla_pb_list_next(&iter, &item);)
+			if (!is_kept(e, item))
+				rows.items[rows.count++] = item;
+	listing.runs = bulla_pb_list_of(rows.items, rows.count);
 	w = bulla_wr_buf(clear_buf(&e->out));
 	bulla_msg_listing_encode(&listing, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));

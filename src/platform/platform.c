@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #define STOP_US 12000000 /* the engine drains for up to 10 s */
+#define END_KILL 300     /* looks of 10 ms until what does not end is killed, and until nobody waits any more */
+#define END_TRIES 1500
 
 static bulla_rc format(char *ret, size_t size, const char *pattern, const char *a, const char *b)
 {
@@ -165,7 +167,7 @@ static void end_from(struct bulla_platform *p, size_t from)
 {
 	for (size_t i = from; i < p->child_count; i++)
 		bulla_child_stop(p->children[i], SIGTERM);
-	for (unsigned tries = 0; tries < 300; tries++) {
+	for (unsigned tries = 0; tries < END_TRIES; tries++) {
 		bool any = false;
 
 		reap(p);
@@ -173,7 +175,7 @@ static void end_from(struct bulla_platform *p, size_t from)
 			any = any || p->children[i]->pid > 0;
 		if (!any)
 			break;
-		if (tries == 200)
+		if (tries == END_KILL)
 			for (size_t i = from; i < p->child_count; i++)
 				bulla_child_stop(p->children[i], SIGKILL);
 		usleep(10000);
