@@ -120,6 +120,19 @@ static bulla_rc disk_size(void *ctx, int file, uint64_t *ret_size)
 	return BULLA_OK;
 }
 
+#define PAGE 4096
+
+/* Durable writes of whole pages pass the page cache by: the journal writes each page once and waits for it, a copy of it in
+ * memory and its write-back are work for nothing. Where that cannot be (another kind of file system) nothing changes. */
+static void choose_cache(int file, uint64_t offset, bulla_bytes bytes, bool durable)
+{
+	bool direct = durable && (offset | bytes.n | (uintptr_t)bytes.p) % PAGE == 0;
+	int flags = fcntl(file, F_GETFL);
+
+	if (flags >= 0 && direct != ((flags & O_DIRECT) != 0))
+		(void)fcntl(file, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT);
+}
+
 static bulla_rc disk_pread(void *ctx, int file, uint64_t offset, uint8_t *ret, size_t size, size_t *ret_size)
 {
 	size_t at = 0;
@@ -130,6 +143,10 @@ static bulla_rc disk_pread(void *ctx, int file, uint64_t offset, uint8_t *ret, s
 
 		if (got < 0 && errno == EINTR)
 			continue;
+		if (got < 0 && errno == EINVAL && (fcntl(file, F_GETFL) & O_DIRECT) != 0) {
+			choose_cache(file, 0, (bulla_bytes){NULL, 0}, false); /* written page by page, read as it comes */
+			continue;
+		}
 		if (got < 0)
 			return failed(errno);
 		if (got == 0)
@@ -146,6 +163,7 @@ static bulla_rc disk_pwrite(void *ctx, int file, uint64_t offset, bulla_bytes by
 	size_t at = 0;
 
 	(void)ctx;
+	choose_cache(file, offset, bytes, durable);
 	while (at < bytes.n) {
 		union {
 			const void *in;
@@ -159,6 +177,8 @@ static bulla_rc disk_pwrite(void *ctx, int file, uint64_t offset, bulla_bytes by
 		if (put < 0)
 			return failed(errno);
 		at += (size_t)put;
+		if (at < bytes.n) /* the rest may be no whole pages */
+			choose_cache(file, offset + at, bulla_bytes_of(bytes.p + at, bytes.n - at), durable);
 	}
 	return BULLA_OK;
 }

@@ -15,9 +15,13 @@ bulla_rc bulla_journal_fill_init(struct bulla_journal_fill *fill, const struct b
 	rc = disk->unlink(disk->ctx, SPARE);
 	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
 		return rc;
-	BULLA_TRY(bulla_alloc(segment_bytes < CHUNK ? (size_t)segment_bytes : CHUNK, 1, &zeros));
-	*fill = (struct bulla_journal_fill){
-		.disk = disk, .segment_bytes = segment_bytes, .zeros = zeros, .made = end->last_made, .file = -1};
+	BULLA_TRY(bulla_alloc((segment_bytes < CHUNK ? (size_t)segment_bytes : CHUNK) + BULLA_JOURNAL_PAGE, 1, &zeros));
+	*fill = (struct bulla_journal_fill){.disk = disk,
+		.segment_bytes = segment_bytes,
+		.zeros = bulla_journal_align(zeros),
+		.allocated = zeros,
+		.made = end->last_made,
+		.file = -1};
 	return BULLA_OK;
 }
 
@@ -25,7 +29,7 @@ void bulla_journal_fill_done(struct bulla_journal_fill *fill)
 {
 	if (fill->file >= 0)
 		fill->disk->close(fill->disk->ctx, fill->file);
-	bulla_free(fill->zeros);
+	bulla_free(fill->allocated);
 	*fill = (struct bulla_journal_fill){.file = -1};
 }
 

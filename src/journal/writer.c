@@ -12,9 +12,13 @@ bulla_rc bulla_journal_writer_init(struct bulla_journal_writer *writer, const st
 {
 	void *memory = NULL;
 
-	BULLA_TRY(bulla_alloc(MEMORY, 1, &memory));
-	*writer = (struct bulla_journal_writer){
-		.disk = disk, .end = *end, .made = end->last_made, .memory = memory, .file = -1};
+	BULLA_TRY(bulla_alloc(MEMORY + BULLA_JOURNAL_PAGE, 1, &memory));
+	*writer = (struct bulla_journal_writer){.disk = disk,
+		.end = *end,
+		.made = end->last_made,
+		.memory = bulla_journal_align(memory),
+		.allocated = memory,
+		.file = -1};
 	return BULLA_OK;
 }
 
@@ -22,7 +26,7 @@ void bulla_journal_writer_done(struct bulla_journal_writer *writer)
 {
 	if (writer->file >= 0)
 		writer->disk->close(writer->disk->ctx, writer->file);
-	bulla_free(writer->memory);
+	bulla_free(writer->allocated);
 	*writer = (struct bulla_journal_writer){.file = -1, .dead = true};
 }
 

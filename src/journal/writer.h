@@ -9,7 +9,8 @@ struct bulla_journal_writer {
 	struct bulla_journal_end end; /* where the next batch goes */
 	uint64_t bytes;               /* size of the active segment's file */
 	uint64_t made;                /* highest segment file that is ready, set by bulla_journal_writer_made() */
-	uint8_t *memory;              /* a page for a segment header, then a batch */
+	uint8_t *memory;              /* a page for a segment header, then a batch; begins on a page */
+	void *allocated;              /* memory is in there */
 	size_t body;                  /* bytes gathered */
 	uint32_t count;               /* records gathered */
 	int file;                     /* of the active segment; -1: none open */
@@ -24,6 +25,14 @@ struct bulla_journal_done {
 	struct bulla_journal_place at; /* of the first record (after the batch header) */
 	size_t bytes;                  /* of records */
 };
+
+/* p moved up to a page: durable writes from there go to the disk without a copy (io/sys.c). */
+static inline uint8_t *bulla_journal_align(void *p)
+{
+	uint8_t *byte = p;
+
+	return byte + (BULLA_JOURNAL_PAGE - (uintptr_t)byte % BULLA_JOURNAL_PAGE) % BULLA_JOURNAL_PAGE;
+}
 
 /* end comes from recovery (its store identity set). Allocates its batch memory, opens nothing yet. */
 BULLA_CHECK bulla_rc bulla_journal_writer_init(struct bulla_journal_writer *writer, const struct bulla_disk *disk,
@@ -48,7 +57,8 @@ BULLA_CHECK bulla_rc bulla_journal_writer_flush(struct bulla_journal_writer *wri
 struct bulla_journal_fill {
 	const struct bulla_disk *disk;
 	uint64_t segment_bytes;
-	uint8_t *zeros;  /* a chunk of them */
+	uint8_t *zeros;  /* a chunk of them; begins on a page */
+	void *allocated; /* zeros are in there */
 	uint64_t made;   /* highest segment that is ready */
 	uint64_t filled; /* bytes of the one in the making */
 	int file;        /* -1: none in the making */
