@@ -12,6 +12,7 @@
 #define LAZY_US 5000      /* a record that nobody waits for rides along at most so long */
 #define CONFIRM_US 100000 /* idle so long: an empty batch confirms the last acknowledged one */
 #define RETRY_MS 1000     /* no space for a spare: try again */
+#define KEPT_MAX 262144 /* bytes that a parcel keeps for its next use */
 #define SPARE_WAIT_MS 5   /* the batch waits for a spare */
 
 /* One submission on its way to the writer and back. */
@@ -253,13 +254,15 @@ static bulla_rc take_parcel(struct bulla_journal *journal, struct parcel **ret)
 		return new_parcel(ret);
 	*ret = journal->free_list;
 	journal->free_list = (*ret)->next;
-	bulla_buf_clear(&(*ret)->records);
+	(*ret)->records.n = 0; /* nothing secret goes into a journal: no need to wipe */
 	(*ret)->urgent = (*ret)->stop = false;
 	return BULLA_OK;
 }
 
 static void give_parcel(struct bulla_journal *journal, struct parcel *parcel)
 {
+	if (parcel->records.cap > KEPT_MAX)
+		bulla_buf_done(&parcel->records);
 	parcel->next = journal->free_list;
 	journal->free_list = parcel;
 }

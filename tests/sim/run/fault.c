@@ -6,7 +6,7 @@
 
 static void one_fault(struct sim *sim)
 {
-	switch (sim_rand(sim, 9)) {
+	switch (sim_rand(sim, 10)) {
 	case 0:
 	case 1:
 		host_crash(sim, sim_one_in(sim, 2));
@@ -33,17 +33,35 @@ static void one_fault(struct sim *sim)
 			disk->kill_at = disk->ops + 1 + sim_rand(sim, 20);
 		break;
 	}
+	case 8: /* a backup of the host's disk */
+		if (!sim->have_old_host) {
+			sim_disk_save(&sim->host.w.disk, &sim->old_host);
+			sim->have_old_host = true;
+		}
+		break;
 	default:
 		net_cut(sim, 1 + (uint32_t)sim_rand(sim, SIM_CONNS - 1));
 		break;
 	}
 }
 
+/* The old backup is put back: what the host acknowledged since is gone, the ledger knows better. */
+static void roll_back(struct sim *sim)
+{
+	sim->lossy_host = true;
+	host_crash(sim, true);
+	sim_disk_restore(&sim->host.w.disk, &sim->old_host);
+	sim_trace(sim, "old host disk", 0, 0, 0);
+}
+
 void fault_event(struct sim *sim)
 {
 	if (sim->faults_over)
 		return;
-	one_fault(sim);
+	if (sim->have_old_host && !sim->lossy_host && sim_one_in(sim, 6))
+		roll_back(sim);
+	else
+		one_fault(sim);
 	sim->fault_count++;
 	sim_at(sim, 1000 + (int64_t)sim_rand(sim, sim_one_in(sim, 3) ? 5000 : 600000), (struct sim_event){.kind = EV_FAULT});
 }
