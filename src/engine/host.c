@@ -244,6 +244,7 @@ static bulla_rc run(struct host *host)
 	BULLA_TRY(bulla_sys_random()->fill(NULL, host->boot_id, sizeof(host->boot_id)));
 	BULLA_TRY(open_folders(host));
 	BULLA_TRY(bulla_loop_init(&host->loop, bulla_sys_clock(), &hooks));
+	host->looping = true;
 	BULLA_TRY(bulla_loop_signals(signals, &host->signal_watch.fd));
 	host->signal_watch.ctx = host;
 	host->signal_watch.on_ready = on_signal;
@@ -279,6 +280,13 @@ bulla_rc bulla_host_run(const struct bulla_host_options *options)
 	bulla_engine_free(host->engine);
 	bulla_librarian_stop(host->librarian);
 	bulla_catalogue_close(host->catalogue);
+	if (host->listener.loop)
+		bulla_listener_stop(&host->listener);
+	bulla_addr_close(host->signal_watch.fd);
+	if (host->looping)
+		bulla_loop_done(&host->loop);
+	bulla_sys_disk_close(&host->journal_disk);
+	bulla_sys_disk_close(&host->librarian_disk);
 	bulla_free(host);
 	return rc;
 }

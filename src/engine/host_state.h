@@ -63,6 +63,7 @@ struct host {
 	int64_t told_us; /* when the librarian got what it was told */
 	int64_t stop_us; /* SIGTERM came: until then */
 	bulla_rc fatal;
+	bool looping;
 };
 
 /* host_conns.c */
