@@ -275,7 +275,7 @@ static bulla_rc save_run(void *arg, const bulla_run_id *run, bulla_secret secret
 	struct bulla_cell cell = {.kind = BULLA_CELL_RUN};
 
 	bulla_copy(cell.id.b, run->b, sizeof(run->b));
-	if (bulla_ledger_run_state(broker->ledger, run) != BULLA_RUN_OPEN)
+	if (!bulla_ledger_run_is_open(broker->ledger, run))
 		return BULLA_OK;
 	BULLA_TRY(bulla_cells_erase(broker->cells, BULLA_CELL_RUN, &cell.id));
 	return bulla_cells_put(broker->cells, &cell, secret);

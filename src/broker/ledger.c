@@ -457,3 +457,10 @@ uint8_t bulla_ledger_run_state(struct bulla_ledger *ledger, const bulla_run_id *
 
 	return ledger_run_get(ledger, id, &run) == BULLA_OK && run != NULL ? run->fold.state : 0;
 }
+
+bool bulla_ledger_run_is_open(const struct bulla_ledger *ledger, const bulla_run_id *id)
+{
+	const struct ledger_run *run = ledger_run_find(ledger, id);
+
+	return run != NULL && run->fold.state == BULLA_RUN_OPEN;
+}

@@ -168,3 +168,6 @@ BULLA_CHECK bulla_rc bulla_ledger_slot_next(struct bulla_ledger *ledger, const b
 
 /* State of a run (enum bulla_run_state); 0: unknown. */
 uint8_t bulla_ledger_run_state(struct bulla_ledger *ledger, const bulla_run_id *run);
+
+/* Does it go on? Never reads the journal: runs that go on are in memory. */
+bool bulla_ledger_run_is_open(const struct bulla_ledger *ledger, const bulla_run_id *run);

@@ -123,7 +123,7 @@ static bool run_is_open(void *arg, const bulla_run_id *run)
 {
 	const struct bulla_broker *broker = (const struct bulla_broker *)arg;
 
-	return bulla_ledger_run_state(broker->ledger, run) == BULLA_RUN_OPEN;
+	return bulla_ledger_run_is_open(broker->ledger, run);
 }
 
 static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)

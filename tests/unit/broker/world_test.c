@@ -454,6 +454,7 @@ static void test_restart(void **state)
 	assert_non_null(bulla_days_find(&broker->days, &day));
 	assert_int_equal(bulla_epochs_current(&broker->epochs)->manifest.epoch, 3);
 	assert_int_equal(bulla_ledger_run_state(broker->ledger, &run), BULLA_RUN_OPEN);
+	assert_true(bulla_ledger_run_is_open(broker->ledger, &run));
 	add_session(&mine);
 	assert_ok(world.make_permit(world.ctx, session_id, &permit, &mac0));
 	bulla_session_keys_done(&mine);
