@@ -1,6 +1,8 @@
 /* bulla attest show|verify|reference FILE: evidence of any TEE, offline. */
 #include "cmd/attest_job.h"
+#include "cmd/keyfile.h"
 
+#include "attest/ear.h"
 #include "attest/show.h"
 #include "io/sys.h"
 
@@ -226,6 +228,45 @@ static void print_verdict(struct attest_job *job)
 		counts[BULLA_FACTOR_NOT_CHECKED]);
 }
 
+/* --out FILE.jwt or FILE.cwt: the verdict as EAR, signed with --key. */
+static bulla_rc write_ear(const struct attest_job *job, struct bulla_sign_key *key, struct bulla_buf *ret)
+{
+	const char *out = job->cli->out;
+	size_t n = strlen(out);
+	const struct bulla_ear_about about = {.developer = "bulla", .build = "bulla attest", .issued_s = now_ms() / 1000,
+		.nonce = job->binding.nonce.how == BULLA_EXPECT_VALUE ? job->binding.nonce.value : job->binding.binder.value};
+
+	if (n > 4 && strcmp(out + n - 4, ".cwt") == 0)
+		return bulla_ear_cwt(&job->result, &about, key, ret);
+	return bulla_ear_jwt(&job->result, &about, key, ret);
+}
+
+static int save_ear(const struct attest_job *job)
+{
+	struct cli *cli = job->cli;
+	struct keyfile key;
+	BULLA_AUTO_BUF buf;
+	bulla_rc rc;
+
+	bulla_buf_init(&buf, 1 << 17);
+	if (cli->out == NULL)
+		return 0;
+	if (cli->key == NULL) {
+		say_error(cli, "usage", NULL, "bulla key new NAME; --key FILE", "a verdict is signed: with which key?");
+		return EXIT_USAGE;
+	}
+	rc = bulla_secret_slab_size() > 0 ? BULLA_OK : bulla_secret_slab_init(16);
+	if (rc == BULLA_OK)
+		rc = keyfile_read(cli->key, &key);
+	if (rc != BULLA_OK)
+		return say_rc(cli, rc, cli->key, NULL);
+	rc = write_ear(job, key.sign, &buf);
+	keyfile_done(&key);
+	if (rc == BULLA_OK)
+		rc = bulla_sys_write_file(cli->out, bulla_buf_view(&buf), 0644);
+	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->out, NULL);
+}
+
 int attest_verify(struct cli *cli)
 {
 	struct attest_job *job = NULL;
@@ -243,9 +284,10 @@ int attest_verify(struct cli *cli)
 		} else {
 			print_verdict(job);
 		}
-		if (rc != BULLA_OK)
+		code = save_ear(job);
+		if (code == 0 && rc != BULLA_OK)
 			code = EXIT_FAILED;
-		else if (job->result.assurance < BULLA_ASSURANCE_HARDWARE)
+		else if (code == 0 && job->result.assurance < BULLA_ASSURANCE_HARDWARE)
 			code = EXIT_HOLDS;
 	}
 	attest_close(job);
