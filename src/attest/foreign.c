@@ -184,6 +184,26 @@ static bulla_rc add_pem(struct bulla_foreign *foreign, bulla_bytes text)
 	return BULLA_OK;
 }
 
+/* Intel's issuer chains come percent-encoded in a header (RFC 3986 section 2.1). */
+static bulla_rc add_encoded_pem(struct bulla_foreign *foreign, bulla_bytes text)
+{
+	uint8_t *memory = foreign->memory.p + foreign->memory.n;
+	size_t n = 0, ignored;
+
+	for (size_t i = 0; i < text.n; i++, n++) {
+		if (n == room(foreign))
+			return BULLA_FAIL(BULLA_E_LIMIT, "no room for the collateral");
+		memory[n] = text.p[i];
+		if (text.p[i] != '%')
+			continue;
+		if (text.n - i < 3)
+			return BULLA_FAIL(BULLA_E_FORMAT, "a percent sign without its digits");
+		BULLA_TRY(bulla_foreign_hex(bulla_bytes_of(text.p + i + 1, 2), 1, memory + n, &ignored));
+		i += 2;
+	}
+	return add_pem(foreign, keep(foreign, n));
+}
+
 static bulla_rc add_der(struct bulla_foreign *foreign, bulla_bytes der)
 {
 	struct bulla_cert cert;
@@ -248,6 +268,8 @@ bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes byt
 		return add_json(foreign, text);
 	if (text.n > 11 && bulla_bytes_eq_str(bulla_bytes_of(text.p, 11), "-----BEGIN "))
 		return add_pem(foreign, text);
+	if (text.n > 13 && bulla_bytes_eq_str(bulla_bytes_of(text.p, 13), "-----BEGIN%20"))
+		return add_encoded_pem(foreign, text);
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] >= 0x80)
 		return add_der(foreign, bytes);
 	if (is_event_log(bytes)) {

@@ -42,3 +42,4 @@ void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struc
 int attest_show(struct cli *cli);
 int attest_verify(struct cli *cli);
 int attest_reference(struct cli *cli);
+int attest_fetch(struct cli *cli);

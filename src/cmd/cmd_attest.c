@@ -1,4 +1,4 @@
-/* bulla attest show|verify|reference FILE: evidence of any TEE, offline. */
+/* bulla attest show|verify|reference|fetch FILE: evidence of any TEE, offline. */
 #include "cmd/attest_job.h"
 #include "cmd/keyfile.h"
 
@@ -330,7 +330,7 @@ int cmd_attest(struct cli *cli)
 	static const struct {
 		const char *verb;
 		int (*run)(struct cli *cli);
-	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}};
+	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}, {"fetch", attest_fetch}};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].verb, cli->args[0]) == 0)
