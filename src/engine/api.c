@@ -195,7 +195,12 @@ bulla_rc api_put_manifest(struct bulla_engine *e, const struct bulla_engine_inpu
 		return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 	}
 	object.id = bulla_bytes_digest(&e->projects[e->newest_project].manifest.digest);
-	BULLA_TRY(object_learn(e, &object, NULL));
+	rc = object_learn(e, &object, NULL);
+	if (rc == BULLA_E_LIMIT) {
+		client_refuse(e, in, rc, 0);
+		return BULLA_OK;
+	}
+	BULLA_TRY(rc);
 	if (e->broker != 0)
 		return ask_broker(e, in, BULLA_OP_PUT_MANIFEST);
 	e->effects.reply(e->effects.ctx, in->peer, BULLA_OP_PUT_MANIFEST, in->stream, (bulla_bytes){NULL, 0});

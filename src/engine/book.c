@@ -37,15 +37,11 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 		.run_no = run ? run->run_no : 0, .seq = run ? run->seq++ : 0, .type = type, .body = body};
 	struct pending_record pending = {.run = index,
 					 .generation = run ? run->generation : 0,
-					 .offset = (uint32_t)e->journal.n,
 					 .bytes = (uint32_t)(BULLA_JOURNAL_RECORD_HEADER + body.n),
 					 .attempt = attempt,
 					 .step = step,
 					 .type = type};
 
-	if (e->journal.n + pending.bytes > BULLA_MAX_JOURNAL_BATCH - BULLA_JOURNAL_PAGE)
-		BULLA_TRY(book_flush(e));
-	pending.offset = (uint32_t)e->journal.n;
 	BULLA_TRY(bulla_journal_record_put(&record, &e->journal));
 	BULLA_TRY(pending_add(e, &pending));
 	e->journal_count++;
@@ -61,23 +57,47 @@ bulla_rc book_turn(struct bulla_engine *e)
 	return e->submissions < SUBMISSIONS ? book_flush(e) : BULLA_OK;
 }
 
-/* One submission of what was gathered. */
+/* How many of the gathered records fit one batch, and their bytes; their offsets are those in that submission. */
+static uint32_t fitting(struct bulla_engine *e, size_t *ret_bytes)
+{
+	uint32_t first = e->pending_count - e->journal_count, n = 0;
+	size_t bytes = 0;
+
+	while (n < e->journal_count) {
+		struct pending_record *record = &e->pending[(e->pending_head + first + n) % e->pending_capacity];
+
+		if (bytes + record->bytes > BULLA_MAX_JOURNAL_BATCH - BULLA_JOURNAL_PAGE)
+			break;
+		record->offset = (uint32_t)bytes;
+		bytes += record->bytes;
+		n++;
+	}
+	*ret_bytes = bytes;
+	return n;
+}
+
+/* Submits what was gathered, in pieces of a batch; what does not go now goes with a later turn. */
 bulla_rc book_flush(struct bulla_engine *e)
 {
-	struct pending_record *last;
-	bulla_rc rc;
+	while (e->journal_count > 0) {
+		size_t bytes;
+		uint32_t first = e->pending_count - e->journal_count, n = fitting(e, &bytes);
+		bulla_rc rc;
 
-	if (e->journal_count == 0)
-		return BULLA_OK;
-	last = &e->pending[(e->pending_head + e->pending_count - 1) % e->pending_capacity];
-	rc = e->effects.append(e->effects.ctx, bulla_buf_view(&e->journal), e->journal_count, e->journal_urgent);
-	if (rc == BULLA_E_BUSY)
-		return BULLA_OK; /* with the next turn */
-	BULLA_TRY(rc);
-	last->last = true;
-	e->submissions++;
-	e->journal.n = 0;
-	e->journal_count = 0;
+		if (n == 0)
+			return BULLA_FAIL(BULLA_E_LIMIT, "a record larger than a batch");
+		rc = e->effects.append(e->effects.ctx, bulla_bytes_of(e->journal.p, bytes), n, e->journal_urgent);
+		if (rc == BULLA_E_BUSY)
+			return BULLA_OK;
+		BULLA_TRY(rc);
+		e->pending[(e->pending_head + first + n - 1) % e->pending_capacity].last = true;
+		e->submissions++;
+		e->journal_count -= n;
+		if (e->journal_count > 0)
+			bulla_buf_consume(&e->journal, bytes);
+		else
+			e->journal.n = 0;
+	}
 	e->journal_urgent = false;
 	return BULLA_OK;
 }

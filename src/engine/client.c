@@ -47,7 +47,7 @@ static bulla_rc check_time(const struct bulla_engine *e, const bulla_run_id *id)
 
 static bool is_full(const struct bulla_engine *e)
 {
-	return e->draining || e->backlog > BACKLOG_MAX || e->counts.open >= e->options.residents;
+	return e->draining || e->backlog + e->journal.n > BACKLOG_MAX || e->counts.open >= e->options.residents;
 }
 
 static bulla_rc reply_started(struct bulla_engine *e, bulla_engine_peer peer, uint32_t stream, const bulla_run_id *id,
@@ -98,6 +98,8 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 		rc = BULLA_E_ARGUMENT;
 	if (rc == BULLA_OK)
 		rc = check_time(e, &start->start.run);
+	if (rc == BULLA_OK && in->body.n > RECORD_BODY_MAX)
+		rc = BULLA_E_LIMIT;
 	if (rc != BULLA_OK || is_full(e) || !e->has_room) {
 		client_refuse(e, in, rc != BULLA_OK ? rc : is_full(e) ? BULLA_E_BUSY : BULLA_E_FULL,
 		       rc == BULLA_OK ? BUSY_RETRY_MS : 0);

@@ -4,6 +4,7 @@
 
 #define BUFFER_MAX ((size_t)32 << 20)
 #define CLOSED_KEPT 64
+#define JOURNAL_MAX ((size_t)48 << 20) /* gathered while the disk is slow; starts are refused long before */
 
 /* --- small things --- */
 
@@ -302,7 +303,7 @@ bulla_rc bulla_engine_new(const struct bulla_engine_options *options, const stru
 	e->next_ticket = 1;
 	e->has_room = true;
 	e->durable_lsn = 1;
-	bulla_buf_init(&e->journal, BULLA_MAX_JOURNAL_BATCH);
+	bulla_buf_init(&e->journal, JOURNAL_MAX);
 	bulla_buf_init(&e->out, BUFFER_MAX);
 	bulla_buf_init(&e->scratch, BUFFER_MAX);
 	bulla_buf_init(&e->replay_map, BUFFER_MAX);

@@ -21,6 +21,7 @@
 #define INSTANCE_OPEN 256
 #define INSTANCE_AGENTS 16
 #define PENDING_MAX 1024 /* questions under way */
+#define RECORD_BODY_MAX (BULLA_MAX_JOURNAL_BATCH - 2 * BULLA_JOURNAL_PAGE) /* larger payloads would be blobs */
 
 /* A slot of a resident run: run index and step. (for_each: items will need a wider one.) */
 typedef uint32_t ref;
