@@ -146,9 +146,11 @@ static bulla_rc send_pending(struct bulla_pipe *pipe)
 	return BULLA_OK;
 }
 
+/* Whether this pipe is read depends on what could be sent at once. Chunked messages that wait for credit do not count:
+ * the credit comes by reading, and two sides that both wait would wait for ever. */
 static void update_full(struct bulla_pipe *pipe)
 {
-	size_t waiting = backlog(pipe);
+	size_t waiting = pipe->out.n + (pipe->frames == NULL ? 0 : bulla_frames_output(pipe->frames).n);
 
 	if (waiting > BULLA_MAX_OUTPUT_BUFFER)
 		pipe->full = true;
