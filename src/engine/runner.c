@@ -299,7 +299,8 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	bulla_pool_give(&e->pool, memory);
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	rc = e->effects.call(e->effects.ctx, i->peer, BULLA_OP_EXECUTE, i->open[work->open].stream, body);
-	return rc == BULLA_E_BUSY ? BULLA_E_BUSY : BULLA_OK; /* else PEER_DOWN follows */
+	/* LIMIT: too much waits there already. Anything else: PEER_DOWN follows */
+	return rc == BULLA_E_BUSY || rc == BULLA_E_LIMIT ? BULLA_E_BUSY : BULLA_OK;
 }
 
 /* Takes a place in the instance's open table. */
