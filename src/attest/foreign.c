@@ -2,6 +2,7 @@
 
 #include "attest/foreign_snp.h"
 #include "attest/pem.h"
+#include "attest/quote.h"
 #include "attest/textual.h"
 #include "wire/cbor.h"
 
@@ -122,7 +123,27 @@ static bulla_bytes without_space(bulla_bytes bytes)
 	return bulla_bytes_of(bytes.p + at, bytes.n - at);
 }
 
-bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
+/* The issuer of the PCK revocation list stands in the quote's own chain, behind the leaf: taken when PCS's header is not at
+ * hand. It is verified like any other. */
+static void note_quote(struct bulla_foreign *foreign, bulla_bytes evidence)
+{
+	static const char end[] = "-----END CERTIFICATE-----\n";
+	const size_t n = sizeof(end) - 1;
+	enum bulla_factor factor;
+	struct bulla_quote quote;
+	size_t at;
+
+	if (bulla_quote_read(evidence, &quote, &factor, &at) != BULLA_OK)
+		return;
+	for (size_t i = 0; i + n < quote.certification.n; i++)
+		if (bulla_bytes_eq_str(bulla_bytes_of(quote.certification.p + i, n), end)) {
+			foreign->parts.pck_crl_chain =
+				bulla_bytes_of(quote.certification.p + i + n, quote.certification.n - i - n);
+			return;
+		}
+}
+
+static bulla_rc unwrap(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
 {
 	bulla_bytes text = without_space(bytes);
 
@@ -131,6 +152,14 @@ bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes
 	if (bytes.n > 0 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
 		return cbor_evidence(foreign, bytes, ret_evidence);
 	*ret_evidence = bytes;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
+{
+	BULLA_TRY(unwrap(foreign, bytes, ret_evidence));
+	if (foreign->parts.pck_crl_chain.n == 0)
+		note_quote(foreign, *ret_evidence);
 	return BULLA_OK;
 }
 
