@@ -23,18 +23,22 @@ static bulla_rc starter_context(const struct bulla_start *start, uint8_t memory[
 	return bulla_wr_end(&w, ret);
 }
 
-/* [tenant, workflow, manifest, run, party, day key]: context of the key that wraps, so that a run secret is of one start. */
+/* [tenant, workflow, manifest, run, party, day key, digest(inputs)]: context of the key that wraps, so that a run secret is of
+ * one start, and the key of one secret: two starts in the name of one run id have sealed their inputs under fresh salts. */
 static bulla_rc run_context(const struct bulla_start *start, uint8_t memory[CONTEXT_MAX], bulla_bytes *ret)
 {
 	bulla_wr w = bulla_wr_fixed(memory, CONTEXT_MAX);
+	bulla_digest inputs;
 
-	bulla_cbor_wr_array(&w, 6);
+	bulla_sha256(start->inputs, &inputs);
+	bulla_cbor_wr_array(&w, 7);
 	bulla_cbor_wr_bytes(&w, bulla_handle_view(&start->tenant));
 	bulla_cbor_wr_digest(&w, &start->workflow);
 	bulla_cbor_wr_digest(&w, &start->manifest);
 	bulla_cbor_wr_bytes(&w, bulla_run_id_view(&start->run));
 	bulla_cbor_wr_digest(&w, &start->party);
 	bulla_cbor_wr_digest(&w, &start->day_key);
+	bulla_cbor_wr_digest(&w, &inputs);
 	return bulla_wr_end(&w, ret);
 }
 
