@@ -58,9 +58,9 @@ static bool unwrap(struct bulla_attest_run *run)
 	if (!is_record(run->evidence))
 		return true;
 	if (bulla_cmw_parse(run->evidence, &record) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the CMW record around the evidence is damaged");
+		return bulla_run_stop(run, BULLA_FACTOR_ENCODING, 0, "the CMW record around the evidence is damaged");
 	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)
-		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, 0, "the CMW record says that it holds no evidence");
+		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, 0, "the CMW record says that it holds no evidence");
 	run->evidence = record.value;
 	run->label = record.media_type;
 	return true;

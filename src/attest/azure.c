@@ -149,7 +149,7 @@ static bool check_vtpm(struct bulla_attest_run *run, const struct bulla_azure *a
 	bulla_json runtime;
 
 	if (bulla_json_parse(azure->runtime, &runtime) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the runtime data is no JSON");
+		return bulla_run_stop(run, BULLA_FACTOR_ENCODING, 0, "the runtime data is no JSON");
 	if (!check_quote(run, azure, runtime, &ret->quote))
 		return false;
 	ret->user_data = read_user_data(run, runtime);

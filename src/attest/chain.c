@@ -215,7 +215,7 @@ bool bulla_run_chain(struct bulla_attest_run *run, const struct bulla_cert *cert
 	if (!bulla_run_links(run, certs, count, rules))
 		return false;
 	if (bulla_cert_key(&certs[count - 1], ret_key) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_KEYS, cert_at(run, &certs[count - 1]),
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_KEYS, cert_at(run, &certs[count - 1]),
 			"the leaf's key is no point of its curve");
 	*ret_anchor = anchor;
 	return true;

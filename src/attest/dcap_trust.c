@@ -17,7 +17,7 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 	size_t at = 0, base = bulla_run_at(run, bytes);
 
 	if (bulla_quote_read(bytes, ret, &factor, &at) != BULLA_OK)
-		return bulla_run_fail(run, factor, base + at, "the quote is not in its form");
+		return bulla_run_stop(run, factor, base + at, "the quote is not in its form");
 	for (size_t i = 0; i < sizeof(form); i++)
 		bulla_run_hold(run, form[i]);
 	bulla_run_claim_number(run, BULLA_CLAIM_REPORT_VERSION, 0, bytes, ret->version);
@@ -39,7 +39,7 @@ static bool collect(struct bulla_attest_run *run, struct bulla_dcap_judged *ret,
 	if (ret->quote.certification_type == CERTIFICATION_PEM) {
 		if (bulla_pem_chain(ret->quote.certification, ret->memory, sizeof(ret->memory), 3, chain, &count) !=
 			BULLA_OK)
-			return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, at, "the PEM chain is damaged");
+			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, at, "the PEM chain is damaged");
 	} else {
 		for (; count < collateral->certificate_count && count < 3; count++)
 			chain[count] = collateral->certificates[count];
@@ -62,7 +62,7 @@ static bool sort_chain(struct bulla_attest_run *run, struct bulla_dcap_judged *r
 		return false;
 	for (size_t i = 0; i < 3; i++)
 		if (bulla_cert_parse(chain[i], &certs[i]) != BULLA_OK)
-			return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, at, "a certificate is not strict DER");
+			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, at, "a certificate is not strict DER");
 	size_t root = bulla_bytes_eq(certs[1].issuer, certs[1].subject) ? 1 : 2;
 	ret->certs[0] = certs[root];
 	ret->certs[1] = certs[3 - root];
@@ -137,7 +137,7 @@ bool bulla_dcap_trust(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 		!bulla_run_chain(run, ret->certs, 3, &rules, &anchor, &key))
 		return false;
 	if (bulla_pck_read(&ret->certs[2], &ret->pck) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_PCK_EXTENSION, bulla_run_at(run, ret->quote.certification),
+		return bulla_run_stop(run, BULLA_FACTOR_PCK_EXTENSION, bulla_run_at(run, ret->quote.certification),
 			"the PCK certificate lacks Intel's extension, or it is damaged");
 	bulla_run_hold(run, BULLA_FACTOR_PCK_EXTENSION);
 	record_pck(run, ret);

@@ -69,7 +69,7 @@ static bool read_form(struct bulla_attest_run *run, struct bulla_nitro_fields *r
 	size_t at = 0;
 
 	if (bulla_nitro_read(run->evidence, ret, &at, &factor) != BULLA_OK)
-		return bulla_run_fail(run, factor, at + bulla_run_at(run, run->evidence),
+		return bulla_run_stop(run, factor, at + bulla_run_at(run, run->evidence),
 			"the document is not in the form of a Nitro document");
 	hold_form(run);
 	record_claims(run, ret);
@@ -91,10 +91,10 @@ static bool read_chain(struct bulla_attest_run *run, const struct bulla_nitro_fi
 {
 	for (size_t i = 0; i < doc->cabundle_count; i++)
 		if (bulla_cert_parse(doc->cabundle[i], &ret[i]) != BULLA_OK)
-			return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, bulla_run_at(run, doc->cabundle[i]),
+			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, bulla_run_at(run, doc->cabundle[i]),
 				"a certificate of the bundle is not strict DER");
 	if (bulla_cert_parse(doc->certificate, &ret[doc->cabundle_count]) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, bulla_run_at(run, doc->certificate),
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, bulla_run_at(run, doc->certificate),
 			"the document's certificate is not strict DER");
 	*ret_count = doc->cabundle_count + 1;
 	return true;
@@ -114,7 +114,7 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_nit
 	bulla_cbor_wr_bytes(&w, (bulla_bytes){NULL, 0});
 	bulla_cbor_wr_bytes_head(&w, doc->payload.n);
 	if (bulla_wr_end(&w, &head) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_SIGNATURE, 0, "no room for the signed structure");
+		return bulla_run_stop(run, BULLA_FACTOR_SIGNATURE, 0, "no room for the signed structure");
 	bulla_bytes parts[] = {head, doc->payload};
 	bool ok = bulla_verify_parts(key, BULLA_ES384, parts, 2, doc->signature) == BULLA_OK;
 	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, bulla_run_at(run, doc->signature),

@@ -132,7 +132,7 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 		return false;
 	const struct bulla_attest_anchor *anchor = find_device(run, tee, ret->instance_id);
 	if (anchor == NULL)
-		return bulla_run_fail(run, BULLA_FACTOR_ANCHOR, bulla_run_at(run, ret->instance_id),
+		return bulla_run_stop(run, BULLA_FACTOR_ANCHOR, bulla_run_at(run, ret->instance_id),
 			"no key is endorsed for this instance id");
 	bulla_run_hold(run, BULLA_FACTOR_ANCHOR);
 	bulla_run_hold(run, BULLA_FACTOR_PSA_INSTANCE);

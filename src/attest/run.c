@@ -50,6 +50,12 @@ bool bulla_run_fail(struct bulla_attest_run *run, enum bulla_factor factor, size
 	return false;
 }
 
+bool bulla_run_stop(struct bulla_attest_run *run, enum bulla_factor factor, size_t at, const char *text)
+{
+	(void)bulla_run_fail(run, factor, at, text);
+	return false;
+}
+
 void bulla_run_skip(struct bulla_attest_run *run, enum bulla_factor factor, enum bulla_factor_why why)
 {
 	struct bulla_factor_result *row = &run->result->factors[factor];
@@ -69,14 +75,14 @@ bool bulla_run_check(struct bulla_attest_run *run, enum bulla_factor factor, boo
 bool bulla_run_unreadable(struct bulla_attest_run *run, bulla_rc rc, size_t at, const char *text)
 {
 	if (rc == BULLA_E_TRAILING)
-		return bulla_run_fail(run, BULLA_FACTOR_TRAILING, at, "bytes follow where none may");
+		return bulla_run_stop(run, BULLA_FACTOR_TRAILING, at, "bytes follow where none may");
 	if (rc == BULLA_E_TRUNCATED)
-		return bulla_run_fail(run, BULLA_FACTOR_SIZE, at, "the evidence ends early");
+		return bulla_run_stop(run, BULLA_FACTOR_SIZE, at, "the evidence ends early");
 	if (rc == BULLA_E_DUPLICATE)
-		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, at, "a field is there twice");
+		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, at, "a field is there twice");
 	if (rc == BULLA_E_LIMIT)
-		return bulla_run_fail(run, BULLA_FACTOR_FIELDS, at, "a field is beyond its bounds");
-	return bulla_run_fail(run, BULLA_FACTOR_ENCODING, at, text);
+		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, at, "a field is beyond its bounds");
+	return bulla_run_stop(run, BULLA_FACTOR_ENCODING, at, text);
 }
 
 size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view)

@@ -41,6 +41,9 @@ void bulla_run_hold(struct bulla_attest_run *run, enum bulla_factor factor);
  * off is recorded as held and true is returned. */
 bool bulla_run_fail(struct bulla_attest_run *run, enum bulla_factor factor, size_t at, const char *text);
 
+/* The same where nothing can follow: always false, in mutant builds too. */
+bool bulla_run_stop(struct bulla_attest_run *run, enum bulla_factor factor, size_t at, const char *text);
+
 void bulla_run_skip(struct bulla_attest_run *run, enum bulla_factor factor, enum bulla_factor_why why);
 
 /* hold or fail; returns whether the run may go on. */

@@ -53,10 +53,10 @@ static bool check_reserved(struct bulla_attest_run *run, const struct bulla_snp_
 		bool applies = report->version >= range->from_version && report->version <= range->to_version;
 
 		if (applies && !bulla_bytes_is_zero_ct(bulla_bytes_of(report->raw.p + range->at, range->size)))
-			return bulla_run_fail(run, BULLA_FACTOR_RESERVED, base + range->at, "reserved bytes are not zero");
+			return bulla_run_stop(run, BULLA_FACTOR_RESERVED, base + range->at, "reserved bytes are not zero");
 	}
 	if ((report->key_flags & ~UINT32_C(0x1f)) != 0)
-		return bulla_run_fail(run, BULLA_FACTOR_RESERVED, base + 0x48, "reserved key flags are not zero");
+		return bulla_run_stop(run, BULLA_FACTOR_RESERVED, base + 0x48, "reserved key flags are not zero");
 	return bulla_run_check(run, BULLA_FACTOR_RESERVED, (report->policy & POLICY_MUST_BE_ONE) != 0, base + 0x08,
 		"bit 17 of the guest policy is not one");
 }
@@ -312,7 +312,7 @@ bool bulla_snp_judge(struct bulla_attest_run *run, bulla_bytes bytes, struct bul
 		return false;
 	check_revocation(run, certs, rules.time);
 	if (bulla_snp_endorsement_read(&certs[2], &endorsement) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, 0, "the certificate's extensions are not AMD's");
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, 0, "the certificate's extensions are not AMD's");
 	if (!check_signer(run, ret, certs, &endorsement) || !check_generation(run, ret, certs, &endorsement) ||
 		!check_signature(run, ret, key))
 		return false;

@@ -95,7 +95,7 @@ static bool collect(struct bulla_attest_run *run, struct candidates *ret)
 	for (size_t i = 0; i < collateral->certificate_count && i < BULLA_ATTEST_CERTIFICATES; i++)
 		ret->list[ret->count++] = collateral->certificates[i];
 	if (read_table(run, collateral->certificate_table, ret) != BULLA_OK)
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, 0, "the certificate table is damaged");
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, 0, "the certificate table is damaged");
 	return true;
 }
 
@@ -131,9 +131,9 @@ bool bulla_snp_pick_chain(struct bulla_attest_run *run, struct bulla_cert ret[3]
 	if (!collect(run, &candidates))
 		return false;
 	if (!find_leaf(&candidates, &ret[2]))
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_FORM, 0, "the collateral has no VCEK or VLEK in strict DER");
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, 0, "the collateral has no VCEK or VLEK in strict DER");
 	if (!find_issuer(&candidates, ret[2].issuer, &ret[1]) || !find_issuer(&candidates, ret[1].issuer, &ret[0]))
-		return bulla_run_fail(run, BULLA_FACTOR_CHAIN_ORDER, 0,
+		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_ORDER, 0,
 			"the collateral lacks the issuer (ASK, ASVK) or the root (ARK)");
 	return true;
 }
