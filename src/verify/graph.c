@@ -348,6 +348,7 @@ bulla_rc verify_entry_item(struct bulla_verify *v, bulla_bytes body)
 	BULLA_TRY(VERIFY(v, LEDGER_ORDER,
 		v->entries.count == 0 || (entry.sequence > v->last_sequence && entry.time_ms >= v->last_ms), BULLA_E_GRAPH,
 		"the ledger's entries do not rise"));
+	BULLA_TRY(VERIFY(v, LEDGER_HEAD, !v->has_head, BULLA_E_GRAPH, "an entry follows the head that the ledger signed"));
 	BULLA_TRY(VERIFY(v, GRAPH_ORDER, v->started || entry.kind == BULLA_ENTRY_START, BULLA_E_GRAPH,
 		"the ledger's first entry of a run is not its start"));
 	BULLA_TRY(bulla_merkle_add(&v->entries, body));

@@ -472,6 +472,10 @@ static void ledgers(void **state)
 	hooks = MAKER_HONEST;
 	hooks.head = head_counts_more;
 	assert_attack(VERIFY_LEDGER_HEAD, BULLA_E_GRAPH, attack(0, hooks));
+	hooks.head = NULL;
+	hooks.early_head = 3; /* the rest is what the ledger never said */
+	assert_attack(VERIFY_LEDGER_HEAD, BULLA_E_GRAPH, attack(0, hooks));
+	hooks.early_head = 0;
 	hooks.head = head_says_failed;
 	assert_attack(VERIFY_LEDGER_STATE, BULLA_E_GRAPH, attack(0, hooks));
 	hooks = MAKER_HONEST;

@@ -256,6 +256,20 @@ static void fact(struct maker *maker, uint8_t kind, const struct bulla_entry *en
 	assert_ok(bulla_flow_apply(maker->flow, &maker->run, &event));
 }
 
+static void put_head(struct maker *maker)
+{
+	struct bulla_run_head head = {.tenant = maker->slot.tenant, .run = maker->slot.run, .count = maker->entries.count,
+		.sequence = maker->sequence, .time_ms = maker->now, .state = maker->run.state};
+	struct bulla_buf buf;
+
+	bulla_merkle_root(&maker->entries, &head.root);
+	if (maker->hooks.head != NULL)
+		maker->hooks.head(&head);
+	bulla_buf_init(&buf, BULLA_RUN_HEAD_MAX);
+	assert_ok(bulla_run_head_make(&head, maker->keys[maker->hooks.ledger_signer], &buf));
+	maker_put_buf(maker, BULLA_BUNDLE_RUN_HEAD, &buf);
+}
+
 static void put_entry(struct maker *maker, struct bulla_entry entry)
 {
 	uint8_t memory[BULLA_ENTRY_BYTES];
@@ -270,6 +284,8 @@ static void put_entry(struct maker *maker, struct bulla_entry entry)
 	bulla_entry_write(&w, &entry);
 	assert_ok(bulla_merkle_add(&maker->entries, BULLA_BYTES_ARRAY(memory)));
 	maker_put(maker, BULLA_BUNDLE_ENTRY, BULLA_BYTES_ARRAY(memory));
+	if (maker->entries.count == maker->hooks.early_head)
+		put_head(maker);
 }
 
 static void make_start(struct maker *maker)
@@ -457,20 +473,6 @@ static void put_token(struct maker *maker, uint16_t step)
 	maker_put(maker, BULLA_BUNDLE_TOKEN, bulla_bytes_of(memory, w.n));
 }
 
-static void put_head(struct maker *maker)
-{
-	struct bulla_run_head head = {.tenant = maker->slot.tenant, .run = maker->slot.run, .count = maker->entries.count,
-		.sequence = maker->sequence, .time_ms = maker->now, .state = maker->run.state};
-	struct bulla_buf buf;
-
-	bulla_merkle_root(&maker->entries, &head.root);
-	if (maker->hooks.head != NULL)
-		maker->hooks.head(&head);
-	bulla_buf_init(&buf, BULLA_RUN_HEAD_MAX);
-	assert_ok(bulla_run_head_make(&head, maker->keys[maker->hooks.ledger_signer], &buf));
-	maker_put_buf(maker, BULLA_BUNDLE_RUN_HEAD, &buf);
-}
-
 static void cancel(struct maker *maker)
 {
 	struct bulla_order order = {.kind = BULLA_ORDER_CANCEL, .tenant = maker->slot.tenant,
@@ -568,7 +570,8 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	}
 	if (hooks.late_manifest)
 		maker_put(maker, BULLA_BUNDLE_MANIFEST, bulla_buf_view(&maker->manifest_bytes));
-	put_head(maker);
+	if (hooks.early_head == 0)
+		put_head(maker);
 	maker->before_trailer = maker->bundle.n;
 	w = bulla_wr_buf(&maker->bundle);
 	assert_ok(bulla_bundle_finish(maker->writer, &w));

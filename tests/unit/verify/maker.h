@@ -64,6 +64,7 @@ struct maker_hooks {
 	bool old_day;        /* the start's day key ended before */
 	int day_signer;
 	unsigned second;     /* another epoch's manifest: 1 leaves the run's epoch open, 2 does not, 3 is not approved */
+	unsigned early_head; /* the ledger signed when it had so many entries; the others follow */
 	bool other_commitment; /* a receipt signs another content than the envelope has */
 };
 
