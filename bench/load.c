@@ -268,7 +268,7 @@ static bulla_rc prepare(struct load *l, const char *workflow)
 	bulla_buf_init(&l->payload, 2 << 20);
 	BULLA_TRY(ask_keys(l));
 	BULLA_TRY(owner_starter_new(&l->context, l->workflow, &l->keys, &l->starter));
-	BULLA_TRY(owner_opener_new(&l->context, l->workflow, &l->opener));
+	BULLA_TRY(owner_opener_new(&l->context, l->workflow, NULL, &l->opener));
 	return connect_engine(l);
 }
 

@@ -85,7 +85,7 @@ static int print_all(struct logs *l)
 			"the run belongs to another epoch or project");
 		return EXIT_REFUSED;
 	}
-	rc = owner_opener_new(l->context, compiled, &l->opener);
+	rc = owner_opener_new(l->context, compiled, &l->bundle->header.slot.run, &l->opener);
 	for (size_t i = 0; i < l->bundle->receipt_count && rc == BULLA_OK; i++)
 		rc = print_one(l, l->bundle->receipts[i]);
 	owner_opener_free(l->opener);

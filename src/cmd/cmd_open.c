@@ -66,7 +66,7 @@ static int print_part(struct context *context, const struct run_bundle *bundle, 
 		return say_rc(context->cli, rc, text, "bulla show");
 	const struct owner_wish wish = {.path = reference.path, .path_count = reference.path_count,
 		.kind = BULLA_OUTCOME_IS_FAILURE(receipt.receipt.outcome) ? BULLA_ENVELOPE_FAILURE : BULLA_ENVELOPE_OUTPUT};
-	rc = owner_opener_new(context, compiled, &opener);
+	rc = owner_opener_new(context, compiled, &bundle->header.slot.run, &opener);
 	rc = rc == BULLA_OK ? owner_opener_open(opener, record, &envelopes, &objects, &wish, &payload) : rc;
 	owner_opener_free(opener);
 	if (rc != BULLA_OK)

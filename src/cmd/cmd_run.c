@@ -56,16 +56,18 @@ static void print_log(const uint8_t *p, size_t n)
 }
 
 /* The last step's output, or the failure's text, as far as this key may read it. */
-static int print_result(struct context *context, const struct bulla_workflow *workflow, const struct bulla_msg_run_result *result)
+static int print_result(struct context *context, const struct bulla_workflow *workflow, const bulla_run_id *run,
+	const struct bulla_msg_run_result *result)
 {
-	struct owner_wish wish = {.kind = result->state == BULLA_RUN_DONE ? BULLA_ENVELOPE_OUTPUT : BULLA_ENVELOPE_LOG};
+	bool done = result->state == BULLA_RUN_DONE;
+	struct owner_wish wish = {.kind = done ? BULLA_ENVELOPE_OUTPUT : BULLA_ENVELOPE_LOG, .result = done};
 	bulla_bytes receipt = bulla_pb_list_at(&result->receipts, 0);
 	struct owner_opener *opener = NULL;
 	BULLA_AUTO_BUF payload;
 	bulla_rc rc;
 
 	bulla_buf_init(&payload, BULLA_ENVELOPE_MAX);
-	rc = owner_opener_new(context, workflow, &opener);
+	rc = owner_opener_new(context, workflow, run, &opener);
 	rc = rc == BULLA_OK ? owner_opener_token(opener, result->token, receipt) : rc;
 	rc = rc == BULLA_OK ? owner_opener_open(opener, receipt, &result->envelopes, &result->objects, &wish, &payload) : rc;
 	owner_opener_free(opener);
@@ -88,10 +90,10 @@ static int print_result(struct context *context, const struct bulla_workflow *wo
 }
 
 static int report_end(struct context *context, const struct bulla_workflow *workflow, const struct follow *follow,
-	const struct bulla_msg_run_result *result)
+	const bulla_run_id *run, const struct bulla_msg_run_result *result)
 {
 	char took[32];
-	int code = result->receipts.count > 0 ? print_result(context, workflow, result) : 0;
+	int code = result->receipts.count > 0 ? print_result(context, workflow, run, result) : 0;
 
 	if (code != 0)
 		return code;
@@ -135,7 +137,7 @@ static int follow_to_end(struct context *context, struct client *client, const s
 	rc = bulla_wr_end(&w, &body);
 	rc = rc == BULLA_OK ? client_call(client, BULLA_OP_WAIT, body, &events, context->cli->timeout_ms, &answer) : rc;
 	rc = rc == BULLA_OK ? bulla_msg_decode(&bulla_msg_run_result_desc, bulla_buf_view(&answer), &result) : rc;
-	return rc == BULLA_OK ? report_end(context, workflow, follow, &result) : goes_on(context, rc, follow);
+	return rc == BULLA_OK ? report_end(context, workflow, follow, run, &result) : goes_on(context, rc, follow);
 }
 
 static void say_started(const struct context *context, const struct follow *follow)
@@ -245,7 +247,7 @@ static int wait_for(struct context *context, struct client *client, const bulla_
 	}
 	follow_init(&follow, context, context_workflow(context, &digest), bulla_run_id_view(run));
 	if (now.state != BULLA_RUN_OPEN) /* links and instances are sent once per connection: they came with this answer */
-		return report_end(context, workflow, &follow, &now);
+		return report_end(context, workflow, &follow, run, &now);
 	return follow_to_end(context, client, workflow, &follow, run);
 }
 

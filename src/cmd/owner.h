@@ -2,6 +2,7 @@
 /* The owner's cryptography: what a run starts with is sealed here, what it gives is opened here. */
 #include "cmd/context.h"
 #include "flow/plan.h"
+#include "receipt/receipt.h"
 #include "receipt/start.h"
 #include "seal/envelope.h"
 #include "wire/messages.h"
@@ -35,16 +36,27 @@ struct owner_wish {
 	const bulla_bytes *path; /* names; count 0: the whole */
 	size_t path_count;
 	enum bulla_envelope_kind kind; /* OUTPUT, FAILURE or LOG */
+	bool result;                   /* of the step that ends the run: of none that others must follow */
 };
 
+/* What a receipt must be of to be shown for a run; the engine's word alone is none. BULLA_E_POSITION_TENANT, _WORKFLOW, _RUN;
+ * BULLA_E_EPOCH_OLD: another manifest; BULLA_E_POSITION_STEP: result, but a later step runs in any case. */
+struct owner_expected {
+	struct bulla_slot slot; /* tenant, workflow, run */
+	bulla_digest manifest;
+	bool any_run;
+};
+BULLA_CHECK bulla_rc owner_receipt_check(const struct owner_expected *expected, const struct bulla_flow *flow, bool result,
+	const struct bulla_receipt *receipt);
+
 /* Opens results of one workflow for the party whose key this is: instances' evidence, links and batch signatures are checked
- * once. BULLA_E_NO_RIGHT: the key is no party of the manifest. */
+ * once. run: receipts of others are refused; NULL: of any run. BULLA_E_NO_RIGHT: the key is no party of the manifest. */
 struct owner_opener;
 BULLA_CHECK bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *workflow,
-	struct owner_opener **ret);
+	const bulla_run_id *run, struct owner_opener **ret);
 struct owner_opener *owner_opener_free(struct owner_opener *opener);
 
-/* Opens the wished envelope of a receipt: evidence of the instance that signed, the receipt's signature, the link, the
+/* Opens the wished envelope of a receipt: the receipt's run, evidence of the instance that signed, the receipt's signature, the link, the
  * envelope, in that order. The payload is appended to ret. objects: links and instance records (messages `object`) that
  * were not given before. BULLA_E_NOT_FOUND: the receipt names no such part; BULLA_E_NOT_ADDRESSED: not for this key. */
 BULLA_CHECK bulla_rc owner_opener_open(struct owner_opener *opener, bulla_bytes receipt_record,

@@ -32,6 +32,7 @@ struct roots {
 struct owner_opener {
 	struct context *context;
 	struct bulla_flow flow;
+	struct owner_expected expected;
 	bulla_handle me;
 	enum bulla_kem kem;
 	struct bulla_verify_key *ledger;
@@ -254,11 +255,30 @@ static bulla_rc open_part(struct owner_opener *o, const struct bulla_pb_list *en
 	return bulla_buf_append(ret, opened.payload);
 }
 
+bulla_rc owner_receipt_check(const struct owner_expected *expected, const struct bulla_flow *flow, bool result,
+	const struct bulla_receipt *receipt)
+{
+	struct bulla_position position = receipt->position;
+
+	position.slot.tenant = expected->slot.tenant;
+	position.slot.workflow = expected->slot.workflow;
+	if (!expected->any_run)
+		position.slot.run = expected->slot.run;
+	BULLA_TRY(bulla_position_check(&position, &receipt->position));
+	if (!bulla_digest_eq(&receipt->manifest, &expected->manifest))
+		return BULLA_FAIL(BULLA_E_EPOCH_OLD, "the receipt is of another manifest");
+	for (uint32_t i = receipt->position.slot.step + 1; result && i < flow->forward_count; i++)
+		if (flow->steps[i].kind != BULLA_FLOW_CLOCK && flow->steps[i].conditions.count == 0)
+			return BULLA_FAIL(BULLA_E_POSITION_STEP, "the receipt is of a step that others follow");
+	return BULLA_OK;
+}
+
 bulla_rc owner_opener_open(struct owner_opener *o, bulla_bytes receipt_record, const struct bulla_pb_list *envelopes,
 	const struct bulla_pb_list *objects, const struct owner_wish *wish, struct bulla_buf *ret)
 {
 	o->objects = objects;
 	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &o->record));
+	BULLA_TRY(owner_receipt_check(&o->expected, &o->flow, wish->result, &o->record.receipt));
 	BULLA_TRY(find_sender(o, &o->record.receipt.kid));
 	BULLA_TRY(check_auth(&o->receipts, &o->record.auth, o->sender, BULLA_SIGNED_RECEIPT, o->record.payload,
 		&o->record.digest));
@@ -271,6 +291,7 @@ bulla_rc owner_opener_token(struct owner_opener *o, bulla_bytes token, bulla_byt
 	struct bulla_token_record record;
 
 	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &receipt));
+	BULLA_TRY(owner_receipt_check(&o->expected, &o->flow, false, &receipt.receipt));
 	BULLA_TRY(bulla_token_record_decode(token, &record));
 	BULLA_TRY(check_auth(&o->tokens, &record.auth, o->ledger, BULLA_SIGNED_TOKEN, record.payload, &record.digest));
 	if (!bulla_slot_eq(&record.token.slot, &receipt.receipt.position.slot) ||
@@ -293,7 +314,7 @@ struct owner_opener *owner_opener_free(struct owner_opener *o)
 	return NULL;
 }
 
-static bulla_rc prepare(struct owner_opener *o, const struct bulla_workflow *workflow)
+static bulla_rc prepare(struct owner_opener *o, const struct bulla_workflow *workflow, const bulla_run_id *run)
 {
 	const struct bulla_manifest *manifest = &o->context->manifest;
 	const struct bulla_party *me = bulla_manifest_party_kid(manifest, bulla_sign_key_kid(o->context->key.sign));
@@ -301,12 +322,17 @@ static bulla_rc prepare(struct owner_opener *o, const struct bulla_workflow *wor
 	if (me == NULL)
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "this key is no party of the manifest");
 	o->me = me->handle;
+	o->expected = (struct owner_expected){.slot = {.tenant = manifest->tenant, .workflow = workflow->digest},
+		.manifest = manifest->digest, .any_run = run == NULL};
+	if (run != NULL)
+		o->expected.slot.run = *run;
 	BULLA_TRY(bulla_kem_of_suite(manifest->suite, &o->kem));
 	BULLA_TRY(bulla_verify_key_spki(manifest->ledger_spki, &o->ledger));
 	return owner_plan(o->context, workflow, &o->flow);
 }
 
-bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *workflow, struct owner_opener **ret)
+bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *workflow, const bulla_run_id *run,
+	struct owner_opener **ret)
 {
 	void *memory = NULL;
 	bulla_rc rc;
@@ -315,7 +341,7 @@ bulla_rc owner_opener_new(struct context *context, const struct bulla_workflow *
 	struct owner_opener *o = memory;
 	o->context = context;
 	bulla_buf_init(&o->memory, BULLA_ENVELOPE_MAX);
-	rc = prepare(o, workflow);
+	rc = prepare(o, workflow, run);
 	if (rc != BULLA_OK) {
 		owner_opener_free(o);
 		return rc;

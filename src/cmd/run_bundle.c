@@ -187,6 +187,8 @@ static int from_engine(struct cli *cli, struct context *context, struct client *
 	if (code != 0)
 		return code;
 	rc = run_bundle_fetch(&context->arena, *client, &run, bundle);
+	if (rc == BULLA_OK && !bulla_run_id_eq(&bundle->header.slot.run, &run))
+		rc = BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine sent another run's bundle");
 	return rc == BULLA_OK ? 0 : say_rc(cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
 }
 
