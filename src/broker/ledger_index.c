@@ -12,22 +12,21 @@ void ledger_index_done(struct ledger_index *index)
 	*index = (struct ledger_index){0};
 }
 
-static uint64_t key_of(const bulla_run_id *run)
+static uint32_t hash_of(const bulla_run_id *run)
 {
-	uint64_t parts[2], key;
+	uint64_t parts[2], hash;
 
 	bulla_copy(parts, run->b, sizeof(parts));
-	key = (parts[0] ^ parts[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
-	key ^= key >> 31;
-	return key != 0 ? key : 1;
+	hash = (parts[0] ^ parts[1] * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xbf58476d1ce4e5b9);
+	return (uint32_t)(hash ^ hash >> 31);
 }
 
-/* The key's entry, or the free one where it belongs. */
-static struct ledger_index_entry *place_of(const struct ledger_index *index, uint64_t key)
+/* The run's entry, or the free one where it belongs. */
+static struct ledger_index_entry *place_of(const struct ledger_index *index, const bulla_run_id *run)
 {
-	uint32_t at = (uint32_t)key & (index->size - 1);
+	uint32_t at = hash_of(run) & (index->size - 1);
 
-	while (index->entries[at].key != 0 && index->entries[at].key != key)
+	while (index->entries[at].first != 0 && !bulla_run_id_eq(&index->entries[at].run, run))
 		at = (at + 1) & (index->size - 1);
 	return &index->entries[at];
 }
@@ -42,8 +41,8 @@ static bulla_rc grow(struct ledger_index *index)
 	BULLA_TRY(bulla_alloc(larger.size, sizeof(struct ledger_index_entry), &p));
 	larger.entries = p;
 	for (uint32_t i = 0; i < index->size; i++)
-		if (index->entries[i].key != 0)
-			*place_of(&larger, index->entries[i].key) = index->entries[i];
+		if (index->entries[i].first != 0)
+			*place_of(&larger, &index->entries[i].run) = index->entries[i];
 	bulla_free(index->entries);
 	*index = larger;
 	return BULLA_OK;
@@ -51,26 +50,25 @@ static bulla_rc grow(struct ledger_index *index)
 
 bulla_rc ledger_index_put(struct ledger_index *index, const bulla_run_id *run, uint32_t first, uint32_t last)
 {
-	uint64_t key = key_of(run);
 	struct ledger_index_entry *entry;
 
 	if (index->count + 1 > index->size - index->size / 4)
 		BULLA_TRY(grow(index));
-	entry = place_of(index, key);
-	if (entry->key == 0)
+	entry = place_of(index, run);
+	if (entry->first == 0)
 		index->count++;
-	*entry = (struct ledger_index_entry){key, first, last};
+	*entry = (struct ledger_index_entry){*run, first + 1, last + 1};
 	return BULLA_OK;
 }
 
 bool ledger_index_get(const struct ledger_index *index, const bulla_run_id *run, uint32_t *ret_first, uint32_t *ret_last)
 {
-	const struct ledger_index_entry *entry = index->size > 0 ? place_of(index, key_of(run)) : NULL;
+	const struct ledger_index_entry *entry = index->size > 0 ? place_of(index, run) : NULL;
 
-	if (entry == NULL || entry->key == 0)
+	if (entry == NULL || entry->first == 0)
 		return false;
-	*ret_first = entry->first;
-	*ret_last = entry->last;
+	*ret_first = entry->first - 1;
+	*ret_last = entry->last - 1;
 	return true;
 }
 

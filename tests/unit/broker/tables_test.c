@@ -1,6 +1,7 @@
 #include "attack.h"
 #include "broker/audit.h"
 #include "broker/births.h"
+#include "broker/ledger_index.h"
 #include "broker/seen.h"
 #include "broker/wrapping.h"
 #include "crypto/random.h"
@@ -180,6 +181,38 @@ static void test_audit(void **state)
 	assert_rc(BULLA_E_NOT_FOUND, bulla_json_get_str(recipient, "attestationDocumentEnclavePCR1", &value));
 }
 
+/* --- where ended runs lie --- */
+
+/* Starters choose run ids. One that falls on another's place takes nothing from it: else that run could be started again. */
+static void test_index(void **state)
+{
+	const uint64_t factor = UINT64_C(0x9e3779b97f4a7c15);
+	struct ledger_index index = {NULL};
+	uint64_t parts[2] = {7, 8};
+	bulla_run_id mine, theirs, none = {{0}};
+	uint32_t first, last;
+
+	(void)state;
+	bulla_copy(mine.b, parts, sizeof(mine.b));
+	parts[0] ^= parts[1] * factor ^ 9 * factor;
+	parts[1] = 9;
+	bulla_copy(theirs.b, parts, sizeof(theirs.b));
+	assert_ok(ledger_index_put(&index, &mine, 0, 1));
+	assert_false(ledger_index_get(&index, &theirs, &first, &last));
+	assert_false(ledger_index_get(&index, &none, &first, &last));
+	assert_ok(ledger_index_put(&index, &theirs, 2, 3));
+	assert_ok(ledger_index_put(&index, &none, 4, 5));
+	assert_true(ledger_index_get(&index, &mine, &first, &last));
+	assert_true(first == 0 && last == 1);
+	assert_true(ledger_index_get(&index, &theirs, &first, &last));
+	assert_true(first == 2 && last == 3);
+	assert_ok(ledger_index_put(&index, &mine, 0, 6));
+	assert_true(ledger_index_get(&index, &mine, &first, &last));
+	assert_true(first == 0 && last == 6);
+	assert_int_equal(index.count, 3);
+	ledger_index_done(&index);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -198,7 +231,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
-	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit)};
+	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
+	                                   cmocka_unit_test(test_index)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
