@@ -397,6 +397,8 @@ static bulla_rc check_signal(const struct ledger_run *run, const struct bulla_re
 		(plan->kind != BULLA_FLOW_PARTY || plan->actor >= run->flow->actor_count ||
 			!bulla_bytes_eq(bulla_handle_view(party), BULLA_BYTES_ARRAY(run->flow->actors[plan->actor].handle))))
 		return BULLA_FAIL(BULLA_E_PARTY, "the step asks for another party");
+	if (receipt->outcome == BULLA_FLOW_OUTCOME_TIMEOUT)
+		return BULLA_FAIL(BULLA_E_CLOCK_RECEIPT, "that nobody answered in time is the clock's word alone");
 	BULLA_TRY(bulla_flow_wants(run->flow, &run->fold, (uint16_t)step, receipt->position.slot.item, receipt->position.attempt));
 	BULLA_TRY(parents_of(run, step, receipt->position.slot.item, &parents));
 	BULLA_TRY(bulla_parents_root(parents_view(&parents), &root));

@@ -201,6 +201,12 @@ static void party_and_clock(void **state)
 			answer.position = sim_position(&bench.run, BRANCHES, 3, 1);
 			assert_ok(bulla_parents_root(bulla_bytes_digest(&parent), &answer.parents));
 			bulla_pairs_root(NULL, 0, &answer.outputs);
+			answer.outcome = BULLA_FLOW_OUTCOME_TIMEOUT; /* before its time, and not by the clock */
+			sim_signal(&answer, true, &signal, &digest);
+			bench_say(&bench, (struct say){.commit = bulla_buf_view(&signal)});
+			assert_rc(BULLA_E_CLOCK_RECEIPT, (bulla_rc)bench.answer.commit_rc);
+			answer.outcome = BULLA_OUTCOME_OK;
+			bulla_buf_clear(&signal);
 			sim_signal(&answer, true, &signal, &digest);
 			bench_say(&bench, (struct say){.commit = bulla_buf_view(&signal)});
 			assert_ok((bulla_rc)bench.answer.commit_rc);
