@@ -161,6 +161,24 @@ static int fill(struct attest_job *job)
 	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
 }
 
+int attest_new(struct cli *cli, struct attest_job **ret)
+{
+	struct attest_job *job = NULL;
+	bulla_rc rc = bulla_alloc(1, sizeof(*job), (void **)&job);
+
+	if (rc != BULLA_OK)
+		return say_rc(cli, rc, NULL, NULL);
+	job->cli = cli;
+	rc = init(job);
+	int code = rc == BULLA_OK ? read_anchor(job) : say_rc(cli, rc, NULL, NULL);
+	if (code != 0) {
+		attest_close(job);
+		return code;
+	}
+	*ret = job;
+	return 0;
+}
+
 int attest_open(struct cli *cli, struct attest_job **ret)
 {
 	struct attest_job *job = NULL;

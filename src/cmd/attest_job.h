@@ -30,6 +30,12 @@ struct attest_job {
 int attest_open(struct cli *cli, struct attest_job **ret);
 void attest_close(struct attest_job *job);
 
+/* A job without evidence: vendors' anchors and --anchor. */
+int attest_new(struct cli *cli, struct attest_job **ret);
+
+/* --reference or --any-code into the job's policy. 0 or an exit code. */
+int attest_read_policy(struct attest_job *job);
+
 /* --nonce, --binder: where this kind of evidence carries them. 0 or an exit code. */
 int attest_expect(struct attest_job *job);
 
@@ -43,3 +49,4 @@ int attest_show(struct cli *cli);
 int attest_verify(struct cli *cli);
 int attest_reference(struct cli *cli);
 int attest_fetch(struct cli *cli);
+int attest_serve(struct cli *cli);

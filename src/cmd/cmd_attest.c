@@ -1,4 +1,4 @@
-/* bulla attest show|verify|reference|fetch FILE: evidence of any TEE, offline. */
+/* bulla attest show|verify|reference|fetch FILE, serve ADDRESS: evidence of any TEE, offline. */
 #include "cmd/attest_job.h"
 #include "cmd/keyfile.h"
 
@@ -118,7 +118,7 @@ int attest_show(struct cli *cli)
 }
 
 /* ---- verify ---- */
-static int read_policy(struct attest_job *job)
+int attest_read_policy(struct attest_job *job)
 {
 	struct cli *cli = job->cli;
 	BULLA_AUTO_BUF file;
@@ -186,7 +186,7 @@ static int read_time(struct attest_job *job)
 static int prepare(struct attest_job *job)
 {
 	struct cli *cli = job->cli;
-	int code = read_policy(job);
+	int code = attest_read_policy(job);
 
 	if (code == 0)
 		code = attest_expect(job);
@@ -330,7 +330,8 @@ int cmd_attest(struct cli *cli)
 	static const struct {
 		const char *verb;
 		int (*run)(struct cli *cli);
-	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}, {"fetch", attest_fetch}};
+	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}, {"fetch", attest_fetch},
+		{"serve", attest_serve}};
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
 		if (strcmp(verbs[i].verb, cli->args[0]) == 0)

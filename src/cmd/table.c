@@ -19,7 +19,7 @@ const struct command commands[] = {
 	{"trust", "", "print this project's trust file", "trust", 0, 0, "", cmd_trust},
 	{"key", "new NAME", "make a key; public half in keys/", "trust", 2, 2, "", cmd_key},
 	{"manifest", "", "the compiled project; who approved", "trust", 0, 0, "", cmd_manifest},
-	{"attest", "show|verify|reference|fetch FILE", "evidence of any TEE, offline", "trust", 2, 2,
+	{"attest", "VERB FILE", "evidence of TEEs: show, verify, reference, fetch, serve", "trust", 2, 2,
 		"reference any-code nonce any-nonce binder at anchor collateral no-collateral max-age debug checks out", cmd_attest},
 	{"explain", "ERROR", "what an error means and what to do", "help", 1, 1, "", cmd_explain},
 };
