@@ -83,7 +83,7 @@ static bulla_rc op_challenge(struct bulla_conn *conn, const struct bulla_frame *
 static void attest_run(struct bulla_job *base)
 {
 	struct instance_job *job = (struct instance_job *)(void *)base;
-	struct bulla_attest_result result;
+	struct bulla_attest_result result = {.valid_to_ms = 0};
 	struct bulla_instance instance = {
 		.tee = BULLA_BYTES_LITERAL("nitro"),
 		.purpose = BULLA_PURPOSE_SESSION,

@@ -134,10 +134,13 @@ static void print_proved(const struct verification *v)
 		(unsigned long long)f->epoch, f->signed_by, f->need);
 	printf("            order     %u steps, each once; %u attempts, %u lost; no gap, fork or replay\n", f->steps, f->attempts,
 		f->lost);
-	printf("            data      every input is the sealed output it should be\n"
-	       "            readers   exactly those of the plan, by %u links\n", f->links);
-	printf("not proved  that agents are right, that the input is true, %s\n",
-		v->result.verdict == BULLA_VERDICT_VERIFIED ? "that the hardware is unbroken" : "that anything was confidential");
+	printf("            data      every input is the sealed output it should be\n");
+	if (v->result.checks[BULLA_VERIFY_ENVELOPE_READERS].state == BULLA_VERIFY_HELD)
+		printf("            readers   exactly those of the plan, of the %u envelopes shown (%u links)\n", f->envelopes, f->links);
+	printf("not proved  that agents are right, that the input is true, %s%s\n",
+		v->result.verdict == BULLA_VERDICT_VERIFIED ? "that the hardware is unbroken" : "that anything was confidential",
+		v->result.checks[BULLA_VERIFY_ENVELOPE_READERS].state == BULLA_VERIFY_HELD ? "" :
+		",\n            who could read: the bundle shows no envelopes");
 }
 
 static void print_refused(const struct verification *v)

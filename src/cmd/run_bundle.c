@@ -3,6 +3,7 @@
 #include "io/sys.h"
 #include "receipt/instance.h"
 #include "seal/link.h"
+#include "verify/verify.h"
 #include "wire/kinds.h"
 
 #include <unistd.h>
@@ -192,10 +193,32 @@ static int from_engine(struct cli *cli, struct context *context, struct client *
 	return rc == BULLA_OK ? 0 : say_rc(cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
 }
 
+/* Nothing is opened of a bundle that does not verify: an output that was never committed is no output. */
+static int check_bundle(struct context *context, const struct run_bundle *bundle)
+{
+	struct bulla_verify_result result;
+	struct bulla_verify *verify = NULL;
+	struct bulla_trust trust;
+	bulla_rc rc;
+
+	bulla_trust_of(&context->manifest, &trust);
+	rc = bulla_verify_new(&trust, &verify);
+	rc = rc == BULLA_OK ? bulla_verify_feed(verify, bulla_buf_view(&bundle->bytes)) : rc;
+	rc = rc == BULLA_OK ? bulla_verify_end(verify, &result) : rc;
+	bulla_verify_free(verify);
+	if (rc == BULLA_OK && result.verdict == BULLA_VERDICT_REFUSED)
+		rc = result.rc;
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "the run's bundle does not verify", "bulla verify");
+}
+
 int run_bundle_open(struct cli *cli, struct context *context, struct client **client, struct run_bundle *ret)
 {
+	int code;
+
 	bulla_zero(ret, sizeof(*ret));
 	if (cli->arg_count > 0 && access(cli->args[0], R_OK) == 0)
-		return from_file(cli, context, ret);
-	return from_engine(cli, context, client, ret);
+		code = from_file(cli, context, ret);
+	else
+		code = from_engine(cli, context, client, ret);
+	return code == 0 ? check_bundle(context, ret) : code;
 }
