@@ -21,8 +21,8 @@ BULLA_CHECK bulla_rc bulla_start_sealer_new(const struct bulla_start *start, enu
 	const struct bulla_random *random, struct bulla_start_sealer *ret);
 void bulla_start_sealer_done(struct bulla_start_sealer *sealer);
 
-/* Appends what goes into start->secret: bound to the start's tenant, workflow, manifest, run, party, day key and inputs (their fields
- * must be set). */
+/* Appends what goes into start->secret: bound to the start's tenant, workflow, manifest, run, party, day key and inputs
+ * (their fields must be set). */
 BULLA_CHECK bulla_rc bulla_start_secret_seal(const struct bulla_start *start, const struct bulla_start_sealer *sealer,
 	bulla_secret run_secret, struct bulla_buf *ret);
 
