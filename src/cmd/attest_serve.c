@@ -3,7 +3,7 @@
  *
  *   POST /challenge                                  {"challenge": hex}
  *   POST /verify {"challenge": hex, "evidence": base64, "subject"?: hex of 32 bytes, "collateral"?: [base64]}
- *                                                    {"verdict": "accepted" | "refused", "error": id, "factor": name, "token": JWT}
+ *                                                  {"verdict": "accepted" | "refused", "error": id, "factor": name, "token": JWT}
  *   GET  /holds/SUBJECT                              {"holds": bool, "error": id} */
 #include "cmd/attest_job.h"
 #include "cmd/keyfile.h"
