@@ -60,7 +60,9 @@ int runs_find(struct context *context, struct client *client, const char *name, 
 	rc = rc == BULLA_OK ? bulla_bytes_copy_exact(row.run_id, sizeof(ret->b), ret->b) : rc;
 	if (rc == BULLA_OK && name != NULL && !bulla_run_id_has_name(ret, bulla_bytes_str(name)))
 		rc = BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine answers with another run than the one asked for");
-	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine", rc == BULLA_E_POSITION_RUN ? "bulla ls; do not trust this host" : NULL);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, "engine", rc == BULLA_E_POSITION_RUN ? "bulla ls; do not trust this host" : NULL);
+	return 0;
 }
 
 int runs_get(struct context *context, struct client *client, const bulla_run_id *run, bool wait, struct bulla_buf *ret_answer,
