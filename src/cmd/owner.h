@@ -58,7 +58,8 @@ struct owner_opener *owner_opener_free(struct owner_opener *opener);
 
 /* Opens the wished envelope of a receipt: the receipt's run, evidence of the instance that signed, the receipt's
  * signature, the link, the envelope, in that order. The payload is appended to ret. objects: links and instance records
- * (messages `object`) that were not given before. BULLA_E_NOT_FOUND: the receipt names no such part; BULLA_E_NOT_ADDRESSED: not for this key. */
+ * (messages `object`) that were not given before. BULLA_E_NOT_FOUND: the receipt names no such part;
+ * BULLA_E_NOT_ADDRESSED: not for this key. */
 BULLA_CHECK bulla_rc owner_opener_open(struct owner_opener *opener, bulla_bytes receipt_record,
 	const struct bulla_pb_list *envelopes, const struct bulla_pb_list *objects, const struct owner_wish *wish,
 	struct bulla_buf *ret);
