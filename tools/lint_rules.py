@@ -1,7 +1,7 @@
 """What tools/lint allows. A new row is a decision: say in the commit why."""
 import re
 
-FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4
+FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4; longer ones are only noted
 TEE_LINES, ATTEST_LINES = 12000, 15000  # doc/ARCHITECTURE.md section 9
 TEE_LINES_HELD = 18000  # not kept today; it must not get worse while that is so
 
