@@ -290,8 +290,8 @@ void bulla_run_policy(struct bulla_attest_run *run, bool debug, size_t debug_at)
 	size_t at = 0;
 
 	bulla_run_claim_number(run, BULLA_CLAIM_DEBUG, 0, (bulla_bytes){NULL, 0}, debug);
-	bulla_run_check(run, BULLA_FACTOR_TEE, (policy->tees & BULLA_TEE_BIT(run->result->tee)) != 0, 0,
-		"this kind of TEE is not accepted");
+	bool known = run->result->tee != BULLA_TEE_NONE && (policy->tees & BULLA_TEE_BIT(run->result->tee)) != 0;
+	bulla_run_check(run, BULLA_FACTOR_TEE, known, 0, "this kind of TEE is not accepted");
 	bulla_run_check(run, BULLA_FACTOR_CLASS, run->result->assurance >= policy->assurance, 0,
 		"the anchor's trust class is too low");
 	if (policy->allow_debug)

@@ -771,6 +771,9 @@ static void a_tpm_s_document_is_no_enclave_s(void **state)
 	rewritten(&lab, L("\x64pcrs"), L("\x6dnitrotpm_pcrs"), BULLA_FACTOR_NITRO_MODULE); /* TPM registers, enclave's name */
 	rewritten(&lab, L("-enc"), L("-tpm"), BULLA_FACTOR_NITRO_MODULE);
 	rewritten(&lab, L("\x66" "digest"), L("\x6dnitrotpm_pcrs\xa0\x66" "digest"), BULLA_FACTOR_FIELDS); /* both */
+	lab.doc.module_id = bulla_bytes_str("i-0123456789abcdef0-tpm0123456789abcdef");
+	lab.policy.tees = UINT32_MAX; /* a development root makes no TPMs, whatever is accepted */
+	rewritten(&lab, L("\x64pcrs"), L("\x6dnitrotpm_pcrs"), BULLA_FACTOR_TEE);
 	lab.anchor.tee = BULLA_TEE_NITRO;
 	lab.anchor.assurance = BULLA_ASSURANCE_HARDWARE;
 	lab.policy.tees = BULLA_TEE_BIT(BULLA_TEE_NITRO);
