@@ -145,12 +145,13 @@ static void fork_bomb(void)
 
 static void eat_memory(void)
 {
-	for (;;) {
-		char *p = malloc(1 << 20);
+	static char *volatile kept; /* else clang drops the memory and keeps the loop */
 
-		if (p == NULL)
+	for (;;) {
+		kept = malloc(1 << 20);
+		if (kept == NULL)
 			exit(3);
-		memset(p, 1, 1 << 20);
+		memset(kept, 1, 1 << 20);
 	}
 }
 
