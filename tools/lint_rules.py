@@ -135,4 +135,4 @@ TESTED_THROUGH = {
 
 GENERATORS = ['tools/proto_gen.py', 'tools/limits_doc.py', 'tools/messages_doc.py']
 
-MAY_NAME_ROOT = {'tools/lint'}
+MACHINE_PATH = re.compile(rb'/(?:root|home/\w+|Users/\w+)/')  # somebody's home folder, in any tracked file
