@@ -46,9 +46,9 @@ int main(int argc, char **argv)
 		return usage();
 	rc = bulla_sys_harden();
 	rc = rc == BULLA_OK ? bulla_secret_slab_init(SLOTS) : rc;
-	rc = rc == BULLA_OK ? bulla_platform_open(&platform, &options, &other) : rc;
 	if (rc == BULLA_OK) {
-		rc = bulla_platform_run(&platform);
+		rc = bulla_platform_open(&platform, &options, &other);
+		rc = rc == BULLA_OK ? bulla_platform_run(&platform) : rc;
 		bulla_platform_close(&platform);
 	}
 	if (rc != BULLA_OK)

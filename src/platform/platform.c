@@ -10,9 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,8 +40,8 @@ static bulla_rc new_child(struct bulla_platform *p, const char *log_folder, cons
 	BULLA_TRY(format(path, sizeof(path), "%s/%s", p->options.programs, program));
 	BULLA_TRY(bulla_alloc(1, sizeof(struct bulla_child), &memory));
 	struct bulla_child *child = memory;
+	p->children[p->child_count++] = child; /* from here on end_from frees it */
 	BULLA_TRY(bulla_child_init(child, &p->loop, log_path));
-	p->children[p->child_count++] = child;
 	*ret = child;
 	return bulla_child_arg(child, path);
 }
@@ -203,8 +201,20 @@ static bulla_rc deployed_digest(bulla_bytes bytes, const struct bulla_deployment
 	return BULLA_OK;
 }
 
+static bulla_rc start_deployment(struct bulla_platform *p, const struct bulla_deployment *deployment)
+{
+	if (p->child_count == 0)
+		BULLA_TRY(add_broker(p, deployment->port));
+	BULLA_TRY(add_engine(p));
+	for (size_t i = 0; i < deployment->agent_count; i++)
+		for (uint32_t replica = 0; replica < deployment->agents[i].replicas; replica++)
+			BULLA_TRY(add_enclave(p, deployment, &deployment->agents[i], replica));
+	return start_all(p, 0);
+}
+
 /* Makes what runs equal to what the deployment says. The broker stays unless its port changed; all else is started anew
- * when anything changed: the manifest is measured into each enclave. */
+ * when anything changed: the manifest is measured into each enclave. What fails leaves the broker alone, so that the next
+ * deployment can be made. */
 static bulla_rc deploy(struct bulla_platform *p)
 {
 	struct bulla_deployment *deployment = NULL;
@@ -212,6 +222,7 @@ static bulla_rc deploy(struct bulla_platform *p)
 	BULLA_AUTO_FREE void *owned = NULL;
 	BULLA_AUTO_BUF bytes;
 	bulla_digest digest;
+	bulla_rc rc;
 
 	bulla_buf_init(&bytes, BULLA_DEPLOYMENT_MAX);
 	BULLA_TRY(bulla_alloc(1, sizeof(*deployment), &memory));
@@ -221,15 +232,14 @@ static bulla_rc deploy(struct bulla_platform *p)
 	BULLA_TRY(deployed_digest(bulla_buf_view(&bytes), deployment, &digest));
 	if (bulla_digest_eq(&digest, &p->deployed))
 		return BULLA_OK;
+	bulla_zero(&p->deployed, sizeof(p->deployed));
 	end_from(p, deployment->port == p->port ? 1 : 0);
-	if (p->child_count == 0)
-		BULLA_TRY(add_broker(p, deployment->port));
-	BULLA_TRY(add_engine(p));
-	for (size_t i = 0; i < deployment->agent_count; i++)
-		for (uint32_t replica = 0; replica < deployment->agents[i].replicas; replica++)
-			BULLA_TRY(add_enclave(p, deployment, &deployment->agents[i], replica));
-	p->deployed = digest;
-	return start_all(p, 0);
+	rc = start_deployment(p, deployment);
+	if (rc == BULLA_OK)
+		p->deployed = digest;
+	else
+		end_from(p, 1);
+	return rc;
 }
 
 static void begin_stop(struct bulla_platform *p)
@@ -256,7 +266,7 @@ static void on_signal(void *ctx, uint32_t events)
 		else if (!p->stopping)
 			begin_stop(p);
 		if (rc != BULLA_OK)
-			bulla_log(BULLA_LOG_ERROR, "platform.deploy-failed", bulla_log_rc(rc));
+			bulla_log(BULLA_LOG_ERROR, "platform.not-deployed", bulla_log_rc(rc));
 	}
 }
 
@@ -294,37 +304,39 @@ static bulla_rc lock_path(const char *state, char ret[BULLA_PLATFORM_PATH])
 	return format(ret, BULLA_PLATFORM_PATH, "%s/%s", state, "platform/lock");
 }
 
-static pid_t read_pid(int fd)
+/* The lock is the kernel's record of a whole file: it names its holder, dies with it, and looking takes nothing (fcntl(2)).
+ * The file says nothing: what a dead supervisor wrote there would be believed. */
+static bulla_rc find_holder(int fd, pid_t *ret_pid)
 {
-	char text[32] = "";
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-	if (pread(fd, text, sizeof(text) - 1, 0) <= 0)
-		return 0;
-	return (pid_t)strtol(text, NULL, 10);
+	if (fcntl(fd, F_GETLK, &lock) != 0)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be read", errno);
+	*ret_pid = lock.l_type == F_UNLCK ? 0 : lock.l_pid;
+	return BULLA_OK;
 }
 
 static bulla_rc take_lock(struct bulla_platform *p, pid_t *ret_pid)
 {
-	char path[BULLA_PLATFORM_PATH], text[32];
-	int n;
+	const struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	char path[BULLA_PLATFORM_PATH];
 
 	BULLA_TRY(lock_path(p->options.state, path));
 	p->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (p->lock_fd < 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be opened", errno);
-	if (flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-		*ret_pid = read_pid(p->lock_fd);
-		return BULLA_FAIL(BULLA_E_EXISTS, "the project is up already");
-	}
-	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(p->lock_fd, 0) != 0 || pwrite(p->lock_fd, text, (size_t)n, 0) != n)
-		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be written", errno);
-	return BULLA_OK;
+	if (fcntl(p->lock_fd, F_SETLK, &lock) == 0)
+		return BULLA_OK;
+	if (errno != EACCES && errno != EAGAIN)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be taken", errno);
+	BULLA_TRY(find_holder(p->lock_fd, ret_pid));
+	return BULLA_FAIL(BULLA_E_EXISTS, "the project is up already");
 }
 
 bulla_rc bulla_platform_find(const char *state, pid_t *ret_pid)
 {
 	char path[BULLA_PLATFORM_PATH];
+	bulla_rc rc;
 	int fd;
 
 	*ret_pid = 0;
@@ -332,10 +344,9 @@ bulla_rc bulla_platform_find(const char *state, pid_t *ret_pid)
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return errno == ENOENT ? BULLA_OK : BULLA_FAIL_OS(BULLA_E_IO, "the project's lock cannot be opened", errno);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		*ret_pid = read_pid(fd);
+	rc = find_holder(fd, ret_pid);
 	close(fd);
-	return BULLA_OK;
+	return rc;
 }
 
 static bulla_rc make_folders(const struct bulla_platform_options *options)
@@ -377,9 +388,10 @@ bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla
 	BULLA_TRY(bulla_dev_pki_open(folder, platform->clock, platform->random, &platform->pki));
 	BULLA_TRY(open_loop(platform));
 	rc = deploy(platform);
-	if (rc != BULLA_E_NOT_FOUND)
-		return rc;
-	BULLA_TRY(add_broker(platform, 0)); /* before the first deployment: `bulla up` needs its keys to make one */
+	if (rc != BULLA_OK)
+		bulla_log(rc == BULLA_E_NOT_FOUND ? BULLA_LOG_INFO : BULLA_LOG_ERROR, "platform.not-deployed", bulla_log_rc(rc));
+	if (platform->child_count == 0) /* `bulla up` needs its keys to make the first deployment, or a better one */
+		BULLA_TRY(add_broker(platform, 0));
 	return start_all(platform, 0);
 }
 
@@ -396,6 +408,8 @@ void bulla_platform_close(struct bulla_platform *platform)
 	end_from(platform, 0);
 	bulla_dev_pki_done(&platform->pki);
 	bulla_loop_done(&platform->loop);
+	if (platform->signal_fd > 0)
+		close(platform->signal_fd);
 	if (platform->lock_fd >= 0)
 		close(platform->lock_fd);
 }

@@ -30,7 +30,8 @@ struct bulla_platform {
 };
 
 /* Takes the project's lock (BULLA_E_EXISTS when another supervisor has it; *ret_pid is its process), opens or makes the
- * development root, starts the broker and what the deployment names. */
+ * development root, starts the broker and what the deployment names; the broker alone when there is no deployment or it
+ * cannot be started. Call bulla_platform_close in every case. */
 BULLA_CHECK bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla_platform_options *options,
 	pid_t *ret_pid);
 
@@ -39,5 +40,5 @@ BULLA_CHECK bulla_rc bulla_platform_open(struct bulla_platform *platform, const 
 BULLA_CHECK bulla_rc bulla_platform_run(struct bulla_platform *platform);
 void bulla_platform_close(struct bulla_platform *platform);
 
-/* The process that holds the project's lock; 0 when nobody does. state: the same folder. */
+/* The process that holds the project's lock; 0 when nobody does. Looking takes no lock. state: the same folder. */
 BULLA_CHECK bulla_rc bulla_platform_find(const char *state, pid_t *ret_pid);

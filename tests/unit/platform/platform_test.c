@@ -1,0 +1,265 @@
+#include "platform/platform.h"
+
+#include "base/secret.h"
+#include "io/sys.h"
+#include "test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROBES 4
+#define OPENINGS 20
+
+/* A project's folders with scripts in place of the programs: each notes that it was started and waits. */
+struct fixture {
+	char folder[64], state[80], runtime[80], programs[80];
+	struct bulla_platform_options options;
+};
+
+static struct bulla_platform platform;
+
+static void write_text(const char *folder, const char *name, const char *text, mode_t mode)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static void write_program(const struct fixture *f, const char *name)
+{
+	write_text(f->programs, name, "#!/bin/sh\necho x >> \"$0.started\"\nexec sleep 600\n", 0700);
+}
+
+static bool exists(const char *folder, const char *name)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return access(path, F_OK) == 0;
+}
+
+static int set_up(void **state)
+{
+	static struct fixture f;
+
+	strcpy(f.folder, "/tmp/bulla-platform-XXXXXX");
+	assert_non_null(mkdtemp(f.folder));
+	snprintf(f.state, sizeof(f.state), "%s/state", f.folder);
+	snprintf(f.runtime, sizeof(f.runtime), "%s/run", f.folder);
+	snprintf(f.programs, sizeof(f.programs), "%s/bin", f.folder);
+	assert_int_equal(mkdir(f.state, 0700) | mkdir(f.programs, 0700), 0);
+	f.options = (struct bulla_platform_options){f.state, f.runtime, f.programs};
+	write_program(&f, "bulla-kms");
+	write_program(&f, "bullad");
+	*state = &f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+	char command[100];
+
+	snprintf(command, sizeof(command), "rm -rf %s", f->folder);
+	return system(command);
+}
+
+static void leave_a_dead_pid(const struct fixture *f)
+{
+	char path[120];
+
+	snprintf(path, sizeof(path), "%s/platform", f->state);
+	assert_ok(bulla_sys_make_folders(path));
+	write_text(path, "lock", "1\n", 0600);
+}
+
+/* Looks until a signal ends it; exit 1 when it believed that anybody else than `truth` (0: nobody) holds the lock. */
+_Noreturn static void probe_for_ever(const struct fixture *f, pid_t truth)
+{
+	for (;;) {
+		pid_t pid = 0;
+
+		if (bulla_platform_find(f->state, &pid) != BULLA_OK || (pid != 0 && pid != truth))
+			_exit(1);
+	}
+}
+
+static void start_probes(const struct fixture *f, pid_t truth, pid_t pids[PROBES])
+{
+	for (unsigned i = 0; i < PROBES; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			probe_for_ever(f, truth);
+		assert_true(pids[i] > 0);
+	}
+}
+
+static unsigned end_probes(const pid_t pids[PROBES])
+{
+	unsigned liars = 0;
+
+	for (unsigned i = 0; i < PROBES; i++) {
+		int status = 0;
+
+		kill(pids[i], SIGKILL);
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		liars += WIFEXITED(status);
+	}
+	return liars;
+}
+
+static void nobody_is_taken_for_a_supervisor(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pids[PROBES];
+
+	leave_a_dead_pid(f);
+	start_probes(f, 0, pids);
+	usleep(200000);
+	assert_int_equal(end_probes(pids), 0);
+}
+
+static void who_looks_keeps_no_supervisor_from_starting(void **state)
+{
+	struct fixture *f = *state;
+	pid_t pids[PROBES], other = 0;
+
+	leave_a_dead_pid(f);
+	start_probes(f, getpid(), pids);
+	for (unsigned i = 0; i < OPENINGS; i++) {
+		assert_ok(bulla_platform_open(&platform, &f->options, &other));
+		bulla_platform_close(&platform);
+	}
+	assert_int_equal(end_probes(pids), 0);
+}
+
+static void a_second_supervisor_is_told_of_the_first(void **state)
+{
+	struct fixture *f = *state;
+	int ready[2], status;
+	pid_t first, other = 0;
+	char byte;
+
+	assert_int_equal(pipe(ready), 0);
+	first = fork();
+	if (first == 0) {
+		if (bulla_platform_open(&platform, &f->options, &other) != BULLA_OK || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		(void)!bulla_platform_run(&platform);
+		bulla_platform_close(&platform);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_rc(BULLA_E_EXISTS, bulla_platform_open(&platform, &f->options, &other));
+	assert_int_equal(other, first);
+	bulla_platform_close(&platform);
+	other = 0;
+	assert_ok(bulla_platform_find(f->state, &other));
+	assert_int_equal(other, first);
+	kill(first, SIGTERM);
+	assert_int_equal(waitpid(first, &status, 0), first);
+	assert_int_equal(status, 0);
+	assert_ok(bulla_platform_find(f->state, &other));
+	assert_int_equal(other, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+/* One agent; its manifest is any file. */
+static void write_deployment(const struct fixture *f)
+{
+	static struct bulla_deployment deployment;
+	char manifest[200], path[200];
+	struct bulla_buf bytes;
+	bulla_wr w;
+
+	snprintf(manifest, sizeof(manifest), "%s/manifest", f->folder);
+	write_text(f->folder, "manifest", "any", 0600);
+	deployment = (struct bulla_deployment){.manifest = bulla_bytes_str(manifest), .agent_count = 1};
+	deployment.agents[0] = (struct bulla_deployed_agent){BULLA_BYTES_LITERAL("0011223344556677"),
+		BULLA_BYTES_LITERAL("00112233"), bulla_bytes_str(f->folder), 1};
+	bulla_buf_init(&bytes, BULLA_DEPLOYMENT_MAX);
+	w = bulla_wr_buf(&bytes);
+	assert_ok(bulla_deployment_write(&deployment, &w));
+	snprintf(path, sizeof(path), "%s/platform", f->state);
+	assert_ok(bulla_sys_make_folders(path));
+	snprintf(path, sizeof(path), "%s/platform/deployment", f->state);
+	assert_ok(bulla_sys_write_file(path, bulla_buf_view(&bytes), 0600));
+	bulla_buf_done(&bytes);
+}
+
+static void what_cannot_be_deployed_leaves_the_broker_alone(void **state)
+{
+	struct fixture *f = *state;
+	const bulla_digest none = {{0}};
+	pid_t other = 0;
+
+	write_deployment(f); /* and there is no bulla-enclave */
+	assert_ok(bulla_platform_open(&platform, &f->options, &other));
+	assert_int_equal(platform.child_count, 1);
+	assert_non_null(strstr(platform.children[0]->argv[0], "bulla-kms"));
+	assert_true(platform.children[0]->pid > 0);
+	assert_true(bulla_digest_eq(&platform.deployed, &none));
+	bulla_platform_close(&platform);
+}
+
+static bool has_started(const struct fixture *f)
+{
+	return exists(f->programs, "bulla-enclave.started") && exists(f->programs, "bullad.started");
+}
+
+static void what_could_not_be_deployed_is_deployed_when_it_can(void **state)
+{
+	struct fixture *f = *state;
+	int ready[2], status;
+	pid_t supervisor, other = 0;
+	char byte;
+
+	write_deployment(f);
+	assert_int_equal(pipe(ready), 0);
+	supervisor = fork();
+	if (supervisor == 0) {
+		if (bulla_platform_open(&platform, &f->options, &other) != BULLA_OK || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		bulla_rc rc = bulla_platform_run(&platform);
+		bulla_platform_close(&platform);
+		_exit(rc == BULLA_OK ? 0 : 2);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_false(exists(f->programs, "bullad.started"));
+	write_program(f, "bulla-enclave");
+	kill(supervisor, SIGHUP);
+	for (unsigned tries = 0; tries < 500 && !has_started(f); tries++)
+		usleep(10000);
+	assert_true(has_started(f));
+	kill(supervisor, SIGTERM);
+	assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(nobody_is_taken_for_a_supervisor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_looks_keeps_no_supervisor_from_starting, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_second_supervisor_is_told_of_the_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_deployed_leaves_the_broker_alone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_could_not_be_deployed_is_deployed_when_it_can, set_up, tear_down),
+	};
+
+	return bulla_secret_slab_init(64) != BULLA_OK || cmocka_run_group_tests_name("platform", tests, NULL, NULL);
+}
