@@ -1,6 +1,7 @@
 #include "broker/broker.h"
 
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "broker/ledger_fact.h"
 #include "broker/setup.h"
@@ -28,7 +29,7 @@ static bulla_rc on_cell(void *arg, const struct bulla_cell *cell, bulla_secret *
 		return bulla_sessions_add(broker->sessions, cell->id.b, *secret, (int64_t)cell->aux);
 	case BULLA_CELL_RUN:
 		bulla_copy(run.b, cell->id.b, sizeof(run.b));
-		return bulla_run_secrets_put(broker->run_secrets, &run, *secret);
+		return bulla_run_secrets_put(broker->run_secrets, &run, *secret, BULLA_RUN_SECRET_IN_CELL);
 	case BULLA_CELL_DAY:
 		return bulla_days_load(&broker->days, cell, secret);
 	default:
@@ -132,6 +133,8 @@ bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret)
 	bulla_buf_init(&broker->admin, 4096);
 	bulla_buf_init(&broker->outbox, OUTBOX_BYTES);
 	bulla_buf_init(&broker->replayed, BULLA_ALLOC_MAX);
+	bulla_buf_init(&broker->ended, BULLA_BROKER_ENDED * BULLA_CELLS_RUNS);
+	broker->runs_max = BULLA_CELLS_RUNS;
 	rc = open_all(broker, path);
 	if (rc != BULLA_OK) {
 		bulla_broker_close(broker);
@@ -162,6 +165,7 @@ struct bulla_broker *bulla_broker_close(struct bulla_broker *broker)
 	bulla_buf_done(&broker->admin);
 	bulla_buf_done(&broker->outbox);
 	bulla_buf_done(&broker->replayed);
+	bulla_buf_done(&broker->ended);
 	bulla_sys_append_close(broker->audit);
 	bulla_sys_disk_close(&broker->folder);
 	bulla_sys_disk_close(&broker->keys_folder);
@@ -223,6 +227,7 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 		*ret_lsn = done.lsn + done.count;
 		BULLA_TRY(bulla_ledger_placed(broker->ledger, done.lsn, done.count, done.at));
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);
+		BULLA_TRY(bulla_broker_erase_ended(broker, *ret_lsn));
 	}
 	return rc == BULLA_E_AGAIN ? BULLA_OK : rc;
 }
@@ -268,7 +273,8 @@ bulla_rc bulla_broker_tokens(struct bulla_broker *broker, struct bulla_buf *ret,
 	return bulla_wr_end(&w, &ignored);
 }
 
-/* Before a day key goes, the secrets of runs that still need one are written into cells. */
+/* Before a day key goes, the secrets of runs that still need one are written into cells. A run has one cell, ever: one that
+ * is there is not written again, so that no crash finds the secret nowhere. */
 static bulla_rc save_run(void *arg, const bulla_run_id *run, bulla_secret secret)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)arg;
@@ -277,23 +283,39 @@ static bulla_rc save_run(void *arg, const bulla_run_id *run, bulla_secret secret
 	bulla_copy(cell.id.b, run->b, sizeof(run->b));
 	if (!bulla_ledger_run_is_open(broker->ledger, run))
 		return BULLA_OK;
-	BULLA_TRY(bulla_cells_erase(broker->cells, BULLA_CELL_RUN, &cell.id));
-	return bulla_cells_put(broker->cells, &cell, secret);
+	BULLA_TRY(bulla_cells_put_soon(broker->cells, &cell, secret));
+	bulla_run_secrets_in_cell(broker->run_secrets, run);
+	return BULLA_OK;
+}
+
+/* *ret_hold: a secret found no cell. */
+static bulla_rc save_runs(struct bulla_broker *broker, int64_t now_ms, bool *ret_hold)
+{
+	bulla_rc rc = bulla_run_secrets_each(broker->run_secrets, now_ms, save_run, broker);
+
+	*ret_hold = rc == BULLA_E_LIMIT;
+	if (rc != BULLA_OK && rc != BULLA_E_LIMIT)
+		return rc;
+	return bulla_cells_sync(broker->cells);
 }
 
 bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 {
 	int64_t now_ms = bulla_wall_ms(broker->clock);
-	bool changed = false;
+	bool changed = false, hold = false;
 
 	if (bulla_days_ending(&broker->days, now_ms))
-		BULLA_TRY(bulla_run_secrets_each(broker->run_secrets, save_run, broker));
-	BULLA_TRY(bulla_days_turn(&broker->days, broker->cells, broker->random, broker->ledger_key, now_ms, &changed));
+		BULLA_TRY(save_runs(broker, now_ms, &hold));
+	if (hold && !broker->hold_days)
+		bulla_log(BULLA_LOG_WARN, "broker.cells_full", bulla_log_u64("runs", bulla_run_secrets_kept(broker->run_secrets)));
+	broker->hold_days = hold;
+	if (!hold)
+		BULLA_TRY(bulla_days_turn(&broker->days, broker->cells, broker->random, broker->ledger_key, now_ms, &changed));
 	return bulla_sessions_expire(broker->sessions, broker->cells, now_ms);
 }
 
 bool bulla_broker_has_room(const struct bulla_broker *broker)
 {
-	return bulla_journal_has_room(broker->journal) &&
+	return !broker->hold_days && bulla_journal_has_room(broker->journal) &&
 	       bulla_journal_backlog(broker->journal) + broker->outbox.n < BACKLOG_BYTES;
 }

@@ -44,6 +44,9 @@ struct bulla_broker {
 	struct bulla_buf outbox; /* framed records that the journal has not taken yet */
 	uint32_t submissions;            /* given to the journal and not durable yet */
 	uint32_t sweep_at;               /* runs in run_secrets when the ended ones are forgotten */
+	uint32_t runs_max;               /* runs that may go on at once: each has a cell for its secret */
+	bool hold_days;                  /* a day key is kept past its end: secrets that it opens found no cell */
+	struct bulla_buf ended;          /* BULLA_BROKER_ENDED each: sequence u64, run id: to be erased when that is durable */
 	struct bulla_batch *batch;           /* of tokens */
 	struct bulla_ledger_commit *commits; /* BULLA_BROKER_TOKENS of them, for bulla_broker_tokens */
 	struct bulla_broker_batch {
@@ -70,6 +73,11 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker);
 BULLA_CHECK bulla_rc bulla_broker_replay_start(struct bulla_broker *broker, bulla_bytes record);
 BULLA_CHECK bulla_rc bulla_broker_replay_end(struct bulla_broker *broker);
 
+/* Erases the cells of runs whose end is among the records below this sequence: they are durable. Blocks for a disk write
+ * each: only runs older than their day key have one. Any error is final. */
+#define BULLA_BROKER_ENDED (8 + sizeof(bulla_run_id))
+BULLA_CHECK bulla_rc bulla_broker_erase_ended(struct bulla_broker *broker, uint64_t durable_lsn);
+
 /* Gives the records gathered in this turn to the journal. *ret_lsn: replies made so far wait until everything below it
  * is durable. Any error is final. */
 BULLA_CHECK bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn);
@@ -83,7 +91,8 @@ BULLA_CHECK bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t 
 #define BULLA_BROKER_TOKENS 512
 BULLA_CHECK bulla_rc bulla_broker_tokens(struct bulla_broker *broker, struct bulla_buf *ret, bool *ret_any);
 
-/* Day keys and ended sessions; every minute. */
+/* Day keys and ended sessions; every minute. Secrets of runs that go on are in cells before the day key that opens their
+ * start records is erased; where cells are missing the key stays, no run begins, and it is tried again. */
 BULLA_CHECK bulla_rc bulla_broker_minute(struct bulla_broker *broker);
 
 /* May new runs begin? */

@@ -18,6 +18,8 @@ struct bulla_cells {
 	bulla_secret root;
 	int file;
 	uint32_t count; /* cells in the file, free ones included */
+	uint32_t low;   /* no cell below is free */
+	uint32_t runs;  /* live cells of runs */
 	struct bulla_cell *live; /* kind 0: free */
 };
 
@@ -69,6 +71,7 @@ static bulla_rc show_cell(struct bulla_cells *cells, uint32_t index, bulla_cells
 	if (got != sizeof(bytes) || bulla_bytes_is_zero_ct(BULLA_BYTES_ARRAY(bytes)))
 		return BULLA_OK; /* erased, or a torn end that was never confirmed */
 	BULLA_TRY(read_cell(cells, BULLA_BYTES_ARRAY(bytes), &cells->live[index], &secret));
+	cells->runs += cells->live[index].kind == BULLA_CELL_RUN ? 1 : 0;
 	return each(arg, &cells->live[index], &secret);
 }
 
@@ -152,16 +155,14 @@ struct bulla_cells *bulla_cells_close(struct bulla_cells *cells)
 	return NULL;
 }
 
-static uint32_t free_cell(const struct bulla_cells *cells)
+static uint32_t free_cell(struct bulla_cells *cells)
 {
-	uint32_t i = 0;
-
-	while (i < cells->count && cells->live[i].kind != 0)
-		i++;
-	return i;
+	while (cells->low < cells->count && cells->live[cells->low].kind != 0)
+		cells->low++;
+	return cells->low;
 }
 
-bulla_rc bulla_cells_put(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret)
+static bulla_rc put(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret, bool durable)
 {
 	BULLA_AUTO_SECRET key = BULLA_SECRET_NONE;
 	uint8_t bytes[BULLA_CELL_BYTES], salt[SALT], wrapped[BULLA_WRAPPED_SIZE];
@@ -169,7 +170,7 @@ bulla_rc bulla_cells_put(struct bulla_cells *cells, const struct bulla_cell *cel
 	uint32_t index = free_cell(cells);
 	bulla_bytes view;
 
-	if (index == BULLA_CELLS_MAX)
+	if (index == BULLA_CELLS_MAX || (cell->kind == BULLA_CELL_RUN && cells->runs == BULLA_CELLS_RUNS))
 		return BULLA_FAIL(BULLA_E_LIMIT, "no cell for a secret is free");
 	BULLA_TRY(bulla_random_fill(cells->random, salt, sizeof(salt)));
 	BULLA_TRY(cell_key(cells->root, cell, salt, &key));
@@ -183,24 +184,54 @@ bulla_rc bulla_cells_put(struct bulla_cells *cells, const struct bulla_cell *cel
 	bulla_wr_bytes(&w, BULLA_BYTES_ARRAY(wrapped));
 	bulla_wr_zeros(&w, sizeof(bytes) - w.n);
 	BULLA_TRY(bulla_wr_end(&w, &view));
-	BULLA_TRY(cells->disk->pwrite(cells->disk->ctx, cells->file, (uint64_t)index * BULLA_CELL_BYTES, view, true));
+	BULLA_TRY(cells->disk->pwrite(cells->disk->ctx, cells->file, (uint64_t)index * BULLA_CELL_BYTES, view, durable));
 	cells->live[index] = *cell;
+	cells->runs += cell->kind == BULLA_CELL_RUN ? 1 : 0;
 	if (index == cells->count)
 		cells->count++;
 	return BULLA_OK;
 }
 
-bulla_rc bulla_cells_erase(struct bulla_cells *cells, uint8_t kind, const bulla_digest *id)
+bulla_rc bulla_cells_put(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret)
+{
+	return put(cells, cell, secret, true);
+}
+
+bulla_rc bulla_cells_put_soon(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret)
+{
+	return put(cells, cell, secret, false);
+}
+
+bulla_rc bulla_cells_sync(struct bulla_cells *cells)
+{
+	return cells->disk->sync(cells->disk->ctx, cells->file);
+}
+
+static bulla_rc erase_at(struct bulla_cells *cells, uint32_t index)
 {
 	static const uint8_t zeros[BULLA_CELL_BYTES];
 
-	for (uint32_t i = 0; i < cells->count; i++) {
-		if (cells->live[i].kind != kind || !bulla_digest_eq(&cells->live[i].id, id))
-			continue;
-		BULLA_TRY(cells->disk->pwrite(cells->disk->ctx, cells->file, (uint64_t)i * BULLA_CELL_BYTES,
-		                              BULLA_BYTES_ARRAY(zeros), true));
-		cells->live[i] = (struct bulla_cell){.kind = 0};
-	}
+	BULLA_TRY(cells->disk->pwrite(cells->disk->ctx, cells->file, (uint64_t)index * BULLA_CELL_BYTES,
+	                              BULLA_BYTES_ARRAY(zeros), true));
+	cells->runs -= cells->live[index].kind == BULLA_CELL_RUN ? 1 : 0;
+	cells->live[index] = (struct bulla_cell){.kind = 0};
+	cells->low = index < cells->low ? index : cells->low;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_cells_erase(struct bulla_cells *cells, uint8_t kind, const bulla_digest *id)
+{
+	for (uint32_t i = 0; i < cells->count; i++)
+		if (cells->live[i].kind == kind && bulla_digest_eq(&cells->live[i].id, id))
+			BULLA_TRY(erase_at(cells, i));
+	return BULLA_OK;
+}
+
+bulla_rc bulla_cells_sweep(struct bulla_cells *cells, uint8_t kind, bool (*keep)(void *arg, const bulla_digest *id), void *arg)
+{
+	for (uint32_t i = 0; i < cells->count; i++)
+		if (cells->live[i].kind == kind && !keep(arg, &cells->live[i].id))
+			BULLA_TRY(erase_at(cells, i));
 	return BULLA_OK;
 }
 

@@ -11,7 +11,9 @@
 #include "base/sys.h"
 
 #define BULLA_CELL_BYTES 256
-#define BULLA_CELLS_MAX 65536
+#define BULLA_CELLS_RUNS 65536 /* as many as runs can be resident */
+#define BULLA_CELLS_OTHERS 4096 /* sessions, day keys, materials: runs never take these */
+#define BULLA_CELLS_MAX (BULLA_CELLS_RUNS + BULLA_CELLS_OTHERS)
 
 enum bulla_cell_kind {
 	BULLA_CELL_MATERIAL = 1, /* key material of a wrapping key; id: material id */
@@ -37,11 +39,19 @@ BULLA_CHECK bulla_rc bulla_cells_open(const struct bulla_disk *disk, const struc
                                       bulla_cells_each each, void *arg, struct bulla_cells **ret);
 struct bulla_cells *bulla_cells_close(struct bulla_cells *cells);
 
-/* Keeps a secret; durable when it returns. BULLA_E_LIMIT: no cell is free. */
+/* Keeps a secret; durable when it returns. BULLA_E_LIMIT: no cell is free (for a run: none of BULLA_CELLS_RUNS). */
 BULLA_CHECK bulla_rc bulla_cells_put(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret);
+
+/* The same for many at once: durable after bulla_cells_sync only. */
+BULLA_CHECK bulla_rc bulla_cells_put_soon(struct bulla_cells *cells, const struct bulla_cell *cell, bulla_secret secret);
+BULLA_CHECK bulla_rc bulla_cells_sync(struct bulla_cells *cells);
 
 /* Overwrites every cell of this kind and id with zeros; durable when it returns. None is allowed. */
 BULLA_CHECK bulla_rc bulla_cells_erase(struct bulla_cells *cells, uint8_t kind, const bulla_digest *id);
+
+/* Erases every cell of this kind whose id keep says false of; durable when it returns. */
+BULLA_CHECK bulla_rc bulla_cells_sweep(struct bulla_cells *cells, uint8_t kind, bool (*keep)(void *arg, const bulla_digest *id),
+                                       void *arg);
 
 /* A small private file (keys in DER) sealed under the root key: read, or BULLA_E_NOT_FOUND; written durably. name: as for
  * bulla_disk. */

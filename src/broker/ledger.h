@@ -61,7 +61,9 @@ struct bulla_ledger_world {
 	 * E_SESSION. */
 	bulla_rc (*open_commit)(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
 		struct bulla_commit *ret);
-	/* Opens the run secret in the start record and keeps it / overwrites it for ever. */
+	/* Opens the run secret in the start record and keeps it (E_BUSY: no room for one more) / overwrites it for ever: the
+	 * run has ended, or was erased. The record that says so has the sequence before bulla_ledger_sequence and is not
+	 * durable yet: what a restart needs if it is lost may go only then. Not called in a replay. */
 	bulla_rc (*keep_secret)(void *ctx, const struct bulla_start *start);
 	void (*erase_secret)(void *ctx, const bulla_run_id *run);
 	/* Appends the COSE_Mac0; fills in permit->run_secret for this session first. The same input gives the same bytes. */

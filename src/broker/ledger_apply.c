@@ -260,6 +260,7 @@ static bulla_rc say_run(struct bulla_ledger *ledger, const struct ledger_fact *f
 bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct ledger_fact *fact, int64_t now_ms)
 {
 	struct bulla_journal_record record = {.type = fact->type};
+	bool was_open = run == NULL || run->fold.state == BULLA_RUN_OPEN;
 
 	fact->entry.sequence = ledger->next_lsn;
 	fact->entry.time_ms = (uint64_t)now_ms;
@@ -284,6 +285,8 @@ bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct 
 		BULLA_TRY(ledger_touch(ledger, run, ledger->next_lsn));
 	ledger->record_count++;
 	ledger->next_lsn++;
+	if (run != NULL && was_open && run->fold.state != BULLA_RUN_OPEN)
+		ledger->world.erase_secret(ledger->world.ctx, &run->id);
 	return BULLA_OK;
 }
 

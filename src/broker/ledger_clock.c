@@ -134,10 +134,7 @@ bulla_rc ledger_order(struct bulla_ledger *ledger, struct ledger_run *run, bulla
 		return BULLA_OK; /* once is enough */
 	fact.entry.other = order.kind;
 	BULLA_TRY(order_digest(&order, &fact.entry.digest));
-	BULLA_TRY(ledger_say(ledger, run, &fact, now_ms));
-	if (order.kind == BULLA_ORDER_ERASE)
-		ledger->world.erase_secret(ledger->world.ctx, &run->id);
-	return BULLA_OK;
+	return ledger_say(ledger, run, &fact, now_ms); /* the secret goes with the run's end, if it has not gone before */
 }
 
 bulla_rc ledger_stored(struct bulla_ledger *ledger, struct ledger_run *run, bulla_bytes slot_ref, int64_t now_ms)

@@ -13,6 +13,7 @@ enum state { FREE = 0, KEPT = 1, ERASED = 2 };
 struct entry {
 	bulla_run_id run;
 	uint64_t nonce; /* counts: no nonce is used twice under the vault key */
+	int64_t until_ms;
 	uint8_t sealed[32 + BULLA_AEAD_TAG_SIZE];
 	uint8_t state;
 };
@@ -20,7 +21,7 @@ struct entry {
 struct bulla_run_secrets {
 	bulla_secret vault;
 	uint64_t nonces;
-	uint32_t count;
+	uint32_t count, kept;
 	uint32_t *places; /* index + 1 */
 	struct entry *pages[BULLA_RUN_SECRETS_MAX / PAGE];
 };
@@ -115,7 +116,8 @@ static void write_nonce(uint64_t number, uint8_t ret[BULLA_AEAD_NONCE_SIZE])
 	bulla_wr_u64be(&w, number);
 }
 
-bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret secret)
+bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret secret,
+                               int64_t until_ms)
 {
 	uint8_t nonce[BULLA_AEAD_NONCE_SIZE];
 	struct entry *entry = NULL;
@@ -128,6 +130,8 @@ bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_ru
 	entry->nonce = ++secrets->nonces;
 	write_nonce(entry->nonce, nonce);
 	BULLA_TRY(bulla_aead_seal(secrets->vault, nonce, BULLA_BYTES_ARRAY(run->b), bulla_secret_view(secret), entry->sealed));
+	entry->until_ms = entry->state == KEPT && entry->until_ms > until_ms ? entry->until_ms : until_ms;
+	secrets->kept += entry->state == KEPT ? 0 : 1;
 	entry->state = KEPT;
 	return BULLA_OK;
 }
@@ -150,24 +154,35 @@ bulla_rc bulla_run_secrets_get(struct bulla_run_secrets *secrets, const bulla_ru
 	return BULLA_OK;
 }
 
-void bulla_run_secrets_erase(struct bulla_run_secrets *secrets, const bulla_run_id *run)
+bool bulla_run_secrets_erase(struct bulla_run_secrets *secrets, const bulla_run_id *run)
 {
 	struct entry *entry = NULL;
 
 	if (find_or_add(secrets, run, &entry) != BULLA_OK)
-		return; /* the ledger refuses the run from now on in any case */
+		return false; /* the ledger refuses the run from now on in any case */
 	bulla_wipe(entry->sealed, sizeof(entry->sealed));
+	secrets->kept -= entry->state == KEPT ? 1 : 0;
 	entry->state = ERASED;
+	return entry->until_ms == BULLA_RUN_SECRET_IN_CELL;
 }
 
-bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets,
+void bulla_run_secrets_in_cell(struct bulla_run_secrets *secrets, const bulla_run_id *run)
+{
+	struct entry *entry = find(secrets, run);
+
+	if (entry != NULL)
+		entry->until_ms = BULLA_RUN_SECRET_IN_CELL;
+}
+
+bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets, int64_t until_ms,
                                 bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret), void *arg)
 {
 	for (uint32_t i = 0; i < secrets->count; i++) {
 		BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 		bulla_run_id run = entry_at(secrets, i)->run;
 
-		if (entry_at(secrets, i)->state != KEPT)
+		if (entry_at(secrets, i)->state != KEPT || entry_at(secrets, i)->until_ms > until_ms ||
+		    entry_at(secrets, i)->until_ms == BULLA_RUN_SECRET_IN_CELL)
 			continue;
 		BULLA_TRY(bulla_run_secrets_get(secrets, &run, &secret));
 		BULLA_TRY(each(arg, &run, secret));
@@ -184,6 +199,8 @@ void bulla_run_secrets_sweep(struct bulla_run_secrets *secrets, bool (*keep)(voi
 
 		if (keep(arg, &entry->run))
 			*entry_at(secrets, kept++) = *entry;
+		else
+			secrets->kept -= entry->state == KEPT ? 1 : 0;
 	}
 	for (uint32_t i = kept; i < secrets->count; i++)
 		bulla_wipe(entry_at(secrets, i), sizeof(struct entry));
@@ -196,4 +213,9 @@ void bulla_run_secrets_sweep(struct bulla_run_secrets *secrets, bool (*keep)(voi
 uint32_t bulla_run_secrets_count(const struct bulla_run_secrets *secrets)
 {
 	return secrets->count;
+}
+
+uint32_t bulla_run_secrets_kept(const struct bulla_run_secrets *secrets)
+{
+	return secrets->kept;
 }

@@ -126,9 +126,8 @@ static bool run_is_open(void *arg, const bulla_run_id *run)
 	return bulla_ledger_run_is_open(broker->ledger, run);
 }
 
-static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
+static bulla_rc keep_secret(struct bulla_broker *broker, const struct bulla_start *start)
 {
-	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 
 	if (bulla_run_secrets_count(broker->run_secrets) >= broker->sweep_at) { /* runs that ended make room */
@@ -136,19 +135,60 @@ static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
 		broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + SWEEP_EVERY;
 	}
 	BULLA_TRY(bulla_days_open(&broker->days, start, &secret));
-	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret);
+	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret,
+	                             bulla_days_find(&broker->days, &start->day_key)->ends_ms);
+}
+
+/* Each run that goes on may need a cell one day: whoever would find none is not begun. */
+static bulla_rc world_keep_secret(void *ctx, const struct bulla_start *start)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+
+	if (bulla_run_secrets_kept(broker->run_secrets) + broker->ended.n / BULLA_BROKER_ENDED >= broker->runs_max)
+		return BULLA_FAIL(BULLA_E_BUSY, "as many runs go on as there are cells for their secrets: try again when one ended");
+	return keep_secret(broker, start);
 }
 
 static void world_erase_secret(void *ctx, const bulla_run_id *run)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
-	bulla_digest id = {{0}};
+	bulla_wr w = bulla_wr_buf(&broker->ended);
+	bulla_bytes ignored;
 
-	bulla_copy(id.b, run->b, sizeof(run->b));
-	bulla_run_secrets_erase(broker->run_secrets, run);
-	/* an error here shows at the next start: the order is in the journal, the erasure is done again */
-	if (bulla_cells_erase(broker->cells, BULLA_CELL_RUN, &id) != BULLA_OK)
+	if (!bulla_run_secrets_erase(broker->run_secrets, run))
 		return;
+	/* before the record of the end is durable a crash would bring the run back: its cell stays until then */
+	bulla_wr_u64le(&w, bulla_ledger_sequence(broker->ledger));
+	bulla_wr_bytes(&w, bulla_run_id_view(run));
+	if (bulla_wr_end(&w, &ignored) != BULLA_OK)
+		return; /* no memory: the next start erases it */
+}
+
+static bool cell_goes_on(void *arg, const bulla_digest *id)
+{
+	bulla_run_id run;
+
+	bulla_copy(run.b, id->b, sizeof(run.b));
+	return run_is_open(arg, &run);
+}
+
+bulla_rc bulla_broker_erase_ended(struct bulla_broker *broker, uint64_t durable_lsn)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&broker->ended));
+	bulla_digest id = {{0}};
+	uint64_t lsn = 0;
+	size_t done = 0;
+
+	while (bulla_rd_left(&r) > 0) {
+		BULLA_TRY(bulla_rd_u64le(&r, &lsn));
+		BULLA_TRY(bulla_rd_copy(&r, sizeof(bulla_run_id), id.b));
+		if (lsn > durable_lsn)
+			break;
+		BULLA_TRY(bulla_cells_erase(broker->cells, BULLA_CELL_RUN, &id));
+		done = r.at;
+	}
+	bulla_buf_consume(&broker->ended, done);
+	return BULLA_OK;
 }
 
 static bulla_rc world_make_permit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], struct bulla_permit *permit,
@@ -224,7 +264,7 @@ static bulla_rc keep_again(struct bulla_broker *broker, bulla_bytes record)
 	BULLA_TRY(bulla_start_record_decode(record, &start));
 	if (!run_is_open(broker, &start.start.run))
 		return BULLA_OK;
-	rc = world_keep_secret(broker, &start.start);
+	rc = keep_secret(broker, &start.start);
 	/* its day is over: then a cell has it */
 	return rc == BULLA_E_NOT_FOUND || rc == BULLA_E_RUN_CLOSED ? BULLA_OK : rc;
 }
@@ -283,5 +323,6 @@ bulla_rc bulla_broker_replay_end(struct bulla_broker *broker)
 		BULLA_TRY(keep_again(broker, record));
 	}
 	bulla_buf_done(&broker->replayed);
-	return BULLA_OK;
+	/* runs whose end was durable when we were killed, their cells not erased */
+	return bulla_cells_sweep(broker->cells, BULLA_CELL_RUN, cell_goes_on, broker);
 }

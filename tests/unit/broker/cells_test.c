@@ -90,6 +90,32 @@ static void test_keep_erase_reuse(void **state)
 	bulla_cells_close(cells);
 }
 
+/* Runs take their share and no more: sessions and day keys find a cell when all runs have theirs. */
+static void test_full(void **state)
+{
+	struct shown shown;
+	struct bulla_cells *cells = reopen(NULL, &shown);
+	struct bulla_cell run = {.kind = BULLA_CELL_RUN}, day = {BULLA_CELL_DAY, 8, {{1}}};
+	BULLA_AUTO_SECRET a = secret_of(1);
+
+	(void)state;
+	for (uint32_t i = 0; i < BULLA_CELLS_RUNS; i++) {
+		run.id.b[0] = (uint8_t)i;
+		run.id.b[1] = (uint8_t)(i >> 8);
+		assert_ok(bulla_cells_put_soon(cells, &run, a));
+	}
+	run.id.b[2] = 1;
+	assert_rc(BULLA_E_LIMIT, bulla_cells_put(cells, &run, a));
+	assert_ok(bulla_cells_put(cells, &day, a));
+	run.id.b[2] = 0;
+	assert_ok(bulla_cells_erase(cells, BULLA_CELL_RUN, &run.id));
+	run.id.b[2] = 1;
+	assert_ok(bulla_cells_put(cells, &run, a));
+	assert_int_equal(zero_cells(), 0); /* in the place that came free */
+	bulla_cells_close(cells);
+	assert_ok(disk.table.unlink(&disk, "secrets"));
+}
+
 /* Every bit of a cell matters, and so does the root key. */
 static void test_damage(void **state)
 {
@@ -258,7 +284,7 @@ static void test_sweep(void **state)
 
 		run.b[0] = (uint8_t)i;
 		run.b[15] = (uint8_t)(i >> 8);
-		assert_ok(bulla_run_secrets_put(secrets, &run, secret));
+		assert_ok(bulla_run_secrets_put(secrets, &run, secret, 5));
 	}
 	bulla_run_secrets_sweep(secrets, keep_odd, NULL);
 	assert_int_equal(bulla_run_secrets_count(secrets), 2500);
@@ -289,7 +315,7 @@ static void test_run_secrets(void **state)
 
 		run.b[0] = (uint8_t)i;
 		run.b[15] = (uint8_t)(i >> 8);
-		assert_ok(bulla_run_secrets_put(secrets, &run, secret));
+		assert_ok(bulla_run_secrets_put(secrets, &run, secret, 5));
 	}
 	for (unsigned i = 0; i < 10000; i += 7) {
 		BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE, again = secret_of(1);
@@ -301,9 +327,9 @@ static void test_run_secrets(void **state)
 		bulla_run_secrets_erase(secrets, &run);
 		bulla_secret_free(&secret);
 		assert_rc(BULLA_E_RUN_CLOSED, bulla_run_secrets_get(secrets, &run, &secret));
-		assert_rc(BULLA_E_RUN_CLOSED, bulla_run_secrets_put(secrets, &run, again)); /* and it does not come back */
+		assert_rc(BULLA_E_RUN_CLOSED, bulla_run_secrets_put(secrets, &run, again, 5)); /* and it does not come back */
 	}
-	assert_ok(bulla_run_secrets_each(secrets, count_secret, &count));
+	assert_ok(bulla_run_secrets_each(secrets, 5, count_secret, &count));
 	assert_int_equal(count, 10000 - 1429);
 	run.b[1] = 1;
 	assert_rc(BULLA_E_NOT_FOUND, bulla_run_secrets_get(secrets, &run, &(bulla_secret){0}));
@@ -331,7 +357,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_keep_erase_reuse), cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_keep_erase_reuse), cmocka_unit_test(test_full), cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_private_files),    cmocka_unit_test(test_days),
 		cmocka_unit_test(test_sessions),         cmocka_unit_test(test_run_secrets), cmocka_unit_test(test_sweep),
 	};
