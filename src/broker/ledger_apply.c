@@ -65,6 +65,7 @@ static void apply_permit(struct bulla_ledger *ledger, struct ledger_run *run, st
 	slot->parents = fact->entry.digest;
 	slot->time_ms = fact->entry.time_ms;
 	slot->expires_ms = fact->expires_ms;
+	slot->permit_sequence = fact->entry.sequence;
 	ledger->counts.permits++;
 }
 

@@ -218,7 +218,8 @@ static bulla_rc write_permit(struct bulla_ledger *ledger, const struct ledger_ru
 		.parents = parents_view(&asking->parents),
 		.time_ms = slot->time_ms,
 		.expires_ms = slot->expires_ms,
-		.epoch = run->epoch};
+		.epoch = run->epoch,
+		.sequence = slot->permit_sequence};
 
 	return ledger->world.make_permit(ledger->world.ctx, asking->session_id, &permit, ret);
 }

@@ -29,6 +29,7 @@ struct ledger_slot {
 	uint8_t session[BULLA_SESSION_ID_BYTES];  /* of the open attempt's permit */
 	bulla_digest instance, parents;           /* the same: kid, root */
 	uint64_t time_ms, expires_ms;             /* the same */
+	uint64_t permit_sequence;                 /* the same */
 	bulla_digest receipt;                     /* filled */
 	uint64_t sequence, filled_ms;             /* filled: of the commit */
 	struct ledger_escrow *escrow;             /* NULL: none, or stored */

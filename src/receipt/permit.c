@@ -7,7 +7,7 @@
 #include "receipt/merkle.h"
 
 #define CONTENT BULLA_CONTENT("permit")
-enum { PERMIT_ITEMS = 15 };
+enum { PERMIT_ITEMS = 16 };
 
 void bulla_permit_write(bulla_wr *w, const struct bulla_permit *permit)
 {
@@ -22,6 +22,7 @@ void bulla_permit_write(bulla_wr *w, const struct bulla_permit *permit)
 	bulla_fixed_wr_u64(w, permit->time_ms);
 	bulla_fixed_wr_u64(w, permit->expires_ms);
 	bulla_fixed_wr_u64(w, permit->epoch);
+	bulla_fixed_wr_u64(w, permit->sequence);
 }
 
 bulla_rc bulla_permit_decode(bulla_bytes payload, struct bulla_permit *ret)
@@ -39,6 +40,7 @@ bulla_rc bulla_permit_decode(bulla_bytes payload, struct bulla_permit *ret)
 	BULLA_TRY(bulla_fixed_rd_u64(&r, &permit.time_ms));
 	BULLA_TRY(bulla_fixed_rd_u64(&r, &permit.expires_ms));
 	BULLA_TRY(bulla_fixed_rd_u64(&r, &permit.epoch));
+	BULLA_TRY(bulla_fixed_rd_u64(&r, &permit.sequence));
 	BULLA_TRY(bulla_cbor_rd_end(&r));
 	*ret = permit;
 	return BULLA_OK;

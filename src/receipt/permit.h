@@ -19,6 +19,7 @@ struct bulla_permit {
 	uint64_t time_ms;      /* the broker's clock when it was given */
 	uint64_t expires_ms;   /* by the broker's clock */
 	uint64_t epoch;        /* of the run's manifest */
+	uint64_t sequence;     /* of its record in the ledger: later permits have larger ones */
 };
 
 /* Largest COSE_Mac0 of a permit (64 parents). */

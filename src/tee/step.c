@@ -33,8 +33,8 @@ static bulla_rc check_permit(const struct bulla_step_rules *rules, bulla_bytes m
 		return BULLA_FAIL(BULLA_E_PERMIT_INSTANCE, "the permit is for another instance");
 	if (BULLA_CHECK_ON(PERMIT_EXPIRY) && step->permit.expires_ms <= now_ms)
 		return BULLA_FAIL(BULLA_E_PERMIT_EXPIRED, "the permit has expired");
-	if (BULLA_CHECK_ON(PERMIT_ONCE) && bulla_used_has(rules->used, &step->attempt))
-		return BULLA_FAIL(BULLA_E_PERMIT_USED, "this attempt ran here already");
+	if (BULLA_CHECK_ON(PERMIT_ONCE) && bulla_used_has(rules->used, &step->attempt, step->permit.sequence))
+		return BULLA_FAIL(BULLA_E_PERMIT_USED, "this attempt ran here already, or later ones took its place");
 	return BULLA_OK;
 }
 

@@ -385,8 +385,7 @@ static bulla_rc begin(struct bulla_work *work, const struct request *request)
 	BULLA_TRY(build_input(work, request));
 	BULLA_TRY(fill_receipt(work, step));
 	fill_job(work, step, request);
-	BULLA_TRY(bulla_used_add(&enclave->used, &step->attempt, step->permit.expires_ms,
-		bulla_enclave_now(enclave, request->session)));
+	bulla_used_add(&enclave->used, &step->attempt, step->permit.sequence);
 	work->state = BULLA_WORK_OPENED;
 	BULLA_TRY(bulla_agent_submit(work->agent->pool, &work->job));
 	work->state = BULLA_WORK_RUNNING;

@@ -118,6 +118,7 @@ static struct bulla_permit permit_of(void)
 		.time_ms = 1795270000100,
 		.expires_ms = 1795270360100,
 		.epoch = 12,
+		.sequence = 4711,
 	};
 
 	for (unsigned i = 0; i < sizeof(permit.run_secret); i++)

@@ -368,7 +368,7 @@ bulla_bytes world_execute(struct world *world, const struct world_step *step)
 	static struct bulla_buf body, permit_bytes;
 	struct bulla_permit permit = {.position = position_of(world, step->step, step->attempt), .instance = world->base.kid,
 		.manifest = world->base.manifest.digest, .epoch = 3, .parents = BULLA_BYTES_ARRAY(step->parent_digest.b),
-		.time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock())};
+		.sequence = ++world->permits, .time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock())};
 	struct bulla_msg_execute execute = {.parents = bulla_pb_list_of(&step->parent, 1),
 		.inputs = bulla_pb_list_of(&step->input, 1), .objects = bulla_pb_list_of(&step->object, step->object.n > 0)};
 	bulla_wr w;

@@ -18,7 +18,7 @@ struct world {
 	struct bulla_link to_a;         /* the party's link to agent a */
 	struct bulla_buf to_a_object;
 	uint8_t session[16];
-	uint64_t runs;
+	uint64_t runs, permits;
 	bulla_run_id run;
 	/* the newest reply */
 	uint8_t op;
