@@ -417,6 +417,10 @@ static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanc
 		return take_permit(e, r, m);
 	if (m->clock.count > 0)
 		return take_clock(e, r, m);
+	if (!run->sync_asked) { /* too early by the broker's clock; or it does not know the run as we do */
+		run->sync_asked = run->unsynced = true;
+		BULLA_TRY(sync_ask(e));
+	}
 	advance_again(e, AGAIN_MS);
 	return BULLA_OK;
 }
@@ -523,6 +527,8 @@ bulla_rc broker_up(struct bulla_engine *e, bulla_engine_peer peer)
 {
 	e->broker = peer;
 	e->syncing = 0;
+	for (uint32_t index = e->newest; index != NO_REF; index = run_at(e, index)->older)
+		run_at(e, index)->sync_asked = false; /* it may be another ledger than before: an old copy of it */
 	e->effects.note(e->effects.ctx, BULLA_NOTE_BROKER_UP, peer);
 	if (broker_call(e, BULLA_OP_BROKER_KEYS, 0, (bulla_bytes){NULL, 0}) == BULLA_E_MEMORY)
 		return BULLA_E_MEMORY;

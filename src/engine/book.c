@@ -102,13 +102,14 @@ bulla_rc book_flush(struct bulla_engine *e)
 	return BULLA_OK;
 }
 
-static bulla_rc tell_row(struct bulla_engine *e, uint32_t index)
+static bulla_rc tell_row(struct bulla_engine *e, uint32_t index, uint64_t closed_lsn)
 {
 	struct run *run = run_at(e, index);
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 	struct bulla_rec_row row = {.run = run->id,
 				    .run_no = run->run_no,
 				    .replay_lsn = bulla_engine_replay_lsn(e),
+				    .closed_lsn = closed_lsn,
 				    .workflow = run_workflow(e, run)->digest,
 				    .start = run->start,
 				    .epoch = e->projects[run->manifest].manifest.epoch,
@@ -142,7 +143,7 @@ bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *reco
 		return runner_result_durable(e, ref_of(record->run, record->step), record->attempt);
 	if (record->type == BULLA_HOST_CLOSED) {
 		run_keep(e, record->run);
-		return tell_row(e, record->run);
+		return tell_row(e, record->run, lsn);
 	}
 	return BULLA_OK;
 }

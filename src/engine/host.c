@@ -175,20 +175,22 @@ static bulla_rc open_folders(struct host *host)
 	BULLA_TRY(join(host->options->state, "/journal", path));
 	BULLA_TRY(bulla_sys_make_folders(host->options->state));
 	BULLA_TRY(bulla_sys_disk_open(&host->journal_disk, path, true));
-	BULLA_TRY(bulla_sys_disk_open(&host->librarian_disk, path, false));
-	BULLA_TRY(join(host->options->state, "/catalogue.db", path));
-	return bulla_catalogue_open(path, &host->catalogue);
+	return bulla_sys_disk_open(&host->librarian_disk, path, false);
 }
 
-static bulla_rc recover(struct host *host, struct bulla_journal_end *ret_end)
+/* BULLA_E_STATE_OLD: the catalogue knows records that the journal does not have; nothing was changed. */
+static bulla_rc recover_with(struct host *host, struct bulla_journal_end *ret_end)
 {
 	struct bulla_engine_options options = {.now_ms = host_wall_ms()};
+	struct bulla_catalogue_marks marks;
 	struct bulla_engine_effects effects = host_effects(host);
 	struct bulla_journal_recovery recovery = {.disk = &host->journal_disk.table,
 						  .each = replay};
 	bulla_rc rc;
 
-	BULLA_TRY(bulla_catalogue_marks(host->catalogue, &recovery.from_lsn, &options.next_run_no));
+	BULLA_TRY(bulla_catalogue_marks(host->catalogue, &marks));
+	recovery.from_lsn = marks.replay_lsn;
+	options.next_run_no = marks.next_run_no;
 	BULLA_TRY(bulla_engine_new(&options, &effects, &host->engine));
 	recovery.arg = host->engine;
 	BULLA_TRY(bulla_catalogue_objects(host->catalogue, recall_object, host->engine));
@@ -199,10 +201,31 @@ static bulla_rc recover(struct host *host, struct bulla_journal_end *ret_end)
 		bulla_log(BULLA_LOG_ERROR, "host.journal-damaged", bulla_log_u64("segment", recovery.damaged.segment),
 			  bulla_log_u64("offset", recovery.damaged.offset));
 	BULLA_TRY(rc);
+	if (marks.known_lsn >= ret_end->lsn)
+		return BULLA_FAIL(BULLA_E_STATE_OLD, "the journal is older than the catalogue");
 	BULLA_TRY(bulla_catalogue_commit(host->catalogue));
 	if (ret_end->at.segment == 0 && ret_end->lsn == 1)
 		return bulla_sys_random()->fill(NULL, ret_end->store.b, sizeof(ret_end->store.b));
 	return BULLA_OK;
+}
+
+/* A catalogue that does not go with the journal (an old journal was put back, or its last batch is gone) is made anew. */
+static bulla_rc recover(struct host *host, struct bulla_journal_end *ret_end)
+{
+	char path[PATH_BYTES];
+	bulla_rc rc;
+
+	BULLA_TRY(join(host->options->state, "/catalogue.db", path));
+	BULLA_TRY(bulla_catalogue_open(path, &host->catalogue));
+	rc = recover_with(host, ret_end);
+	if (rc != BULLA_E_STATE_OLD)
+		return rc;
+	bulla_log(BULLA_LOG_WARN, "host.journal-older-than-catalogue", bulla_log_u64("lsn", ret_end->lsn));
+	host->engine = bulla_engine_free(host->engine);
+	host->catalogue = bulla_catalogue_close(host->catalogue);
+	BULLA_TRY(bulla_catalogue_put_aside(path));
+	BULLA_TRY(bulla_catalogue_open(path, &host->catalogue));
+	return recover_with(host, ret_end);
 }
 
 static bulla_rc start_threads(struct host *host, const struct bulla_journal_end *end)

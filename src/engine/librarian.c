@@ -57,6 +57,7 @@ static bulla_rc put_row(struct bulla_catalogue *catalogue, bulla_bytes bytes)
 	BULLA_TRY(bulla_rec_row_read(bytes, &row));
 	columns = (struct bulla_catalogue_row){.run_no = row.run_no,
 					       .replay_lsn = row.replay_lsn,
+					       .closed_lsn = row.closed_lsn,
 					       .run_id = bulla_run_id_view(&row.run),
 					       .workflow = bulla_bytes_digest(&row.workflow),
 					       .epoch = row.epoch,

@@ -107,6 +107,7 @@ void bulla_rec_row_write(bulla_wr *w, const struct bulla_rec_row *row)
 	bulla_wr_bytes(w, bulla_run_id_view(&row->run));
 	bulla_wr_u64le(w, row->run_no);
 	bulla_wr_u64le(w, row->replay_lsn);
+	bulla_wr_u64le(w, row->closed_lsn);
 	bulla_wr_digest(w, &row->workflow);
 	bulla_wr_digest(w, &row->start);
 	bulla_wr_u64le(w, row->epoch);
@@ -122,6 +123,7 @@ bulla_rc bulla_rec_row_read(bulla_bytes body, struct bulla_rec_row *ret)
 	BULLA_TRY(bulla_rd_copy(&r, sizeof(row.run.b), row.run.b));
 	BULLA_TRY(bulla_rd_u64le(&r, &row.run_no));
 	BULLA_TRY(bulla_rd_u64le(&r, &row.replay_lsn));
+	BULLA_TRY(bulla_rd_u64le(&r, &row.closed_lsn));
 	BULLA_TRY(bulla_rd_digest(&r, &row.workflow));
 	BULLA_TRY(bulla_rd_digest(&r, &row.start));
 	BULLA_TRY(bulla_rd_u64le(&r, &row.epoch));

@@ -39,6 +39,7 @@ struct bulla_rec_row {
 	bulla_run_id run;
 	uint64_t run_no;
 	uint64_t replay_lsn; /* at the time of writing */
+	uint64_t closed_lsn; /* of its CLOSED */
 	bulla_digest workflow, start;
 	uint64_t epoch;
 	struct bulla_rec_closed closed;

@@ -377,6 +377,8 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	r = ref_of(index, (uint16_t)m->step);
 	while (is_wanted(run, m->step) && run->fold.slots[m->step].attempt < m->attempt)
 		BULLA_TRY(attempt_ended(e, r));
+	if (is_wanted(run, m->step) && run->fold.slots[m->step].attempt > m->attempt + 1)
+		return BULLA_FAIL(BULLA_E_STATE_OLD, "the ledger has forgotten attempts");
 	if (m->receipt.n > 0 && is_wanted(run, m->step) && is_brokers_word(e, run, m))
 		return BULLA_OK;
 	if (m->receipt.n > 0)
@@ -390,25 +392,51 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	return m->open ? still_open(e, r) : attempt_ended(e, r);
 }
 
-static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_run *m)
+static bool has_bit(const uint64_t *bits, uint64_t n)
 {
+	return (bits[n / 64] >> (n % 64) & 1) != 0;
+}
+
+/* Each slot of the ledger's, then the other way round: a commit or an attempt stays on record, so a ledger that does not
+ * know it any more is an old one that was put back. */
+static bulla_rc reconcile_slots(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_run *m)
+{
+	uint64_t seen[BULLA_MAX_FLOW_STEPS / 64] = {0}, known[BULLA_MAX_FLOW_STEPS / 64] = {0};
 	struct run *run = run_at(e, index);
 	struct bulla_pb_iter iter;
 	bulla_bytes item;
 
-	run->unsynced = false;
-	run->start_known = m->known != 0;
 	for (iter = bulla_pb_list_begin(&m->slots); bulla_pb_list_next(&iter, &item);) {
 		struct bulla_msg_sync_slot slot;
-		bulla_rc rc = bulla_msg_sync_slot_decode(item, &slot);
 
-		if (rc == BULLA_OK)
-			rc = reconcile_slot(e, index, &slot);
-		if (rc == BULLA_E_MEMORY || rc == BULLA_E_IO)
-			return rc;
-		if (rc != BULLA_OK)
-			return book_abort(e, index, BULLA_RUN_STUCK, rc);
+		BULLA_TRY(bulla_msg_sync_slot_decode(item, &slot));
+		if (slot.step < BULLA_MAX_FLOW_STEPS) {
+			seen[slot.step / 64] |= (uint64_t)1 << (slot.step % 64);
+			known[slot.step / 64] |= (uint64_t)(slot.receipt.n > 0) << (slot.step % 64);
+		}
+		BULLA_TRY(reconcile_slot(e, index, &slot));
 	}
+	for (uint32_t s = 1; s < run->fold.slot_count; s++) {
+		if (run->fold.slots[s].state == BULLA_FLOW_FILLED && !has_bit(known, s))
+			return BULLA_FAIL(BULLA_E_STATE_OLD, "the ledger has forgotten a commit");
+		if (is_wanted(run, s) && run->fold.slots[s].attempt > 1 && !has_bit(seen, s))
+			return BULLA_FAIL(BULLA_E_STATE_OLD, "the ledger has forgotten attempts");
+	}
+	return BULLA_OK;
+}
+
+static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_run *m)
+{
+	struct run *run = run_at(e, index);
+	bulla_rc rc;
+
+	run->unsynced = false;
+	run->start_known = m->known != 0;
+	rc = reconcile_slots(e, index, m);
+	if (rc == BULLA_E_MEMORY || rc == BULLA_E_IO)
+		return rc;
+	if (rc != BULLA_OK)
+		return book_abort(e, index, BULLA_RUN_STUCK, rc);
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
 		if (run->works[s].phase == COMMITTING || run->works[s].phase == ASKED ||
 		    (run->works[s].escrowed && run->works[s].durable))

@@ -8,7 +8,7 @@
 #include "base/wr.h"
 
 #define APPLICATION_ID 0x62756c6c /* "bull" */
-#define USER_VERSION 1
+#define USER_VERSION 2
 #define PATH_MAX_BYTES 1024
 
 static const char schema[] =
@@ -22,23 +22,25 @@ static const char schema[] =
 	"  ended_ms INTEGER NOT NULL, steps_done INTEGER NOT NULL, steps INTEGER NOT NULL, row BLOB NOT NULL) STRICT;"
 	"CREATE INDEX IF NOT EXISTS run_ended ON run(ended_ms);"
 	"PRAGMA application_id=1651862636;"
-	"PRAGMA user_version=1;";
+	"PRAGMA user_version=2;";
 
 static const char pragmas[] = "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
 			      "PRAGMA cell_size_check=ON; PRAGMA cache_size=-512; PRAGMA mmap_size=0;";
 
-enum statement { PUT_ROW, PUT_MARK, PUT_OBJECT, FIND, ROWS, OBJECTS, IDS, MARKS, NEXT, STATEMENTS };
+enum statement { PUT_ROW, PUT_MARK, PUT_OBJECT, FIND, ROWS, OBJECTS, IDS, MARKS, KNOWN, NEXT, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
 	[PUT_ROW] = ("INSERT OR IGNORE INTO run(run_no, run_id, workflow, epoch, state, outcome, started_ms, ended_ms,"
 		     " steps_done, steps, row) VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
-	[PUT_MARK] = "INSERT INTO meta(key, value) VALUES('replay_lsn', ?) ON CONFLICT(key) DO UPDATE SET value=excluded.value",
+	[PUT_MARK] = ("INSERT INTO meta(key, value) VALUES('replay_lsn', ?), ('known_lsn', ?)"
+		      " ON CONFLICT(key) DO UPDATE SET value=excluded.value"),
 	[PUT_OBJECT] = "INSERT OR IGNORE INTO object(digest, kind, used_day, body) VALUES(?,?,?,?)",
 	[FIND] = "SELECT row FROM run WHERE run_id=?",
 	[ROWS] = "SELECT row FROM run ORDER BY run_no DESC",
 	[OBJECTS] = "SELECT body FROM object ORDER BY object_no",
 	[IDS] = "SELECT run_id FROM run",
 	[MARKS] = "SELECT value FROM meta WHERE key='replay_lsn'",
+	[KNOWN] = "SELECT value FROM meta WHERE key='known_lsn'",
 	[NEXT] = "SELECT ifnull(max(run_no), 0) + 1 FROM run",
 };
 
@@ -119,8 +121,7 @@ static bulla_rc join(const char *path, const char *middle, const char *end, char
 	return bulla_wr_end(&w, &text);
 }
 
-/* The journal rebuilds what is lost. */
-static bulla_rc put_aside(const char *path)
+bulla_rc bulla_catalogue_put_aside(const char *path)
 {
 	static const char *const parts[] = {"", "-wal", "-shm"};
 	char from[PATH_MAX_BYTES], to[PATH_MAX_BYTES];
@@ -129,7 +130,7 @@ static bulla_rc put_aside(const char *path)
 		BULLA_TRY(join(path, "", parts[i], from));
 		BULLA_TRY(join(path, ".old", parts[i], to));
 		if (rename(from, to) != 0 && i == 0)
-			return BULLA_FAIL(BULLA_E_IO, "a damaged catalogue cannot be put aside");
+			return BULLA_FAIL(BULLA_E_IO, "a catalogue cannot be put aside");
 	}
 	return BULLA_OK;
 }
@@ -144,7 +145,7 @@ bulla_rc bulla_catalogue_open(const char *path, struct bulla_catalogue **ret)
 	c = p;
 	rc = open_file(path, &c->db);
 	if (rc == BULLA_E_IO || rc == BULLA_E_VERSION) {
-		rc = put_aside(path);
+		rc = bulla_catalogue_put_aside(path);
 		if (rc == BULLA_OK)
 			rc = open_file(path, &c->db);
 	}
@@ -215,6 +216,7 @@ bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *c, const struct bulla_c
 	bind_blob(s, 11, row->row);
 	BULLA_TRY(run_once(s));
 	sqlite3_bind_int64(c->statements[PUT_MARK], 1, (int64_t)row->replay_lsn);
+	sqlite3_bind_int64(c->statements[PUT_MARK], 2, (int64_t)row->closed_lsn);
 	return run_once(c->statements[PUT_MARK]);
 }
 
@@ -292,8 +294,13 @@ static bulla_rc number_of(sqlite3_stmt *s, uint64_t *ret)
 	return BULLA_OK;
 }
 
-bulla_rc bulla_catalogue_marks(struct bulla_catalogue *c, uint64_t *ret_replay_lsn, uint64_t *ret_next_run_no)
+bulla_rc bulla_catalogue_marks(struct bulla_catalogue *c, struct bulla_catalogue_marks *ret)
 {
-	BULLA_TRY(number_of(c->statements[MARKS], ret_replay_lsn));
-	return number_of(c->statements[NEXT], ret_next_run_no);
+	struct bulla_catalogue_marks marks;
+
+	BULLA_TRY(number_of(c->statements[MARKS], &marks.replay_lsn));
+	BULLA_TRY(number_of(c->statements[KNOWN], &marks.known_lsn));
+	BULLA_TRY(number_of(c->statements[NEXT], &marks.next_run_no));
+	*ret = marks;
+	return BULLA_OK;
 }

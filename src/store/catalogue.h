@@ -8,6 +8,7 @@ struct bulla_catalogue; /* opaque */
 /* A run that ended, in columns. */
 struct bulla_catalogue_row {
 	uint64_t run_no, replay_lsn;
+	uint64_t closed_lsn;  /* of the record that ended it */
 	bulla_bytes run_id;   /* 16 */
 	bulla_bytes workflow; /* 32 */
 	uint64_t epoch;
@@ -22,9 +23,16 @@ struct bulla_catalogue_row {
 BULLA_CHECK bulla_rc bulla_catalogue_open(const char *path, struct bulla_catalogue **ret);
 struct bulla_catalogue *bulla_catalogue_close(struct bulla_catalogue *catalogue);
 
-/* The lsn from which the journal has to be replayed (0: all of it) and a number above every run_no in it. */
-BULLA_CHECK bulla_rc bulla_catalogue_marks(struct bulla_catalogue *catalogue, uint64_t *ret_replay_lsn,
-					   uint64_t *ret_next_run_no);
+/* What recovery needs to know of it. */
+struct bulla_catalogue_marks {
+	uint64_t replay_lsn;  /* from here the journal has to be replayed; 0: all of it */
+	uint64_t known_lsn;   /* the newest record it has seen; a journal that ends before is older than the catalogue */
+	uint64_t next_run_no; /* above every run_no in it */
+};
+BULLA_CHECK bulla_rc bulla_catalogue_marks(struct bulla_catalogue *catalogue, struct bulla_catalogue_marks *ret);
+
+/* Renames the file of a catalogue that is not open to PATH.old: the journal rebuilds it. BULLA_E_IO. */
+BULLA_CHECK bulla_rc bulla_catalogue_put_aside(const char *path);
 
 /* Everything between begin and commit is one transaction; put calls outside one are transactions of their own. */
 BULLA_CHECK bulla_rc bulla_catalogue_begin(struct bulla_catalogue *catalogue);

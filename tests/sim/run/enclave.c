@@ -122,8 +122,8 @@ static void refuse(struct sim *sim, uint32_t i, const struct sim_event *event, b
 }
 
 /* The parents shown are those that the permit names: in its order. */
-static bulla_rc read_parents(const struct bulla_permit *permit, const struct bulla_msg_execute *execute,
-	struct bulla_flow_parent *ret, size_t *ret_count)
+static bulla_rc read_parents(const struct sim *sim, const struct bulla_permit *permit,
+	const struct bulla_msg_execute *execute, struct bulla_flow_parent *ret, size_t *ret_count)
 {
 	struct bulla_pb_iter iter = bulla_pb_list_begin(&execute->parents);
 	bulla_bytes item;
@@ -133,7 +133,7 @@ static bulla_rc read_parents(const struct bulla_permit *permit, const struct bul
 		struct bulla_receipt_record receipt;
 		struct bulla_start_record start;
 
-		if ((n + 1) * sizeof(bulla_digest) > permit->parents.n)
+		if ((n + 1) * sizeof(bulla_digest) > (sim->options.no_listed ? sizeof(bulla_digest) * SIM_STEPS : permit->parents.n))
 			return BULLA_E_PARENT;
 		if (bulla_start_record_decode(item, &start) == BULLA_OK)
 			ret[n] = (struct bulla_flow_parent){.digest = start.digest};
@@ -144,13 +144,13 @@ static bulla_rc read_parents(const struct bulla_permit *permit, const struct bul
 				.digest = receipt.digest};
 		else
 			return BULLA_E_FORMAT;
-		if (!bulla_bytes_eq(bulla_bytes_digest(&ret[n].digest),
+		if (!sim->options.no_listed && !bulla_bytes_eq(bulla_bytes_digest(&ret[n].digest),
 			    bulla_bytes_of(permit->parents.p + n * sizeof(bulla_digest), sizeof(bulla_digest))))
 			return BULLA_E_PARENT;
 		n++;
 	}
 	*ret_count = n;
-	return n * sizeof(bulla_digest) == permit->parents.n ? BULLA_OK : BULLA_E_PARENT;
+	return sim->options.no_listed || n * sizeof(bulla_digest) == permit->parents.n ? BULLA_OK : BULLA_E_PARENT;
 }
 
 static bool seen(const struct sim_enclave *enclave, const struct bulla_position *position)
@@ -190,7 +190,7 @@ static bulla_rc check(struct sim *sim, struct sim_enclave *enclave, const struct
 			break;
 	if (plan == SIM_FLOWS)
 		return BULLA_E_PLAN;
-	BULLA_TRY(read_parents(&permit, execute, ret_parents, ret_count));
+	BULLA_TRY(read_parents(sim, &permit, execute, ret_parents, ret_count));
 	if (!sim->options.no_parents)
 		BULLA_TRY(bulla_flow_check_parents(sim->world.plans[plan], (uint16_t)permit.position.slot.step, 0, ret_parents,
 			*ret_count));
@@ -288,6 +288,7 @@ static void make_result(struct sim *sim, struct sim_enclave *enclave, struct sim
 		sim->seen_commits[at].n = mac0.n;
 		bulla_copy(sim->seen_commits[at].bytes, mac0.p, mac0.n);
 	}
+	mischief_sees(sim, bulla_buf_view(&record), &commit.receipt);
 	job->receipt = commit.receipt;
 	job->result = sim_copy(bulla_bytes_of(body, b.n));
 	job->n = b.n;

@@ -144,11 +144,10 @@ static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bull
 		return BULLA_OK;
 	row = row_of(sim, bulla_run_id_view(&record.run));
 	sim_trace(sim, "librarian told", truth_find(sim, &record.run), row != NULL, 0);
-	if (row == NULL) {
-		row = &sim->host.rows[sim->host.row_count++];
-		row->run = record.run;
-	}
-	free(row->p);
+	if (row != NULL)
+		return BULLA_OK; /* one that is there already stays as it is */
+	row = &sim->host.rows[sim->host.row_count++];
+	row->run = record.run;
 	row->p = sim_copy(arg);
 	row->n = arg.n;
 	return BULLA_OK;
@@ -192,31 +191,78 @@ static bulla_rc replay(void *arg, const struct bulla_journal_record *record, str
 	return bulla_engine_replay(sim->host.engine, record, place);
 }
 
-static void forget_rows(struct sim *sim)
+static void forget_rows(struct sim *sim, size_t keep)
 {
-	for (size_t i = 0; i < sim->host.row_count; i++)
+	for (size_t i = keep; i < sim->host.row_count; i++)
 		free(sim->host.rows[i].p);
-	memset(sim->host.rows, 0, sizeof(sim->host.rows));
-	sim->host.row_count = 0;
+	memset(&sim->host.rows[keep], 0, (sizeof(sim->host.rows) / sizeof(sim->host.rows[0]) - keep) * sizeof(sim->host.rows[0]));
+	sim->host.row_count = keep;
+	sim->host.row_sure = keep < sim->host.row_sure ? keep : sim->host.row_sure;
 }
 
-/* The catalogue is gone at each start: everything comes back from the journal. */
+/* The catalogue after a crash: without its last transactions, or gone. Its marks: from where the journal is read. */
+static uint64_t open_catalogue(struct sim *sim, size_t keep, uint64_t *ret_next_run_no, uint64_t *ret_known)
+{
+	struct sim_host *host = &sim->host;
+	uint64_t from = 0;
+
+	forget_rows(sim, keep);
+	*ret_next_run_no = 1;
+	*ret_known = 0;
+	for (size_t i = 0; i < host->row_count; i++) {
+		struct bulla_rec_row row;
+
+		if (bulla_rec_row_read(bulla_bytes_of(host->rows[i].p, host->rows[i].n), &row) != BULLA_OK)
+			abort();
+		from = row.replay_lsn;
+		*ret_known = row.closed_lsn;
+		if (*ret_next_run_no <= row.run_no)
+			*ret_next_run_no = row.run_no + 1;
+	}
+	host->row_sure = host->row_count;
+	sim_trace(sim, "catalogue", host->row_count, from, *ret_next_run_no);
+	return from;
+}
+
+/* The engine, from so many rows of the catalogue and the journal. *ret_known: the newest record that those rows know. */
+static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
+{
+	struct sim_host *host = &sim->host;
+	struct bulla_engine_options options = {
+		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim)};
+	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
+		effect_arm, effect_ask, effect_tell, effect_note};
+	uint64_t from = open_catalogue(sim, keep, &options.next_run_no, ret_known);
+
+	if (bulla_engine_new(&options, &effects, &host->engine) != BULLA_OK ||
+		bulla_engine_manifest(host->engine, bulla_bytes_of(sim->manifest, sim->manifest_size), NULL, 0) != BULLA_OK)
+		sim_fail(sim, "the engine does not start", 0, 0);
+	for (size_t i = 0; i < host->row_count; i++)
+		bulla_engine_recall_run(host->engine, &host->rows[i].run);
+	return writer_open(sim, &host->w, from, replay, sim);
+}
+
+/* As engine/host.c does: a catalogue that knows more than the journal has is made anew. */
 void host_start(struct sim *sim)
 {
 	struct sim_host *host = &sim->host;
-	struct bulla_engine_options options = {.residents = 64, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .next_run_no = 1,
-		.now_ms = sim_now_ms(sim)};
-	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
-		effect_arm, effect_ask, effect_tell, effect_note};
+	size_t keep = host->row_sure + sim_rand(sim, host->row_count - host->row_sure + 1);
+	uint64_t known;
+	bool lost, good;
 
 	host->alive = true;
 	host->gen++;
 	host->turn_due = false;
-	forget_rows(sim);
-	if (bulla_engine_new(&options, &effects, &host->engine) != BULLA_OK ||
-		bulla_engine_manifest(host->engine, bulla_bytes_of(sim->manifest, sim->manifest_size), NULL, 0) != BULLA_OK)
-		sim_fail(sim, "the engine does not start", 0, 0);
-	if (!writer_open(sim, &host->w, replay, sim)) {
+	decay(sim, &host->w, &lost);
+	sim->lossy_host = sim->lossy_host || lost;
+	good = recover(sim, sim_one_in(sim, 3) ? 0 : keep, &known);
+	if (good && known >= host->w.next_lsn && !sim->options.trust_catalogue) {
+		sim_trace(sim, "catalogue newer", known, host->w.next_lsn, 0);
+		host->engine = bulla_engine_free(host->engine);
+		writer_close(&host->w);
+		good = recover(sim, 0, &known);
+	}
+	if (!good) {
 		host_crash(sim, true);
 		return;
 	}
@@ -277,7 +323,12 @@ static void written(struct sim *sim)
 	struct sim_writer *w = &sim->host.w;
 	uint64_t offset = w->done.at.offset;
 
-	writer_end(w);
+	writer_end(sim, w);
+	if (w->ambush_after && w->ambush == 1) { /* between sync and what it says */
+		w->ambush = 0;
+		host_crash(sim, sim_one_in(sim, 2));
+		return;
+	}
 	while (w->flying.count > 0) {
 		struct sim_parcel *parcel = &w->flying.items[w->flying.head];
 		struct bulla_engine_input input = {.kind = BULLA_ENGINE_DURABLE,
@@ -293,8 +344,7 @@ static void written(struct sim *sim)
 		w->flying.count--;
 	}
 	turn_soon(sim);
-	if (w->queue.count > 0)
-		sim_at(sim, 1, (struct sim_event){.kind = EV_HOST_WRITE, .gen = sim->host.gen});
+	sim_at(sim, w->queue.count > 0 ? 1 : WRITER_CONFIRM_US, (struct sim_event){.kind = EV_HOST_WRITE, .gen = sim->host.gen});
 }
 
 static void write(struct sim *sim)
@@ -303,7 +353,7 @@ static void write(struct sim *sim)
 	int64_t delay = 80 + (int64_t)sim_rand(sim, 80);
 	bool began = false;
 
-	if (w->busy || w->queue.count + w->flying.count == 0)
+	if (w->busy || (w->queue.count + w->flying.count == 0 && !writer_confirms(sim, w)))
 		return;
 	if (!writer_begin(sim, w, &began)) {
 		host_crash(sim, true);
@@ -319,6 +369,8 @@ static void write(struct sim *sim)
 
 			step(sim, &input);
 		}
+	if (began)
+		fault_ambush(sim, w, 0, delay);
 	sim_at(sim, began ? delay : 1000, (struct sim_event){
 		.kind = began ? EV_HOST_WRITTEN : EV_HOST_WRITE, .gen = sim->host.gen});
 	sim_at(sim, 10, (struct sim_event){.kind = EV_HOST_FILL, .gen = sim->host.gen});

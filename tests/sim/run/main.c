@@ -40,6 +40,10 @@ static bool set_mutant(struct sim_options *options, const char *name)
 		return options->no_parents = true;
 	if (strcmp(name, "NO_ONCE") == 0)
 		return options->no_once = true;
+	if (strcmp(name, "NO_LISTED") == 0)
+		return options->no_listed = true;
+	if (strcmp(name, "TRUST_CATALOGUE") == 0)
+		return options->trust_catalogue = true;
 #ifdef BULLA_MUTANTS
 	for (unsigned i = 0; i < BULLA_CHECK_COUNT; i++)
 		if (strcmp(bulla_check_name((enum bulla_check)i), name) == 0) {

@@ -249,6 +249,12 @@ static void dispatch(struct sim *sim, struct sim_event *event)
 	case EV_SPACE:
 		(event->a == 0 ? &sim->host.w : &sim->broker.w)->disk.space = 0;
 		break;
+	case EV_AMBUSH:
+		if (event->a == 0 && event->gen == sim->host.gen)
+			host_crash(sim, true);
+		else if (event->a == 1 && event->gen == sim->broker.gen)
+			broker_crash(sim, true);
+		break;
 	}
 }
 
@@ -325,7 +331,9 @@ static void begin(struct sim *sim, const struct sim_options *options)
 	sim->broker.w.disk.kill_at = options->kill_broker;
 	sim->run_count = 2 + (uint32_t)sim_rand(sim, SIM_RUNS - 2);
 	sim->faults_end_us = FAULTS_US;
+	sim->residents = sim_one_in(sim, 3) ? 2 + (uint32_t)sim_rand(sim, 4) : 64;
 	sim->mischief = !options->quiet && options->kill_host + options->kill_broker == 0 && sim_one_in(sim, 4);
+	sim->short_permits = sim->mischief && sim_one_in(sim, 2);
 	broker_start(sim);
 	host_start(sim);
 	for (uint32_t i = 0; i < SIM_ENCLAVES; i++)
@@ -368,6 +376,8 @@ static void end(struct sim *sim)
 			free(sim->enclaves[i].jobs[j].result);
 	if (sim->have_old_host)
 		sim_disk_copy_done(&sim->old_host);
+	if (sim->have_old_broker)
+		sim_disk_copy_done(&sim->old_broker);
 	sim_disk_done(&sim->host.w.disk);
 	sim_disk_done(&sim->broker.w.disk);
 	free(sim->ledger_records);

@@ -52,7 +52,8 @@ enum sim_event_kind {
 	EV_CLIENT,       /* a: client */
 	EV_FAULT,
 	EV_MISCHIEF,
-	EV_SPACE, /* a: 0 host, 1 broker: the disk has space again */
+	EV_SPACE,  /* a: 0 host, 1 broker: the disk has space again */
+	EV_AMBUSH, /* a: the same: it loses power, a write is or was just now under way */
 };
 
 struct sim_event {
@@ -97,6 +98,16 @@ struct sim_writer {
 	uint64_t next_lsn;
 	size_t backlog;
 	bool full;
+	bool confirming;        /* the write in flight is an empty batch, after some time without records */
+	int64_t written_us;     /* end of the last write of records */
+	uint64_t sure_lsn;      /* records before it were confirmed: no damage can be taken for a torn tail */
+	uint32_t ambush;        /* so many writes from now; 0: none */
+	bool ambush_after;      /* between sync and answers; else while the write is in flight or soon after */
+};
+
+/* What an operator would see of damage. */
+struct sim_decay {
+	uint64_t rotted, refused, tails, stale;
 };
 
 struct sim_row {
@@ -113,8 +124,9 @@ struct sim_host {
 	bool turn_due;
 	int64_t timer_us;
 	uint32_t timer_gen;
+	/* the catalogue: rows in the order they were told; the first `row_sure` are in it for good */
 	struct sim_row rows[SIM_RUNS + 4];
-	size_t row_count;
+	size_t row_count, row_sure;
 	uint64_t stuck;
 };
 
@@ -198,6 +210,7 @@ struct sim_options {
 	bool trace;
 	bool early_answer, early_durable, no_parents, no_once, forget_used; /* mutants of the simulator's own parts */
 	const char *mutant;
+	bool no_listed, trust_catalogue; /* more of them */
 	uint64_t kill_host, kill_broker; /* at this disk operation; 0: by chance */
 	bool quiet;                      /* no faults but the kill */
 };
@@ -225,11 +238,15 @@ struct sim {
 	uint32_t run_count;
 	uint32_t sessions;
 	/* faults */
-	bool faults_over, mischief, lossy_host; /* lossy_host: an old disk was put back */
+	bool faults_over, mischief;
+	bool lossy_host, lossy_ledger; /* an old disk was put back, or its last batch is gone: named in what follows */
+	bool short_permits;            /* the broker sometimes lists fewer parents than the plan has */
+	uint32_t residents;            /* of the host */
 	int64_t faults_end_us;
 	uint32_t fault_count;
-	struct sim_disk_copy old_host;
-	bool have_old_host;
+	struct sim_disk_copy old_host, old_broker;
+	bool have_old_host, have_old_broker;
+	struct sim_decay decay;
 	uint8_t *seen_frames[64];
 	size_t seen_sizes[64];
 	uint8_t *seen_executes[64];
@@ -240,6 +257,12 @@ struct sim {
 		uint8_t bytes[512];
 		size_t n;
 	} seen_commits[64]; /* what passed the host's hands */
+	struct {
+		bulla_digest digest;
+		uint8_t bytes[1024];
+		size_t n;
+	} seen_records[64]; /* start and receipt records */
+	uint64_t seen_record_count;
 	int64_t session_lapses[1024];
 	/* record of what was durable in the ledger */
 	bulla_digest *ledger_records;
@@ -267,13 +290,20 @@ bool net_ends_alive(const struct sim *sim, uint32_t conn);
 bulla_engine_peer net_peer(const struct sim *sim, uint32_t conn);
 
 /* --- writer --- */
-bool writer_open(struct sim *sim, struct sim_writer *w, bulla_journal_each each, void *arg);
+#define WRITER_CONFIRM_US 100000
+bool writer_open(struct sim *sim, struct sim_writer *w, uint64_t from_lsn, bulla_journal_each each, void *arg);
 void writer_close(struct sim_writer *w);
 void writer_submit(struct sim_writer *w, bulla_bytes records, uint32_t count);
 /* Begins a write of all that is queued. False: the process died. *ret_began: a write is in flight now. */
 bool writer_begin(struct sim *sim, struct sim_writer *w, bool *ret_began);
-void writer_end(struct sim_writer *w);
+void writer_end(struct sim *sim, struct sim_writer *w);
 bool writer_fill(struct sim_writer *w, bool *ret_more);
+
+/* An empty batch is due: 100 ms without records since the last ones. */
+bool writer_confirms(const struct sim *sim, const struct sim_writer *w);
+
+/* --- decay: between two lives of a process its disk rots, or shows blocks of an older life --- */
+void decay(struct sim *sim, struct sim_writer *w, bool *ret_lossy);
 
 /* --- actors --- */
 void host_start(struct sim *sim);
@@ -313,6 +343,13 @@ uint32_t truth_find(const struct sim *sim, const bulla_run_id *id);
 /* --- faults --- */
 void fault_event(struct sim *sim);
 void mischief_event(struct sim *sim);
+/* The broker answers with this `advanced`: an intruder may be quicker than the host. */
+void mischief_sees(struct sim *sim, bulla_bytes record, const bulla_digest *digest);
+void mischief_permits(struct sim *sim, bulla_bytes advanced);
+/* A write began and takes so long: perhaps the process does not live to see its end. which: 0 host, 1 broker. */
+void fault_ambush(struct sim *sim, struct sim_writer *w, uint32_t which, int64_t delay_us);
+/* The ledger has forgotten what it said: only that everybody finds an end is asked from now on. */
+void fault_rolled_back(struct sim *sim);
 
 /* Runs one seed. False: sim->failure says what was wrong. */
 bool sim_run(struct sim *sim, const struct sim_options *options);

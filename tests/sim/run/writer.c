@@ -18,9 +18,9 @@ static struct sim_parcel queue_pop(struct sim_queue *queue)
 	return parcel;
 }
 
-bool writer_open(struct sim *sim, struct sim_writer *w, bulla_journal_each each, void *arg)
+bool writer_open(struct sim *sim, struct sim_writer *w, uint64_t from_lsn, bulla_journal_each each, void *arg)
 {
-	struct bulla_journal_recovery recovery = {.disk = &w->disk.table, .each = each, .arg = arg};
+	struct bulla_journal_recovery recovery = {.disk = &w->disk.table, .each = each, .arg = arg, .from_lsn = from_lsn};
 	struct bulla_journal_end end;
 	bulla_rc rc = bulla_journal_recover(&recovery, &end);
 
@@ -39,7 +39,8 @@ bool writer_open(struct sim *sim, struct sim_writer *w, bulla_journal_each each,
 	}
 	w->next_lsn = end.lsn;
 	w->open = true;
-	w->busy = w->full = false;
+	w->busy = w->full = w->confirming = false;
+	w->written_us = sim->now_us;
 	w->backlog = 0;
 	return true;
 }
@@ -91,13 +92,23 @@ bool writer_begin(struct sim *sim, struct sim_writer *w, bool *ret_began)
 		return false;
 	}
 	*ret_began = w->busy = true;
+	w->confirming = w->flying.count == 0;
 	return true;
 }
 
-void writer_end(struct sim_writer *w)
+bool writer_confirms(const struct sim *sim, const struct sim_writer *w)
+{
+	return !w->busy && w->queue.count + w->flying.count == 0 && w->sure_lsn < w->writer.end.lsn &&
+		sim->now_us >= w->written_us + WRITER_CONFIRM_US;
+}
+
+void writer_end(struct sim *sim, struct sim_writer *w)
 {
 	sim_disk_complete(&w->disk);
 	w->busy = false;
+	w->written_us = sim->now_us;
+	if (w->confirming)
+		w->sure_lsn = w->writer.end.lsn;
 }
 
 bool writer_fill(struct sim_writer *w, bool *ret_more)

@@ -38,6 +38,7 @@ static struct bulla_catalogue_row row_of(uint64_t number, uint8_t *id)
 	id[15] = (uint8_t)number;
 	return (struct bulla_catalogue_row){.run_no = number,
 					    .replay_lsn = number * 10,
+					    .closed_lsn = number * 10 + 5,
 					    .run_id = bulla_bytes_of(id, 16),
 					    .workflow = BULLA_BYTES_ARRAY(workflow),
 					    .state = 2,
@@ -64,7 +65,7 @@ static void keeps_what_it_was_told(void **state)
 {
 	struct bulla_catalogue *c;
 	uint8_t id[16];
-	uint64_t lsn, next;
+	struct bulla_catalogue_marks marks;
 	bulla_digest digest = {{5}};
 	struct bulla_buf found;
 	unsigned n = 0, objects = 0, ids = 0;
@@ -72,9 +73,9 @@ static void keeps_what_it_was_told(void **state)
 	(void)state;
 	bulla_buf_init(&found, 100);
 	assert_ok(bulla_catalogue_open(path, &c));
-	assert_ok(bulla_catalogue_marks(c, &lsn, &next));
-	assert_int_equal(lsn, 0);
-	assert_int_equal(next, 1);
+	assert_ok(bulla_catalogue_marks(c, &marks));
+	assert_int_equal(marks.replay_lsn, 0);
+	assert_int_equal(marks.next_run_no, 1);
 	assert_ok(bulla_catalogue_begin(c));
 	for (uint64_t i = 1; i <= 3; i++) {
 		struct bulla_catalogue_row row = row_of(i, id);
@@ -87,9 +88,10 @@ static void keeps_what_it_was_told(void **state)
 	assert_ok(bulla_catalogue_commit(c));
 	bulla_catalogue_close(c);
 	assert_ok(bulla_catalogue_open(path, &c));
-	assert_ok(bulla_catalogue_marks(c, &lsn, &next));
-	assert_int_equal(lsn, 30);
-	assert_int_equal(next, 4);
+	assert_ok(bulla_catalogue_marks(c, &marks));
+	assert_int_equal(marks.replay_lsn, 30);
+	assert_int_equal(marks.known_lsn, 35);
+	assert_int_equal(marks.next_run_no, 4);
 	assert_ok(bulla_catalogue_find(c, bulla_bytes_of(id, 16), &found));
 	assert_int_equal(found.n, 16);
 	id[0] = 9;
@@ -108,7 +110,7 @@ static void keeps_what_it_was_told(void **state)
 static void a_damaged_file_is_put_aside(void **state)
 {
 	struct bulla_catalogue *c;
-	uint64_t lsn, next;
+	struct bulla_catalogue_marks marks;
 	FILE *file = fopen(path, "w");
 
 	(void)state;
@@ -117,8 +119,8 @@ static void a_damaged_file_is_put_aside(void **state)
 		fputs("this is no database ", file);
 	fclose(file);
 	assert_ok(bulla_catalogue_open(path, &c));
-	assert_ok(bulla_catalogue_marks(c, &lsn, &next));
-	assert_int_equal(lsn, 0);
+	assert_ok(bulla_catalogue_marks(c, &marks));
+	assert_int_equal(marks.replay_lsn, 0);
 	bulla_catalogue_close(c);
 }
 
