@@ -279,13 +279,26 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Milliseconds below which that part of the runs ended. */
+static double quantile(const struct load *l, double part)
+{
+	size_t at = (size_t)(part * (double)l->sample_count);
+
+	if (l->sample_count == 0)
+		return 0;
+	return l->samples[at < l->sample_count ? at : l->sample_count - 1] / 1000.0;
+}
+
 static void report(struct load *l, double seconds)
 {
+	static const double parts[] = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1};
+
 	qsort(l->samples, l->sample_count, sizeof(*l->samples), by_value);
-	double p50 = l->sample_count == 0 ? 0 : l->samples[l->sample_count / 2] / 1000.0;
-	double p99 = l->sample_count == 0 ? 0 : l->samples[l->sample_count - 1 - l->sample_count / 100] / 1000.0;
-	printf("{\"seconds\": %.3f, \"done\": %zu, \"errors\": %zu, \"wf_per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", seconds,
-		l->done, l->errors, (double)l->done / seconds, p50, p99);
+	printf("{\"seconds\": %.3f, \"done\": %zu, \"errors\": %zu, \"wf_per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"quantiles\": {",
+		seconds, l->done, l->errors, (double)l->done / seconds, quantile(l, 0.5), quantile(l, 0.99));
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		printf("%s\"%g\": %.3f", i == 0 ? "" : ", ", parts[i], quantile(l, parts[i]));
+	puts("}}");
 }
 
 static int measure(struct load *l, double seconds)
