@@ -1,55 +1,7 @@
 #include "attest/dcap.h"
 
+#include "wire/date.h"
 #include "wire/json.h"
-
-/* "2025-06-19T10:16:03Z" (RFC 3339, UTC, as PCS writes it) to Unix seconds. */
-static bulla_rc read_two(const uint8_t *p, unsigned *ret)
-{
-	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
-		return BULLA_FAIL(BULLA_E_FORMAT, "a date has no digits where it must");
-	*ret = (unsigned)(p[0] - '0') * 10 + (unsigned)(p[1] - '0');
-	return BULLA_OK;
-}
-
-/* Days since 1970-01-01 of a date of the Gregorian calendar. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = y / 400, of_era = y - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static bool has_shape(bulla_bytes text)
-{
-	const char *shape = "....-..-..T..:..:..Z";
-
-	if (text.n != 20)
-		return false;
-	for (size_t i = 0; i < 20; i++)
-		if (shape[i] != '.' && text.p[i] != (uint8_t)shape[i])
-			return false;
-	return true;
-}
-
-static bulla_rc read_date(bulla_json value, int64_t *ret)
-{
-	static const uint8_t at[] = {0, 2, 5, 8, 11, 14, 17};
-	unsigned part[7];
-	bulla_bytes text;
-
-	BULLA_TRY(bulla_json_string_view(value, &text));
-	if (!has_shape(text))
-		return BULLA_FAIL(BULLA_E_FORMAT, "a date is not in PCS's form");
-	for (size_t i = 0; i < 7; i++)
-		BULLA_TRY(read_two(text.p + at[i], &part[i]));
-	if (part[2] < 1 || part[2] > 12 || part[3] < 1 || part[3] > 31 || part[4] > 23 || part[5] > 59 || part[6] > 60)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a date does not exist");
-	*ret = days_of((int64_t)part[0] * 100 + part[1], part[2], part[3]) * 86400 + part[4] * 3600 + part[5] * 60 +
-		part[6];
-	return BULLA_OK;
-}
 
 static int nibble(uint8_t c)
 {
@@ -96,9 +48,11 @@ static bulla_rc get_uint(bulla_json object, const char *name, int64_t max, int64
 static bulla_rc get_date(bulla_json object, const char *name, int64_t *ret)
 {
 	bulla_json value;
+	bulla_bytes text;
 
 	BULLA_TRY(bulla_json_get_str(object, name, &value));
-	return read_date(value, ret);
+	BULLA_TRY(bulla_json_string_view(value, &text));
+	return bulla_date_parse(text, ret);
 }
 
 static bulla_rc get_status(bulla_json level, uint8_t *ret)

@@ -68,7 +68,7 @@ static void print_dcap(const struct attest_job *job, const char *kind)
 	       "# the issuer chains (TCB-Info-Issuer-Chain, SGX-PCK-CRL-Issuer-Chain) are in the answers' headers, URL-encoded\n");
 }
 
-int attest_fetch(struct cli *cli)
+int cmd_attest_fetch(struct cli *cli)
 {
 	struct attest_job *job = NULL;
 	int code = attest_open(cli, &job);

@@ -102,7 +102,7 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
 	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(job->evidence, &id) : bulla_cca_instance(job->evidence, &id);
 	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->args[1], NULL);
+		return say_rc(job->cli, rc, job->cli->args[0], NULL);
 	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
 		BULLA_ANCHOR_DEVICE, id, bulla_bytes_of(job->device_key, size)};
 	return 0;
@@ -144,14 +144,14 @@ static bulla_rc init(struct attest_job *job)
 
 static int fill(struct attest_job *job)
 {
-	int code = read_file(job->cli, job->cli->args[1], &job->file);
+	int code = read_file(job->cli, job->cli->args[0], &job->file);
 	bulla_rc rc;
 
 	if (code != 0)
 		return code;
 	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
 	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->args[1], NULL);
+		return say_rc(job->cli, rc, job->cli->args[0], NULL);
 	code = read_anchor(job);
 	if (code == 0)
 		code = read_collateral(job);
@@ -161,7 +161,7 @@ static int fill(struct attest_job *job)
 	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
 }
 
-int attest_new(struct cli *cli, struct attest_job **ret)
+static int open_job(struct cli *cli, int (*fill_in)(struct attest_job *job), struct attest_job **ret)
 {
 	struct attest_job *job = NULL;
 	bulla_rc rc = bulla_alloc(1, sizeof(*job), (void **)&job);
@@ -170,7 +170,7 @@ int attest_new(struct cli *cli, struct attest_job **ret)
 		return say_rc(cli, rc, NULL, NULL);
 	job->cli = cli;
 	rc = init(job);
-	int code = rc == BULLA_OK ? read_anchor(job) : say_rc(cli, rc, NULL, NULL);
+	int code = rc == BULLA_OK ? fill_in(job) : say_rc(cli, rc, NULL, NULL);
 	if (code != 0) {
 		attest_close(job);
 		return code;
@@ -179,22 +179,14 @@ int attest_new(struct cli *cli, struct attest_job **ret)
 	return 0;
 }
 
+int attest_new(struct cli *cli, struct attest_job **ret)
+{
+	return open_job(cli, read_anchor, ret);
+}
+
 int attest_open(struct cli *cli, struct attest_job **ret)
 {
-	struct attest_job *job = NULL;
-	bulla_rc rc = bulla_alloc(1, sizeof(*job), (void **)&job);
-
-	if (rc != BULLA_OK)
-		return say_rc(cli, rc, NULL, NULL);
-	job->cli = cli;
-	rc = init(job);
-	int code = rc == BULLA_OK ? fill(job) : say_rc(cli, rc, NULL, NULL);
-	if (code != 0) {
-		attest_close(job);
-		return code;
-	}
-	*ret = job;
-	return 0;
+	return open_job(cli, fill, ret);
 }
 
 void attest_close(struct attest_job *job)

@@ -26,14 +26,14 @@ struct attest_job {
 	struct bulla_attest_result result;
 };
 
-/* Reads evidence (args[1]), collateral (--collateral) and anchor (--anchor). 0, or the exit code after saying why. */
+/* Reads evidence (args[0]), collateral (--collateral) and anchor (--anchor). 0, or the exit code after saying why. */
 int attest_open(struct cli *cli, struct attest_job **ret);
 void attest_close(struct attest_job *job);
 
 /* A job without evidence: vendors' anchors and --anchor. */
 int attest_new(struct cli *cli, struct attest_job **ret);
 
-/* --reference or --any-code into the job's policy. 0 or an exit code. */
+/* --reference or --any-code into the job's policy, with --max-age, --debug, --no-collateral. 0 or an exit code. */
 int attest_read_policy(struct attest_job *job);
 
 /* --nonce, --binder: where this kind of evidence carries them. 0 or an exit code. */
@@ -45,8 +45,3 @@ void attest_lax(struct attest_job *job);
 /* A description for people to stdout. */
 void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struct bulla_attest_result *result));
 
-int attest_show(struct cli *cli);
-int attest_verify(struct cli *cli);
-int attest_reference(struct cli *cli);
-int attest_fetch(struct cli *cli);
-int attest_serve(struct cli *cli);

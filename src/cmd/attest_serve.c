@@ -260,12 +260,12 @@ static int listen_at(struct cli *cli, int *ret)
 {
 	struct bulla_addr addr;
 	uint16_t port;
-	bulla_rc rc = bulla_addr_parse(bulla_bytes_str(cli->args[1]), &addr);
+	bulla_rc rc = bulla_addr_parse(bulla_bytes_str(cli->args[0]), &addr);
 
 	if (rc == BULLA_OK)
 		rc = bulla_addr_listen(&addr, 0600, ret);
 	if (rc != BULLA_OK)
-		return say_rc(cli, rc, cli->args[1], "unix:PATH, or tcp:HOST:PORT");
+		return say_rc(cli, rc, cli->args[0], "unix:PATH, or tcp:HOST:PORT");
 	if (addr.kind == BULLA_ADDR_TCP && bulla_addr_port(*ret, &port) == BULLA_OK)
 		printf("listening on port %u\n", port);
 	else
@@ -303,7 +303,7 @@ static int prepare(struct service *service, struct cli *cli)
 	return 0;
 }
 
-int attest_serve(struct cli *cli)
+int cmd_attest_serve(struct cli *cli)
 {
 	struct service service = {0};
 	int listener = -1, fd = -1, code = attest_new(cli, &service.job);

@@ -11,7 +11,7 @@ int main(int argc, char **argv)
 	if (code != 0)
 		return code;
 	if (cli.help || cli.command == NULL) {
-		cli_help(cli.command);
+		cli_help(&cli);
 		return 0;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);

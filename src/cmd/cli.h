@@ -23,7 +23,8 @@ enum {
 /* What was typed. Strings are argv's. */
 struct cli {
 	const struct command *command;
-	const char *args[CLI_ARGS];
+	const char *topic; /* --help of a command that has verbs: its first word */
+	const char *args[CLI_ARGS]; /* what follows the command's name */
 	unsigned arg_count;
 	const char *dir;  /* -C */
 	const char *key;
@@ -33,15 +34,15 @@ struct cli {
 	const char *input;
 	const char *sets[CLI_SETS];
 	unsigned set_count;
-	const char *id, *state, *workflow, *trust, *accept, *at, *out, *tee, *yes, *expect;
-	bool checks, host, follow, image, headers;
+	const char *id, *state, *workflow, *trust, *accept, *at, *out, *tee;
+	bool checks, host;
 	const char *reference, *nonce, *binder, *anchor; /* attest */
 	bool any_nonce, any_code, debug, no_collateral;
 	int64_t max_age_ms;
 };
 
 struct command {
-	const char *name;
+	const char *name;    /* one word, or a word and a verb */
 	const char *args;    /* as help shows them */
 	const char *summary; /* one line */
 	const char *group;   /* project, runs, trust, machine, help */
@@ -56,8 +57,8 @@ extern const unsigned command_count;
 /* Parses the command line. 0 and *ret filled, or the exit code after saying what is wrong. `--help` gives the help. */
 int cli_parse(int argc, char **argv, struct cli *ret);
 
-/* Writes help of all commands, or of one. */
-void cli_help(const struct command *command);
+/* Writes help of all commands, of one, or of the verbs of one. */
+void cli_help(const struct cli *cli);
 
 #define COMMAND(name) int cmd_##name(struct cli *cli)
 COMMAND(init);
@@ -78,4 +79,8 @@ COMMAND(trust);
 COMMAND(key);
 COMMAND(manifest);
 COMMAND(explain);
-COMMAND(attest);
+COMMAND(attest_show);
+COMMAND(attest_verify);
+COMMAND(attest_reference);
+COMMAND(attest_fetch);
+COMMAND(attest_serve);

@@ -1,15 +1,18 @@
-/* bulla attest show|verify|reference|fetch FILE, serve ADDRESS: evidence of any TEE, offline. */
+/* bulla attest show|verify|reference FILE: evidence of any TEE, offline. */
 #include "cmd/attest_job.h"
 #include "cmd/keyfile.h"
 
 #include "attest/ear.h"
 #include "attest/show.h"
 #include "io/sys.h"
+#include "wire/date.h"
+#include "wire/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#define AT_MAX UINT64_C(253402300799) /* the last second of year 9999 */
 
 static int64_t now_ms(void)
 {
@@ -88,7 +91,7 @@ static void print_today(struct attest_job *job)
 	printf("\n");
 }
 
-int attest_show(struct cli *cli)
+int cmd_attest_show(struct cli *cli)
 {
 	struct attest_job *job = NULL;
 	int code = attest_open(cli, &job);
@@ -118,47 +121,68 @@ int attest_show(struct cli *cli)
 }
 
 /* ---- verify ---- */
-int attest_read_policy(struct attest_job *job)
+static int read_reference(struct attest_job *job)
 {
 	struct cli *cli = job->cli;
 	BULLA_AUTO_BUF file;
 	bulla_rc rc;
 
 	bulla_buf_init(&file, 1 << 20);
-	if (cli->reference != NULL) {
-		rc = bulla_sys_read_file(cli->reference, &file);
-		if (rc == BULLA_OK)
-			rc = bulla_reference_read(bulla_buf_view(&file), &job->reference);
-		return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->reference, "bulla attest reference FILE writes one");
+	rc = bulla_sys_read_file(cli->reference, &file);
+	if (rc == BULLA_OK)
+		rc = bulla_reference_read(bulla_buf_view(&file), &job->reference);
+	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->reference, "bulla attest reference FILE writes one");
+}
+
+static void waive_code(struct attest_job *job)
+{
+	struct bulla_attest_policy *policy = &job->reference.policy;
+
+	bulla_attest_policy_init(policy);
+	policy->tees = UINT32_MAX;
+	policy->assurance = job->cli->anchor != NULL ? BULLA_ASSURANCE_DEV : BULLA_ASSURANCE_HARDWARE;
+	policy->any_measurement = true;
+	policy->snp.vmpls = 0x0f; /* a level is a place in the software's stack */
+	policy->snp.any_csp = true;
+}
+
+int attest_read_policy(struct attest_job *job)
+{
+	struct cli *cli = job->cli;
+	struct bulla_attest_policy *policy = &job->reference.policy;
+	int code = 0;
+
+	if (cli->reference != NULL && cli->any_code) {
+		say_error(cli, "usage", NULL, NULL, "`--reference` and `--any-code` do not go together");
+		return EXIT_USAGE;
 	}
-	if (!cli->any_code) {
+	if (cli->reference == NULL && !cli->any_code) {
 		say_error(cli, "usage", NULL, "--reference FILE, or --any-code", "nothing says which code is expected");
 		return EXIT_USAGE;
 	}
-	bulla_attest_policy_init(&job->reference.policy);
-	job->reference.policy.tees = UINT32_MAX;
-	job->reference.policy.assurance = cli->anchor != NULL ? BULLA_ASSURANCE_DEV : BULLA_ASSURANCE_HARDWARE;
-	job->reference.policy.any_measurement = true;
-	job->reference.policy.snp.vmpls = 0x0f; /* a level is a place in the software's stack */
-	job->reference.policy.snp.any_csp = true;
-	return 0;
+	if (cli->any_code)
+		waive_code(job);
+	else
+		code = read_reference(job);
+	if (cli->max_age_ms > 0)
+		policy->max_age_ms = cli->max_age_ms;
+	policy->allow_debug = policy->allow_debug || cli->debug;
+	policy->dcap.without_collateral = policy->dcap.without_collateral || cli->no_collateral;
+	return code;
 }
 
-/* Unix seconds, or 2025-12-25T16:04:19Z. */
+/* Unix seconds, or a date in UTC. */
 static bool parse_at(const char *text, int64_t *ret_ms)
 {
-	unsigned y, mo, d, h, mi, s;
-	char *end = NULL;
+	uint64_t seconds;
 
-	if (sscanf(text, "%4u-%2u-%2u%*1[T ]%2u:%2u:%2u", &y, &mo, &d, &h, &mi, &s) == 6 && mo >= 1 && mo <= 12) {
-		int64_t year = mo <= 2 ? (int64_t)y - 1 : y, month = (int64_t)mo + (mo > 2 ? -3 : 9);
-		int64_t days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + d - 1 - 719468;
-		*ret_ms = (days * 86400 + h * 3600 + mi * 60 + s) * 1000;
-		return true;
+	if (bulla_date_parse(bulla_bytes_str(text), ret_ms) != BULLA_OK) {
+		if (bulla_text_uint(bulla_bytes_str(text), AT_MAX, &seconds) != BULLA_OK)
+			return false;
+		*ret_ms = (int64_t)seconds;
 	}
-	int64_t seconds = strtoll(text, &end, 10);
-	*ret_ms = seconds * 1000;
-	return *end == '\0' && seconds > 0 && seconds < INT64_C(100000000000);
+	*ret_ms *= 1000;
+	return *ret_ms > 0;
 }
 
 static int read_time(struct attest_job *job)
@@ -168,18 +192,14 @@ static int read_time(struct attest_job *job)
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_ONLINE};
 	if (cli->at != NULL) {
 		job->time.clock = BULLA_CLOCK_AT;
-		job->reference.policy.max_age_ms = INT64_MAX; /* the chain's dates are what remains */
+		if (cli->max_age_ms == 0)
+			job->reference.policy.max_age_ms = INT64_MAX; /* the chain's dates are what remains */
 		if (!parse_at(cli->at, &job->time.now_ms)) {
-			say_error(cli, "usage", "--at", NULL, "Unix seconds or 2025-12-25T16:04:19Z are expected");
+			say_error(cli, "usage", NULL, "--at 2025-12-25T16:04:19Z",
+				"`--at` takes a time in UTC like 2025-12-25T16:04:19Z, or Unix seconds");
 			return EXIT_USAGE;
 		}
 	}
-	if (cli->max_age_ms > 0)
-		job->reference.policy.max_age_ms = cli->max_age_ms;
-	if (cli->debug)
-		job->reference.policy.allow_debug = true;
-	if (cli->no_collateral)
-		job->reference.policy.dcap.without_collateral = true;
 	return 0;
 }
 
@@ -192,6 +212,10 @@ static int prepare(struct attest_job *job)
 		code = attest_expect(job);
 	if (code == 0)
 		code = read_time(job);
+	if (code == 0 && cli->any_nonce && (cli->nonce != NULL || cli->binder != NULL)) {
+		say_error(cli, "usage", NULL, NULL, "`--any-nonce` does not go with `--nonce` or `--binder`");
+		return EXIT_USAGE;
+	}
 	if (code == 0 && cli->nonce == NULL && cli->binder == NULL && !cli->any_nonce) {
 		say_error(cli, "usage", NULL, "--nonce HEX, --binder HEX, or --any-nonce", "nothing says what the evidence answers");
 		return EXIT_USAGE;
@@ -218,7 +242,7 @@ static void print_verdict(struct attest_job *job)
 	attest_print(job, job->cli->verbose ? bulla_attest_show_claims : bulla_attest_show);
 	if (job->cli->checks)
 		attest_print(job, bulla_attest_show_factors);
-	if (job->cli->any_nonce && job->cli->nonce == NULL)
+	if (job->cli->any_nonce)
 		printf("replay not checked: any nonce was accepted\n");
 	if (result->factors[BULLA_FACTOR_TCB_LEVEL].state == BULLA_FACTOR_NOT_CHECKED)
 		printf("TCB not checked: no collateral\n");
@@ -267,7 +291,7 @@ static int save_ear(const struct attest_job *job)
 	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->out, NULL);
 }
 
-int attest_verify(struct cli *cli)
+int cmd_attest_verify(struct cli *cli)
 {
 	struct attest_job *job = NULL;
 	int code = attest_open(cli, &job);
@@ -295,7 +319,7 @@ int attest_verify(struct cli *cli)
 }
 
 /* ---- reference ---- */
-int attest_reference(struct cli *cli)
+int cmd_attest_reference(struct cli *cli)
 {
 	struct attest_job *job = NULL;
 	BULLA_AUTO_BUF buf;
@@ -309,7 +333,7 @@ int attest_reference(struct cli *cli)
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
 	(void)appraise(job);
 	if (!is_genuine(&job->result)) {
-		say_error(cli, bulla_rc_id(job->result.rc), cli->args[1], "bulla attest show FILE",
+		say_error(cli, bulla_rc_id(job->result.rc), cli->args[0], "bulla attest show FILE",
 			"reference values come from genuine evidence only");
 		attest_close(job);
 		return EXIT_REFUSED;
@@ -323,19 +347,4 @@ int attest_reference(struct cli *cli)
 		fwrite(text.p, 1, text.n, stdout);
 	attest_close(job);
 	return rc == BULLA_OK ? EXIT_DONE : say_rc(cli, rc, cli->out, NULL);
-}
-
-int cmd_attest(struct cli *cli)
-{
-	static const struct {
-		const char *verb;
-		int (*run)(struct cli *cli);
-	} verbs[] = {{"show", attest_show}, {"verify", attest_verify}, {"reference", attest_reference}, {"fetch", attest_fetch},
-		{"serve", attest_serve}};
-
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (strcmp(verbs[i].verb, cli->args[0]) == 0)
-			return verbs[i].run(cli);
-	say_error(cli, "usage", NULL, "bulla attest show FILE", "`bulla attest` shows, verifies, or writes a reference");
-	return EXIT_USAGE;
 }

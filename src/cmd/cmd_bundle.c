@@ -31,16 +31,18 @@ static int save(struct context *context, struct client *client, const bulla_run_
 	bulla_run_id_name(run, name);
 	snprintf(file, sizeof(file), "%.8s.bundle", name);
 	path = path == NULL ? file : path;
+	bool to_stdout = path[0] == '-' && path[1] == '\0';
 	rc = run_bundle_bytes(client, run, &bytes);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, name, rc == BULLA_E_STATE ? "bulla wait: a bundle is of an ended run" : "bulla status");
-	if (path[0] == '-' && path[1] == '\0')
+	if (to_stdout)
 		rc = write_stdout(bulla_buf_view(&bytes));
 	else
 		rc = bulla_sys_write_file(path, bulla_buf_view(&bytes), 0644);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, path, "bulla bundle -o FILE");
-	say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
+	if (!to_stdout)
+		say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
 	return 0;
 }
 

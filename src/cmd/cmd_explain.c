@@ -22,7 +22,7 @@ static const struct {
 	{"epoch-old", "git pull; bulla up"},
 	{"fork-detected", "bulla bundle; stop that host; the bundle is the proof"},
 	{"state-old", "restore the newest copy of the engine's state"},
-	{"approvals-missing", "the approvers named in `approve` sign"},
+	{"approvals-missing", "the owner runs bulla up: `bulla approve` is not built yet, on dev the owner's key is enough"},
 	{"broker-unreachable", "bulla up; runs wait, nothing is lost"},
 	{"engine-unreachable", "bulla up"},
 	{"clock-skew", "timedatectl set-ntp true"},

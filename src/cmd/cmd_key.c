@@ -47,12 +47,12 @@ int cmd_key(struct cli *cli)
 	struct context context;
 	int code;
 
-	if (strcmp(cli->args[0], "new") != 0 || strlen(cli->args[1]) > 32 || strpbrk(cli->args[1], "/.") != NULL) {
+	if (strlen(cli->args[0]) > 32 || strpbrk(cli->args[0], "/.") != NULL) {
 		say_error(cli, "usage", NULL, "bulla key new NAME", "a key has a plain name of at most 32 characters");
 		return EXIT_USAGE;
 	}
 	code = context_open(&context, cli);
-	code = code == 0 ? make_key(&context, cli->args[1]) : code;
+	code = code == 0 ? make_key(&context, cli->args[0]) : code;
 	context_done(&context);
 	return code;
 }

@@ -73,6 +73,25 @@ static bulla_rc print_one(struct logs *l, bulla_bytes record_bytes)
 	return BULLA_OK;
 }
 
+static bool has_step(const struct workflow *workflow, const char *name)
+{
+	for (unsigned i = 0; i < workflow->step_count; i++)
+		if (strcmp(workflow->steps[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static int unknown_step(const struct logs *l)
+{
+	char steps[200] = "";
+	size_t n = 0;
+
+	for (unsigned i = 0; i < l->workflow->step_count && n < sizeof(steps); i++)
+		n += (size_t)snprintf(steps + n, sizeof(steps) - n, "%s%s", i == 0 ? "" : ", ", l->workflow->steps[i].name);
+	say_error(l->context->cli, "not-found", NULL, steps, "workflow `%.40s` has no step `%.40s`", l->workflow->name, l->step);
+	return EXIT_NOT_FOUND;
+}
+
 static int print_all(struct logs *l)
 {
 	const bulla_digest *digest = &l->bundle->header.slot.workflow;
@@ -85,6 +104,8 @@ static int print_all(struct logs *l)
 			"the run belongs to another epoch or project");
 		return EXIT_REFUSED;
 	}
+	if (l->step != NULL && !has_step(l->workflow, l->step))
+		return unknown_step(l);
 	rc = owner_opener_new(l->context, compiled, &l->bundle->header.slot.run, &l->opener);
 	for (size_t i = 0; i < l->bundle->receipt_count && rc == BULLA_OK; i++)
 		rc = print_one(l, l->bundle->receipts[i]);
@@ -93,7 +114,7 @@ static int print_all(struct logs *l)
 		return say_rc(l->context->cli, rc, "the run's logs",
 			rc == BULLA_E_NOT_ADDRESSED ? "add `logs` to `see`" : "bulla verify");
 	if (l->printed == 0)
-		say(l->context->cli, "no agent wrote a log");
+		say(l->context->cli, "%s wrote no log", l->step == NULL ? "these agents" : l->step);
 	return 0;
 }
 

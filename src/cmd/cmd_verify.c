@@ -126,21 +126,40 @@ static void print_line_one(const struct verification *v)
 	}
 }
 
+static bool saw_readers(const struct verification *v)
+{
+	return v->result.checks[BULLA_VERIFY_ENVELOPE_READERS].state == BULLA_VERIFY_HELD;
+}
+
+/* What no receipt shows; NULL ends. */
+static void list_unproved(const struct verification *v, const char *ret[5])
+{
+	size_t n = 0;
+
+	ret[n++] = "that agents are right";
+	ret[n++] = "that the input is true";
+	ret[n++] = v->result.verdict == BULLA_VERDICT_VERIFIED ? "that the hardware is unbroken" : "that anything was confidential";
+	if (!saw_readers(v))
+		ret[n++] = "who could read: the bundle shows no envelopes";
+	ret[n] = NULL;
+}
+
 static void print_proved(const struct verification *v)
 {
 	const struct bulla_verify_facts *f = &v->result.facts;
+	const char *unproved[5];
 
 	printf("proved      code      %u agent%s as in epoch %llu (%u of %u approvals)\n", f->agents, f->agents == 1 ? "" : "s",
 		(unsigned long long)f->epoch, f->signed_by, f->need);
 	printf("            order     %u steps, each once; %u attempts, %u lost; no gap, fork or replay\n", f->steps, f->attempts,
 		f->lost);
 	printf("            data      every input is the sealed output it should be\n");
-	if (v->result.checks[BULLA_VERIFY_ENVELOPE_READERS].state == BULLA_VERIFY_HELD)
+	if (saw_readers(v))
 		printf("            readers   exactly those of the plan, of the %u envelopes shown (%u links)\n", f->envelopes, f->links);
-	printf("not proved  that agents are right, that the input is true, %s%s\n",
-		v->result.verdict == BULLA_VERDICT_VERIFIED ? "that the hardware is unbroken" : "that anything was confidential",
-		v->result.checks[BULLA_VERIFY_ENVELOPE_READERS].state == BULLA_VERIFY_HELD ? "" :
-		",\n            who could read: the bundle shows no envelopes");
+	list_unproved(v, unproved);
+	for (size_t i = 0; unproved[i] != NULL; i++)
+		printf("%s%s", i == 0 ? "not proved  " : i == 3 ? ",\n            " : ", ", unproved[i]);
+	printf("\n");
 }
 
 static void print_refused(const struct verification *v)
@@ -158,14 +177,20 @@ static void print_refused(const struct verification *v)
 static void print_json(const struct verification *v)
 {
 	static const char *const states[] = {"open", "held", "failed"};
+	const char *unproved[5] = {"anything", NULL};
 
+	if (v->result.verdict != BULLA_VERDICT_REFUSED)
+		list_unproved(v, unproved);
 	printf("{\"v\":1,\"t\":\"verdict\",\"verdict\":\"%s\",\"assurance\":\"%s\",\"run\":\"%s\",\"rc\":\"%s\",\"checks\":[",
 		bulla_verdict_id(v->result.verdict), bulla_assurance_name(v->result.facts.assurance), v->run,
 		bulla_rc_id(v->result.rc));
 	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++)
 		printf("%s{\"id\":\"%s\",\"state\":\"%s\"}", i == 0 ? "" : ",", bulla_verify_check_id(i),
 			states[v->result.checks[i].state]);
-	printf("],\"not_proved\":[\"agents are right\",\"inputs are true\",\"the hardware is unbroken\"]}\n");
+	printf("],\"not_proved\":[");
+	for (size_t i = 0; unproved[i] != NULL; i++)
+		printf("%s\"%s\"", i == 0 ? "" : ",", unproved[i]);
+	printf("]}\n");
 }
 
 static int report(struct verification *v)
@@ -188,8 +213,10 @@ static int report(struct verification *v)
 	count_checks(&v->result, &held, &failed, &left);
 	if (v->cli->checks)
 		print_checks(&v->result);
-	printf("assurance   %s; freshness %s; %u checks held, %u not checked%s\n",
-		bulla_assurance_name(v->result.facts.assurance), "strict", held, left, v->cli->checks ? "" : " (--checks)");
+	printf("assurance   %s; %s%u checks held, %u not checked%s\n", bulla_assurance_name(v->result.facts.assurance),
+		v->result.facts.mode == BULLA_MODE_STRICT ? "freshness strict; " :
+		v->result.facts.mode == BULLA_MODE_DETECT ? "freshness detect; " : "", held, left,
+		v->cli->checks ? "" : " (--checks)");
 	return bulla_verdict_exit(v->result.verdict, accept);
 }
 

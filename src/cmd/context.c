@@ -40,6 +40,17 @@ static bool has_project(const char *dir)
 	return access(path, F_OK) == 0;
 }
 
+/* named: the folder of -C or BULLA_PROJECT; NULL: it was looked for here and above. */
+static int no_project(const struct cli *cli, const char *named, const char *what)
+{
+	if (named == NULL)
+		say_error(cli, "not-found", NULL, "bulla init loan; cd loan", "there is no bulla.yaml here or above");
+	else
+		say_error(cli, "not-found", cli->dir != NULL ? "-C" : "environment, BULLA_PROJECT",
+			"name the folder of a project; bulla init TEMPLATE DIR makes one", "%s `%.200s`", what, named);
+	return EXIT_NOT_FOUND;
+}
+
 static int find_project(struct context *context)
 {
 	const char *named = context->cli->dir != NULL ? context->cli->dir : getenv("BULLA_PROJECT");
@@ -48,16 +59,11 @@ static int find_project(struct context *context)
 	if (resolved != NULL)
 		snprintf(context->dir, sizeof(context->dir), "%s", strlen(resolved) < sizeof(context->dir) ? resolved : "");
 	free(resolved); /* libc's own memory */
-	if (context->dir[0] == '\0') {
-		say_error(context->cli, "not-found", NULL, "bulla init", "there is no folder `%.200s`", named == NULL ? "." : named);
-		return EXIT_NOT_FOUND;
-	}
+	if (context->dir[0] == '\0')
+		return no_project(context->cli, named, "there is no folder");
 	while (named == NULL && !has_project(context->dir) && (slash = strrchr(context->dir, '/')) != NULL && slash != context->dir)
 		*slash = '\0';
-	if (has_project(context->dir))
-		return 0;
-	say_error(context->cli, "not-found", NULL, "bulla init loan; cd loan", "there is no bulla.yaml here or above");
-	return EXIT_NOT_FOUND;
+	return has_project(context->dir) ? 0 : no_project(context->cli, named, "there is no bulla.yaml in");
 }
 
 static int read_project(struct context *context)
@@ -156,7 +162,10 @@ int context_key(struct context *context, bool make)
 	}
 	if (rc == BULLA_OK)
 		return 0;
-	return say_rc(context->cli, rc, path, named == NULL ? "bulla up makes the owner's key" : "--key FILE");
+	if (rc != BULLA_E_NOT_FOUND)
+		return say_rc(context->cli, rc, path, "restore it from a copy; what is sealed to a lost key stays sealed");
+	return say_rc(context->cli, rc, path, named == NULL ? "bulla up makes the owner's key" :
+		context->cli->key != NULL ? "--key FILE" : "set BULLA_KEY to your key's file");
 }
 
 int context_name_key(struct context *context, bool make)
@@ -178,7 +187,8 @@ int context_name_key(struct context *context, bool make)
 		rc = rc == BULLA_OK ? bulla_sys_make_folders(context->config) : rc;
 		rc = rc == BULLA_OK ? bulla_sys_write_file(path, bulla_secret_view(context->name_key), 0600) : rc;
 	}
-	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "bulla up");
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, rc == BULLA_E_NOT_FOUND ? "bulla up makes it" :
+		"restore it from a copy; without it the names in this project's runs are lost");
 }
 
 int context_manifest(struct context *context)
@@ -189,7 +199,8 @@ int context_manifest(struct context *context)
 	path_join(path, context->state, "owner/manifest");
 	rc = bulla_sys_read_file(path, &context->manifest_bytes);
 	rc = rc == BULLA_OK ? bulla_manifest_decode(bulla_buf_view(&context->manifest_bytes), &context->manifest) : rc;
-	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "bulla up");
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, rc == BULLA_E_NOT_FOUND ? "bulla up makes it" :
+		"restore the state folder from its newest copy");
 }
 
 const char *context_agent_name(const struct context *context, const bulla_handle *handle)

@@ -1,5 +1,6 @@
-#include "cmd/say.h"
+#include "cmd/planned.h"
 #include "cmd/project_values.h"
+#include "cmd/say.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -17,13 +18,15 @@ static const struct option_row {
 	const char *argument;
 	const char *help;
 	bool global;
+	const char *choices[4]; /* the only values; none: any */
 } rows[] = {
 	{"dir", 'C', TEXT, offsetof(struct cli, dir), "DIR", "project folder (default: here or above)", true},
 	{"key", 0, TEXT, offsetof(struct cli, key), "FILE", "your key", true},
 	{"json", 0, FLAG, offsetof(struct cli, json), NULL, "one JSON object a line", true},
 	{"quiet", 'q', FLAG, offsetof(struct cli, quiet), NULL, "only data and errors", true},
 	{"verbose", 'v', FLAG, offsetof(struct cli, verbose), NULL, "where errors come from", true},
-	{"color", 0, TEXT, offsetof(struct cli, color), "WHEN", "auto, always, never", true},
+	{"color", 0, TEXT, offsetof(struct cli, color), "WHEN", "auto, always, never", true,
+		{"auto", "always", "never"}},
 	{"timeout", 0, TIME, offsetof(struct cli, timeout_ms), "TIME", "give up waiting; the run goes on", true},
 	{"help", 'h', FLAG, offsetof(struct cli, help), NULL, "this text", true},
 	{"input", 0, TEXT, offsetof(struct cli, input), "FILE|-", "the run's input, one JSON value", false},
@@ -32,8 +35,9 @@ static const struct option_row {
 	{"state", 0, TEXT, offsetof(struct cli, state), "STATE", "open, done, failed", false},
 	{"workflow", 0, TEXT, offsetof(struct cli, workflow), "NAME", "only runs of this workflow", false},
 	{"trust", 0, TEXT, offsetof(struct cli, trust), "FILE", "whom you trust (bulla trust writes one)", false},
-	{"accept", 0, TEXT, offsetof(struct cli, accept), "KIND", "dev or emulator is good enough: exit 0", false},
-	{"at", 0, TEXT, offsetof(struct cli, at), "TIME", "judge as of this time (Unix seconds)", false},
+	{"accept", 0, TEXT, offsetof(struct cli, accept), "KIND", "dev or emulator is good enough: exit 0", false,
+		{"dev", "emulator"}},
+	{"at", 0, TEXT, offsetof(struct cli, at), "TIME", "judge as of then: 2025-12-25T16:04:19Z, Unix seconds", false},
 	{"checks", 0, FLAG, offsetof(struct cli, checks), NULL, "list every check", false},
 	{"out", 'o', TEXT, offsetof(struct cli, out), "FILE", "write here", false},
 	{"tee", 0, TEXT, offsetof(struct cli, tee), "KIND", "dev", false},
@@ -78,49 +82,95 @@ static void help_options(const struct command *command, bool global)
 	}
 }
 
-static void help_all(void)
+static void help_rows(const char *word)
 {
 	const char *group = "";
+	size_t n = word == NULL ? 0 : strlen(word);
 
-	printf("bulla: run agents on data nobody else may see, and prove it\n");
 	for (unsigned i = 0; i < command_count; i++) {
 		char left[40];
 
-		if (strcmp(group, commands[i].group) != 0)
+		if (word != NULL && (strncmp(commands[i].name, word, n) != 0 || commands[i].name[n] != ' '))
+			continue;
+		if (word == NULL && strcmp(group, commands[i].group) != 0)
 			printf("%s\n", group = commands[i].group);
 		snprintf(left, sizeof(left), "%s %s", commands[i].name, commands[i].args);
 		printf("  %-24s %s\n", left, commands[i].summary);
 	}
+}
+
+static void help_all(void)
+{
+	printf("bulla: run agents on data nobody else may see, and prove it\n");
+	help_rows(NULL);
 	printf("everywhere\n");
 	help_options(NULL, true);
 	printf("next: bulla init; bulla COMMAND --help\n");
 }
 
-void cli_help(const struct command *command)
+static void help_topic(const char *word)
 {
-	if (command == NULL) {
-		help_all();
-		return;
-	}
-	printf("usage: bulla %s%s%s\n%s\n", command->name, command->args[0] == '\0' ? "" : " ", command->args, command->summary);
-	help_options(command, false);
-	help_options(command, true);
+	printf("usage: bulla %s VERB ...\n", word);
+	help_rows(word);
+	printf("next: bulla %s VERB --help\n", word);
 }
 
-static const struct command *find_command(const char *name)
+void cli_help(const struct cli *cli)
 {
-	for (unsigned i = 0; i < command_count; i++)
-		if (strcmp(commands[i].name, name) == 0)
+	const struct command *command = cli->command;
+
+	if (cli->topic != NULL) {
+		help_topic(cli->topic);
+	} else if (command == NULL) {
+		help_all();
+	} else {
+		printf("usage: bulla %s%s%s\n%s\n", command->name, command->args[0] == '\0' ? "" : " ", command->args,
+			command->summary);
+		help_options(command, false);
+		help_options(command, true);
+	}
+}
+
+/* The row whose name is the first word, or the first two. */
+static const struct command *find_command(const char *first, const char *second, int *ret_words)
+{
+	size_t n = strlen(first);
+
+	for (unsigned i = 0; i < command_count; i++) {
+		const char *name = commands[i].name;
+
+		*ret_words = name[n] == ' ' ? 2 : 1;
+		if (strncmp(name, first, n) != 0 || (name[n] != '\0' && name[n] != ' '))
+			continue;
+		if (name[n] == '\0' || (second != NULL && strcmp(name + n + 1, second) == 0))
 			return &commands[i];
+	}
 	return NULL;
 }
 
-static int unknown_command(const struct cli *cli, const char *name)
+/* The verbs of a command that has some, in ret as `show, verify`; false when it has none. */
+static bool list_verbs(const char *word, char *ret, size_t size)
+{
+	size_t n = strlen(word), used = 0;
+
+	for (unsigned i = 0; i < command_count && used < size; i++)
+		if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+			used += (size_t)snprintf(ret + used, size - used, "%s%s", used == 0 ? "" : ", ", commands[i].name + n + 1);
+	return used > 0;
+}
+
+static int unknown_command(const struct cli *cli, const char *name, const char *verb)
 {
 	const char *names[64];
 	const char *near;
-	char next[80] = "bulla --help";
+	char next[80] = "bulla --help", verbs[120];
 
+	if (list_verbs(name, verbs, sizeof(verbs))) {
+		snprintf(next, sizeof(next), "bulla %.40s --help", name);
+		say_error(cli, "usage", NULL, next, "`bulla %.40s` is followed by one of: %s%s%.40s%s", name, verbs,
+			verb == NULL ? "" : "; not by `", verb == NULL ? "" : verb, verb == NULL ? "" : "`");
+		return EXIT_USAGE;
+	}
 	for (unsigned i = 0; i < command_count && i < 64; i++)
 		names[i] = commands[i].name;
 	near = nearest(name, names, command_count);
@@ -145,21 +195,42 @@ static bool parse_time(const char *text, int64_t *ret_ms)
 	return good;
 }
 
+static bool is_choice(const struct option_row *row, const char *value)
+{
+	for (size_t i = 0; i < 4 && row->choices[i] != NULL; i++)
+		if (strcmp(row->choices[i], value) == 0)
+			return true;
+	return row->choices[0] == NULL;
+}
+
+static int bad_value(const struct cli *cli, const struct option_row *row, const char *value)
+{
+	char next[64];
+
+	snprintf(next, sizeof(next), "--%s %s", row->name, row->kind == TIME ? "30s" : row->choices[0] != NULL ? row->choices[0] :
+		row->argument);
+	if (row->kind == MANY)
+		say_error(cli, "usage", NULL, NULL, "there are more than %d `--%s`", CLI_SETS, row->name);
+	else
+		say_error(cli, "usage", NULL, next, "`--%s` does not take `%.40s`: %s", row->name, value,
+			row->kind == TIME ? "500ms, 30s, 5m, 2h or 1d are times" : row->help);
+	return EXIT_USAGE;
+}
+
 static int store(struct cli *cli, const struct option_row *row, const char *value)
 {
 	uint8_t *field = (uint8_t *)cli + row->offset;
+	bool good = true;
 
 	if (row->kind == FLAG)
 		*(bool *)(void *)field = true;
-	else if (row->kind == TEXT)
-		*(const char **)(void *)field = value;
-	else if (row->kind == MANY && cli->set_count < CLI_SETS)
+	else if (row->kind == TIME)
+		good = parse_time(value, (int64_t *)(void *)field);
+	else if (row->kind == MANY && (good = cli->set_count < CLI_SETS))
 		cli->sets[cli->set_count++] = value;
-	else if (row->kind != TIME || !parse_time(value, (int64_t *)(void *)field)) {
-		say_error(cli, "usage", NULL, NULL, row->kind == TIME ? "`--timeout` takes a time: 30s, 5m" : "too many --set");
-		return EXIT_USAGE;
-	}
-	return 0;
+	else if (row->kind == TEXT && (good = is_choice(row, value)))
+		*(const char **)(void *)field = value;
+	return good ? 0 : bad_value(cli, row, value);
 }
 
 static int check_count(const struct cli *cli)
@@ -200,14 +271,40 @@ static const struct option_row *row_of(int c)
 	return NULL;
 }
 
-static int bad_option(const struct cli *cli, int c, const char *typed)
+/* What is not built may stand behind a command that is, or behind one that is not: the first word that is either. */
+static const struct planned *planned_of(int argc, char **argv, const char *typed)
 {
-	const char *names[ROWS];
-	const char *near;
+	char option[40];
+	int ignored;
+
+	snprintf(option, sizeof(option), "%.*s", (int)strcspn(typed + 2, "="), typed + 2);
+	for (int i = 1; i < argc; i++) {
+		const struct planned *planned = planned_find(argv[i], NULL, NULL);
+
+		if (planned != NULL)
+			return planned;
+		if (find_command(argv[i], i + 1 < argc ? argv[i + 1] : NULL, &ignored) != NULL)
+			return planned_find(argv[i], NULL, option);
+	}
+	return NULL;
+}
+
+static int bad_option(const struct cli *cli, int c, int argc, char **argv)
+{
+	const char *names[ROWS], *near;
+	char letter[3] = {'-', (char)optopt, '\0'};
+	const char *typed = optopt > 0 && optopt < 256 ? letter : argv[optind - 1];
+	const struct planned *planned = strncmp(typed, "--", 2) == 0 ? planned_of(argc, argv, typed) : NULL;
 	char next[48] = "bulla --help";
 
+	if (planned != NULL)
+		return planned_refuse(cli, planned);
 	if (c == ':') {
 		say_error(cli, "usage", NULL, NULL, "`%.40s` needs a value", typed);
+		return EXIT_USAGE;
+	}
+	if (optopt >= 256) {
+		say_error(cli, "usage", NULL, NULL, "`--%s` takes no value", rows[optopt - 256].name);
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < ROWS; i++)
@@ -219,20 +316,59 @@ static int bad_option(const struct cli *cli, int c, const char *typed)
 	return EXIT_USAGE;
 }
 
-/* The first word that is no option names the command, so that `bulla -C DIR ls` and `bulla ls -C DIR` are the same. */
-static int parse_words(int argc, char **argv, struct cli *cli)
+/* The first words that are no options name the command, so that `bulla -C DIR ls` and `bulla ls -C DIR` are the same. */
+static int parse_words(int count, char **words, struct cli *cli)
 {
-	for (int i = optind; i < argc; i++) {
-		if (cli->command == NULL) {
-			cli->command = find_command(argv[i]);
-			if (cli->command == NULL && strcmp(argv[i], "help") != 0)
-				return unknown_command(cli, argv[i]);
-			cli->help = cli->help || cli->command == NULL;
-		} else if (cli->arg_count < CLI_ARGS) {
-			cli->args[cli->arg_count++] = argv[i];
-		}
+	const char *second = count > 1 ? words[1] : NULL;
+	const struct planned *planned;
+	char verbs[120];
+	int used;
+
+	if (count > 0 && strcmp(words[0], "help") == 0) {
+		cli->help = true;
+		return parse_words(count - 1, words + 1, cli);
+	}
+	if (count == 0)
+		return 0;
+	planned = planned_find(words[0], second, NULL);
+	if (planned != NULL)
+		return planned_refuse(cli, planned);
+	cli->command = find_command(words[0], second, &used);
+	if (cli->command == NULL && cli->help && second == NULL && list_verbs(words[0], verbs, sizeof(verbs)))
+		cli->topic = words[0];
+	else if (cli->command == NULL)
+		return unknown_command(cli, words[0], second);
+	for (int i = used; i < count && cli->arg_count < CLI_ARGS; i++)
+		cli->args[cli->arg_count++] = words[i];
+	return 0;
+}
+
+/* Every option that was given belongs to the command. */
+static int check_options(const struct cli *cli, const bool *given)
+{
+	char next[64];
+
+	snprintf(next, sizeof(next), "bulla %s --help", cli->command->name);
+	for (size_t i = 0; i < ROWS; i++) {
+		const struct planned *planned = planned_find(cli->command->name, NULL, rows[i].name);
+
+		if (!given[i] || rows[i].global || has_option(cli->command, rows[i].name))
+			continue;
+		if (planned != NULL)
+			return planned_refuse(cli, planned);
+		say_error(cli, "usage", NULL, next, "`bulla %s` has no option `--%s`", cli->command->name, rows[i].name);
+		return EXIT_USAGE;
 	}
 	return 0;
+}
+
+/* Errors of the command line itself have the form that is asked for anywhere in it. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "--json") == 0)
+			return true;
+	return false;
 }
 
 int cli_parse(int argc, char **argv, struct cli *ret)
@@ -242,26 +378,22 @@ int cli_parse(int argc, char **argv, struct cli *ret)
 	bool given[ROWS] = {false};
 	int c, code;
 
-	*ret = (struct cli){.color = "auto"};
+	*ret = (struct cli){.color = "auto", .json = wants_json(argc, argv)};
 	fill_getopt(options, letters);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1) {
 		const struct option_row *row = row_of(c);
 
 		if (row == NULL)
-			return bad_option(ret, c, argv[optind - 1]);
+			return bad_option(ret, c, argc, argv);
 		given[row - rows] = true;
 		code = store(ret, row, optarg);
 		if (code != 0)
 			return code;
 	}
-	code = parse_words(argc, argv, ret);
-	if (code != 0 || ret->help || ret->command == NULL)
+	code = parse_words(argc - optind, argv + optind, ret);
+	if (code != 0 || ret->command == NULL)
 		return code;
-	for (size_t i = 0; i < ROWS; i++)
-		if (given[i] && !rows[i].global && !has_option(ret->command, rows[i].name)) {
-			say_error(ret, "usage", NULL, NULL, "`bulla %s` has no option `--%s`", ret->command->name, rows[i].name);
-			return EXIT_USAGE;
-		}
-	return check_count(ret);
+	code = check_options(ret, given);
+	return code != 0 || ret->help ? code : check_count(ret);
 }

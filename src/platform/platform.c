@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,7 +147,8 @@ static bulla_rc read_deployment(struct bulla_platform *p, struct bulla_buf *byte
 	return bulla_deployment_read(bulla_buf_view(bytes), ret);
 }
 
-static void reap(struct bulla_platform *p)
+/* Is anybody left? What enclaves leave behind when they die (zygotes, sandboxes) is the supervisor's too. */
+static bool reap(struct bulla_platform *p)
 {
 	int status;
 	pid_t pid;
@@ -158,17 +160,17 @@ static void reap(struct bulla_platform *p)
 			bulla_log(BULLA_LOG_WARN, "platform.died", bulla_log_u64("pid", pid), bulla_log_u64("status", status));
 			bulla_child_died(p->children[i], bulla_mono_us(p->clock));
 		}
+	return pid == 0;
 }
 
-/* Ends the children from index `from` on and waits for them; the grave ones are killed. */
+/* Ends the children from index `from` on and waits for them; the grave ones are killed. From 0: for all that they left, too. */
 static void end_from(struct bulla_platform *p, size_t from)
 {
 	for (size_t i = from; i < p->child_count; i++)
 		bulla_child_stop(p->children[i], SIGTERM);
-	for (unsigned tries = 0; tries < END_TRIES; tries++) {
-		bool any = false;
+	for (unsigned tries = 0; p->child_count > from && tries < END_TRIES; tries++) {
+		bool left = reap(p), any = from == 0 && left;
 
-		reap(p);
 		for (size_t i = from; i < p->child_count; i++)
 			any = any || p->children[i]->pid > 0;
 		if (!any)
@@ -382,6 +384,8 @@ bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla
 	platform->clock = bulla_sys_clock();
 	platform->random = bulla_random_os();
 	platform->lock_fd = -1;
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+		return BULLA_FAIL_OS(BULLA_E_IO, "orphans cannot be adopted", errno);
 	BULLA_TRY(make_folders(options));
 	BULLA_TRY(take_lock(platform, ret_pid));
 	BULLA_TRY(format(folder, sizeof(folder), "%s/%s", options->state, "platform"));

@@ -41,6 +41,22 @@ def a_run_can_be_shown_opened_bundled_and_verified():
         assert p.run("verify", "b", "--trust", "t", "--accept", "dev", check=0)
         assert p.run("verify", "b", check=4).stdout.startswith("UNKNOWN SIGNER")
         assert p.run("verify", check=4).stdout.startswith("DEV ONLY")
+        verdict, = p.json("verify", "b", "--trust", "t", check=4)
+        assert "that anything was confidential" in verdict["not_proved"], verdict
+        assert "that the hardware is unbroken" not in verdict["not_proved"], verdict
+        assert "freshness strict" in p.run("verify", "b", check=4).stdout
+        p.write("empty", "")
+        assert "freshness" not in p.run("verify", "empty", check=1).stdout  # nothing said so
+        piped = p.run("bundle", "-o", "-", check=0, binary=True)
+        assert piped.stderr == b"", piped.stderr
+        with open(os.path.join(p.dir, "piped"), "wb") as file:
+            file.write(piped.stdout)
+        p.run("verify", "piped", "--trust", "t", "--accept", "dev", check=0)
+
+
+def read_bytes(project, name):
+    with open(os.path.join(project.dir, name), "rb") as file:
+        return file.read()
 
 
 @tap.case
@@ -50,8 +66,7 @@ def a_changed_bundle_is_refused():
         p.run("run", "loan", "--input", "application.json", check=0)
         p.run("bundle", "-o", "b", check=0)
         p.write("t", p.run("trust", check=0).stdout)
-        with open(os.path.join(p.dir, "b"), "rb") as file:
-            good = file.read()
+        good = read_bytes(p, "b")
         rng = random.Random(7)
         for _ in range(40):
             bad = bytearray(good)
@@ -122,11 +137,22 @@ def a_person_is_told_what_is_wrong():
             (("verify", "bulla.yaml"), 1, ""),
             (("open", "nothing"), 3, "no such run"),
         ]
+        p.run("run", "loan", "--input", "application.json", check=0)
+        cases.append((("logs", p.json("ls")[0]["run"], "risc"), 3, "has no step `risc`\nnext: intake, risk, decide"))
         for args, code, says in cases:
             result = p.run(*args, check=code)
             assert says in result.stderr, (args, result.stderr)
         bad = p.run("run", "loan", "--input", "-", stdin='{"a": 1,\n "a": 2}', check=2)
         assert "twice" in bad.stderr and "-:2:" in bad.stderr, bad.stderr
+        names = os.path.join(p.env["XDG_CONFIG_HOME"], "bulla", p.name + ".names")
+        with open(names, "r+b") as file:
+            kept = file.read()
+            file.truncate(3)
+        for command in ("ls", "up"):
+            damaged = p.run(command).stderr  # `bulla up` makes no other names: those of the runs would be lost
+            assert "error[corrupt]" in damaged and "next: restore it from a copy" in damaged, damaged
+        with open(names, "wb") as file:
+            file.write(kept)
         p.write("bulla.yaml", p.read("bulla.yaml").replace("- intake", "- intoke"))
         assert "did you mean `intake`?" in p.run("up", check=2).stderr
 

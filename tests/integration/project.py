@@ -51,10 +51,10 @@ class Project:
         with open(os.path.join(self.dir, path), encoding="utf-8") as file:
             return file.read()
 
-    def run(self, *args, check=None, cwd=None, stdin="", timeout=90):
+    def run(self, *args, check=None, cwd=None, stdin="", timeout=90, binary=False):
         """Runs `bulla ARGS` in the project; check: the exit code it must have."""
-        result = subprocess.run([self.bulla, *args], cwd=cwd or self.dir, env=self.env, input=stdin, text=True,
-                                capture_output=True, timeout=timeout)
+        result = subprocess.run([self.bulla, *args], cwd=cwd or self.dir, env=self.env, input=None if binary else stdin,
+                                text=not binary, capture_output=True, timeout=timeout)
         if check is not None and result.returncode != check:
             logs = "".join(self.log(name) for name in ("platform/log", "broker/log", "host/log", "platform/enclaves.log"))
             raise AssertionError(f"bulla {' '.join(args)}: exit {result.returncode}, not {check}\n"

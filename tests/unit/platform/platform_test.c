@@ -131,18 +131,37 @@ static void nobody_is_taken_for_a_supervisor(void **state)
 	assert_int_equal(end_probes(pids), 0);
 }
 
+_Noreturn static void open_again_and_again(const struct fixture *f, int begin)
+{
+	pid_t other = 0;
+	char byte;
+	bool good = read(begin, &byte, 1) == 1;
+
+	for (unsigned i = 0; i < OPENINGS && good; i++) {
+		good = bulla_platform_open(&platform, &f->options, &other) == BULLA_OK;
+		bulla_platform_close(&platform);
+	}
+	_exit(good ? 0 : 1);
+}
+
 static void who_looks_keeps_no_supervisor_from_starting(void **state)
 {
 	struct fixture *f = *state;
-	pid_t pids[PROBES], other = 0;
+	pid_t pids[PROBES], supervisor;
+	int begin[2], status = -1;
 
 	leave_a_dead_pid(f);
-	start_probes(f, getpid(), pids);
-	for (unsigned i = 0; i < OPENINGS; i++) {
-		assert_ok(bulla_platform_open(&platform, &f->options, &other));
-		bulla_platform_close(&platform);
-	}
+	assert_int_equal(pipe(begin), 0);
+	supervisor = fork(); /* a process of its own: it waits for all children when it ends */
+	if (supervisor == 0)
+		open_again_and_again(f, begin[0]);
+	start_probes(f, supervisor, pids);
+	assert_int_equal(write(begin[1], "x", 1), 1);
+	assert_int_equal(waitpid(supervisor, &status, 0), supervisor);
 	assert_int_equal(end_probes(pids), 0);
+	assert_int_equal(status, 0);
+	close(begin[0]);
+	close(begin[1]);
 }
 
 static void a_second_supervisor_is_told_of_the_first(void **state)
@@ -251,12 +270,26 @@ static void what_could_not_be_deployed_is_deployed_when_it_can(void **state)
 	close(ready[1]);
 }
 
+/* An enclave that leaves a process behind, as one that dies leaves its zygote. */
+static void what_children_leave_behind_is_waited_for(void **state)
+{
+	struct fixture *f = *state;
+	pid_t other = 0;
+
+	write_text(f->programs, "bulla-kms", "#!/bin/sh\n(trap '' TERM; sleep 0.7; echo x > \"$0.orphan\") &\nexec sleep 600\n", 0700);
+	assert_ok(bulla_platform_open(&platform, &f->options, &other));
+	usleep(200000);
+	bulla_platform_close(&platform);
+	assert_true(exists(f->programs, "bulla-kms.orphan"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(nobody_is_taken_for_a_supervisor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(who_looks_keeps_no_supervisor_from_starting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_supervisor_is_told_of_the_first, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_children_leave_behind_is_waited_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_deployed_leaves_the_broker_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_could_not_be_deployed_is_deployed_when_it_can, set_up, tear_down),
 	};
