@@ -47,6 +47,14 @@
 	X(E_EVIDENCE_REPLAYED, "evidence-replayed", "the evidence was shown before") \
 	X(E_EPOCH_OLD, "epoch-old", "a newer epoch is in force") \
 	X(E_REVOKED, "revoked", "it was revoked") \
+	/* attested channels: attestation.md */ \
+	X(E_CHANNEL_NONCE, "channel-nonce", "the evidence answers another challenge") \
+	X(E_CHANNEL_RELAYED, "channel-relayed", "the evidence is of another TLS connection") \
+	X(E_CHANNEL_REFLECTED, "channel-reflected", "one's own challenge came back") \
+	X(E_CHANNEL_ROLE, "channel-role", "the evidence is of the other role") \
+	X(E_CHANNEL_KEY, "channel-key", "the evidence names other keys than this connection's") \
+	X(E_CHANNEL_MODE, "channel-mode", "the two sides want different attestation") \
+	X(E_CHANNEL_MANIFEST, "channel-manifest", "the evidence is of another manifest") \
 	/* births and links: protocol.md sections 5 and 6 */ \
 	X(E_KEY_SUBSTITUTED, "key-substituted", "the agent's key is not the one of its birth record") \
 	X(E_KEY_CONTEXT, "key-context", "the key blob is for another agent, epoch or manifest") \

@@ -66,13 +66,14 @@ static bulla_rc job_new(struct bulla_conn *conn, const struct bulla_frame *reque
 static bulla_rc op_challenge(struct bulla_conn *conn, const struct bulla_frame *request)
 {
 	struct bulla_broker *broker = conn->server->broker;
-	uint8_t exporter[EXPORTER], memory[64];
+	struct bulla_channel_ends ends;
+	uint8_t memory[64];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes body;
 
 	if (!conn->session_ready) {
-		BULLA_TRY(bulla_tls_export(bulla_pipe_tls(conn->pipe), BULLA_EXPORTER_BINDING, sizeof(exporter), exporter));
-		BULLA_TRY(bulla_session_server_init(&conn->session, BULLA_BYTES_ARRAY(exporter)));
+		BULLA_TRY(bulla_channel_ends_of(bulla_pipe_tls(conn->pipe), &ends));
+		bulla_session_server_init(&conn->session, &ends);
 		conn->session_ready = true;
 	}
 	BULLA_TRY(bulla_session_server_challenge(&conn->session, broker->random, bulla_wall_ms(broker->clock), &w));

@@ -33,17 +33,18 @@ bulla_rc bulla_session_keys_derive(bulla_bytes exporter, struct bulla_session_ke
 	return BULLA_OK;
 }
 
-bulla_rc bulla_session_client_init(struct bulla_session_client *client, bulla_bytes exporter, bulla_bytes tee,
-                                   bulla_bytes receipt_key, bulla_bytes agents, const bulla_digest *manifest)
+bulla_rc bulla_session_client_init(struct bulla_session_client *client, const struct bulla_channel_ends *ends,
+                                   bulla_bytes tee, bulla_bytes receipt_key, bulla_bytes agents,
+                                   const bulla_digest *manifest)
 {
-	if (exporter.n != BULLA_EXPORTER_SIZE)
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "a TLS exporter of this protocol has 32 bytes");
+	if (receipt_key.n == 0)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "a session speaks for a receipt key");
 	*client = (struct bulla_session_client){.receipt_key = receipt_key, .state = CLIENT_NEW};
 	client->binder.tee = tee;
 	client->binder.purpose = BULLA_BYTES_LITERAL("session");
 	client->binder.agents = agents;
 	client->binder.manifest = *manifest;
-	bulla_sha256(exporter, &client->binder.channel);
+	bulla_channel_digest(ends, &client->binder.channel);
 	bulla_sha256(receipt_key, &client->binder.key);
 	return BULLA_OK;
 }
@@ -117,13 +118,10 @@ bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_by
 	return BULLA_OK;
 }
 
-bulla_rc bulla_session_server_init(struct bulla_session_server *server, bulla_bytes exporter)
+void bulla_session_server_init(struct bulla_session_server *server, const struct bulla_channel_ends *ends)
 {
-	if (exporter.n != BULLA_EXPORTER_SIZE)
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "a TLS exporter of this protocol has 32 bytes");
 	*server = (struct bulla_session_server){.open = false};
-	bulla_sha256(exporter, &server->channel);
-	return BULLA_OK;
+	bulla_channel_digest(ends, &server->channel);
 }
 
 bulla_rc bulla_session_server_challenge(struct bulla_session_server *server, const struct bulla_random *random,

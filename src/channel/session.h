@@ -7,14 +7,11 @@
 #include "base/secret.h"
 #include "base/sys.h"
 #include "base/wr.h"
-#include "cose/binder.h"
+#include "channel/binding.h"
 
 #define BULLA_SESSION_ID 16
 #define BULLA_SESSION_HANDLE 8
 #define BULLA_CHALLENGE_MS 60000
-#define BULLA_EXPORTER_BINDING "bulla-session"
-#define BULLA_EXPORTER_KEYS "bulla-session-keys"
-#define BULLA_EXPORTER_SIZE 32
 
 /* Keys of a session, by kdf from the second exporter. Owned: bulla_session_keys_done. */
 struct bulla_session_keys {
@@ -43,12 +40,12 @@ struct bulla_session_client {
 	int state;
 };
 
-/* exporter: 32 bytes of BULLA_EXPORTER_BINDING of this connection. tee: the driver's word ("nitro" also for the
+/* ends: of this connection. tee: the driver's word ("nitro" also for the
  * development TEE). receipt_key: SPKI DER. agents: handles, 8 bytes each, rising, end to end. Borrowed for the
  * machine's life: tee, receipt_key, agents. */
-BULLA_CHECK bulla_rc bulla_session_client_init(struct bulla_session_client *client, bulla_bytes exporter,
-                                               bulla_bytes tee, bulla_bytes receipt_key, bulla_bytes agents,
-                                               const bulla_digest *manifest);
+BULLA_CHECK bulla_rc bulla_session_client_init(struct bulla_session_client *client,
+                                               const struct bulla_channel_ends *ends, bulla_bytes tee,
+                                               bulla_bytes receipt_key, bulla_bytes agents, const bulla_digest *manifest);
 
 /* Body of the CHALLENGE request. */
 BULLA_CHECK bulla_rc bulla_session_client_ask(struct bulla_session_client *client, bulla_wr *w);
@@ -68,7 +65,7 @@ BULLA_CHECK bulla_rc bulla_session_client_done(struct bulla_session_client *clie
 /* --- broker --- */
 /* Per connection. The challenge is used once, lives 60 s, and belongs to this TLS connection alone. */
 struct bulla_session_server {
-	bulla_digest channel; /* digest of the binding exporter */
+	bulla_digest channel; /* bulla_channel_digest of the connection */
 	bulla_digest challenge;
 	int64_t challenge_ms;
 	bool open; /* a challenge is out and unused */
@@ -82,12 +79,12 @@ struct bulla_session_ask {
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE]; /* handles, rising, end to end */
 	size_t agent_count;
 	bulla_digest manifest;
-	bulla_digest channel;               /* digest of the connection's exporter */
+	bulla_digest channel;               /* bulla_channel_digest of the connection */
 	bulla_digest nonce;                 /* that the evidence must show */
 	uint8_t binder[BULLA_BINDER_BYTES]; /* that the evidence must show */
 };
 
-BULLA_CHECK bulla_rc bulla_session_server_init(struct bulla_session_server *server, bulla_bytes exporter);
+void bulla_session_server_init(struct bulla_session_server *server, const struct bulla_channel_ends *ends);
 
 /* Reply body to CHALLENGE; a second ask replaces the first challenge. */
 BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server *server,

@@ -5,11 +5,12 @@
 
 #define BULLA_BINDER_BYTES 64
 
-/* Purposes: "session" (challenge by the broker, channel = digest(TLS exporter "bulla-session")) and "boot" (challenge zero,
- * channel = digest(SPKI of the RSA key); no session accepts it). */
+/* Purposes: "session" (challenge by the broker, channel as channel/binding.h makes it of the TLS connection), "client" and
+ * "server" (who speaks on an attested channel; challenge by the other side, channel likewise), and "boot" (challenge zero,
+ * channel = digest(SPKI of the RSA key); none of the others accepts it). */
 struct bulla_binder {
 	bulla_bytes tee;        /* the driver's word: "nitro" (also for documents of the development TEE), "sev-snp", ... */
-	bulla_bytes purpose;    /* "session" or "boot" */
+	bulla_bytes purpose;    /* "session", "client", "server" or "boot" */
 	bulla_digest challenge;
 	bulla_digest channel;
 	bulla_digest key;       /* digest(SPKI of the receipt key) = instance kid */

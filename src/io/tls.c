@@ -3,24 +3,11 @@
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "crypto/x509.h"
+#include "io/tls_internal.h"
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509.h>
-
-struct bulla_tls_context {
-	SSL_CTX *ctx;
-	bulla_digest pin; /* client: the server's key */
-	bool server;
-};
-
-struct bulla_tls {
-	SSL *ssl;
-	BIO *in, *out; /* owned by ssl */
-	const struct bulla_tls_context *context;
-	bool ready, closed, failed, pin_failed;
-};
 
 /* Wire form of ALPN (RFC 7301): our preference first. */
 static const uint8_t alpn_both[] = "\x07"
@@ -64,7 +51,7 @@ static bool harden(SSL_CTX *ctx)
 	                                "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256") == 1;
 }
 
-static bulla_rc context_new(bool server, struct bulla_tls_context **ret)
+bulla_rc bulla_tls_context_make(bool server, struct bulla_tls_context **ret)
 {
 	struct bulla_tls_context *context;
 	void *p = NULL;
@@ -90,17 +77,22 @@ struct bulla_tls_context *bulla_tls_context_free(struct bulla_tls_context *conte
 	return NULL;
 }
 
+static bool own_certificate(struct bulla_tls_context *context, bulla_bytes key_der, bulla_bytes certificate_der)
+{
+	return SSL_CTX_use_certificate_ASN1(context->ctx, (int)certificate_der.n, certificate_der.p) == 1 &&
+	       SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context->ctx, key_der.p, (long)key_der.n) == 1 &&
+	       SSL_CTX_check_private_key(context->ctx) == 1;
+}
+
 bulla_rc bulla_tls_server_new(bulla_bytes key_der, bulla_bytes certificate_der, struct bulla_tls_context **ret)
 {
 	struct bulla_tls_context *context = NULL;
 
 	if (key_der.n > BULLA_SPKI_MAX || certificate_der.n > BULLA_CERT_MAX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a TLS key or certificate is too long");
-	BULLA_TRY(context_new(true, &context));
+	BULLA_TRY(bulla_tls_context_make(true, &context));
 	SSL_CTX_set_alpn_select_cb(context->ctx, choose_alpn, NULL);
-	if (SSL_CTX_use_certificate_ASN1(context->ctx, (int)certificate_der.n, certificate_der.p) != 1 ||
-	    SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context->ctx, key_der.p, (long)key_der.n) != 1 ||
-	    SSL_CTX_check_private_key(context->ctx) != 1) {
+	if (!own_certificate(context, key_der, certificate_der)) {
 		bulla_tls_context_free(context);
 		return crypto_failed();
 	}
@@ -108,24 +100,35 @@ bulla_rc bulla_tls_server_new(bulla_bytes key_der, bulla_bytes certificate_der, 
 	return BULLA_OK;
 }
 
+static bool key_digest(X509 *certificate, bulla_digest *ret)
+{
+	unsigned char *der = NULL;
+	int size;
+
+	*ret = (bulla_digest){{0}};
+	if (certificate == NULL)
+		return true;
+	size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+	if (size <= 0)
+		return false;
+	bulla_sha256(bulla_bytes_of(der, (size_t)size), ret);
+	OPENSSL_free(der);
+	return true;
+}
+
 /* Replaces certificate verification: names, dates and issuers mean nothing, the key is everything. The handshake's own
  * signature shows that the other side has it. */
 static int check_pin(X509_STORE_CTX *store, void *arg)
 {
 	struct bulla_tls *tls;
-	unsigned char *der = NULL;
 	SSL *ssl = (SSL *)X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	const struct bulla_tls_context *context = (const struct bulla_tls_context *)arg;
 	X509 *leaf = X509_STORE_CTX_get0_cert(store);
 	bulla_digest digest;
-	int size;
 
 	tls = ssl == NULL ? NULL : (struct bulla_tls *)SSL_get_app_data(ssl);
-	size = leaf == NULL ? -1 : i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-	if (tls == NULL || size <= 0)
+	if (tls == NULL || leaf == NULL || !key_digest(leaf, &digest))
 		return 0;
-	bulla_sha256(bulla_bytes_of(der, (size_t)size), &digest);
-	OPENSSL_free(der);
 	tls->pin_failed = !bulla_digest_eq(&digest, &context->pin);
 	return tls->pin_failed ? 0 : 1;
 }
@@ -134,11 +137,50 @@ bulla_rc bulla_tls_client_new(const bulla_digest *pin, struct bulla_tls_context 
 {
 	struct bulla_tls_context *context = NULL;
 
-	BULLA_TRY(context_new(false, &context));
+	BULLA_TRY(bulla_tls_context_make(false, &context));
 	context->pin = *pin;
 	SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(context->ctx, check_pin, context);
 	*ret = context;
+	return BULLA_OK;
+}
+
+/* Any key will do: the handshake shows that the other side has it, and its evidence will have to name it. */
+static int take_any(X509_STORE_CTX *store, void *arg)
+{
+	(void)arg;
+	return X509_STORE_CTX_get0_cert(store) == NULL ? 0 : 1;
+}
+
+bulla_rc bulla_tls_mutual_new(bool server, bulla_bytes key_der, bulla_bytes certificate_der, struct bulla_tls_context **ret)
+{
+	struct bulla_tls_context *context = NULL;
+
+	if (key_der.n > BULLA_SPKI_MAX || certificate_der.n > BULLA_CERT_MAX)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a TLS key or certificate is too long");
+	BULLA_TRY(bulla_tls_context_make(server, &context));
+	if (server)
+		SSL_CTX_set_alpn_select_cb(context->ctx, choose_alpn, NULL);
+	SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	SSL_CTX_set_cert_verify_callback(context->ctx, take_any, NULL);
+	if (!own_certificate(context, key_der, certificate_der)) {
+		bulla_tls_context_free(context);
+		return crypto_failed();
+	}
+	*ret = context;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_tls_keys(const struct bulla_tls *tls, bulla_digest *ret_client, bulla_digest *ret_server)
+{
+	bulla_digest mine, theirs;
+
+	if (!tls->ready || tls->failed)
+		return BULLA_FAIL(BULLA_E_STATE, "no TLS handshake yet");
+	if (!key_digest(SSL_get_certificate(tls->ssl), &mine) || !key_digest(SSL_get0_peer_certificate(tls->ssl), &theirs))
+		return crypto_failed();
+	*ret_client = tls->context->server ? theirs : mine;
+	*ret_server = tls->context->server ? mine : theirs;
 	return BULLA_OK;
 }
 
@@ -173,34 +215,44 @@ static bulla_rc handshake(struct bulla_tls *tls)
 	done = SSL_do_handshake(tls->ssl);
 	if (done == 1) {
 		tls->ready = true;
-		if (!tls->context->server && bulla_tls_protocol(tls) == 0)
+		if (!tls->context->server && tls->context->name_server == NULL && bulla_tls_protocol(tls) == 0)
 			return BULLA_FAIL(BULLA_E_CRYPTO, "the server speaks another protocol");
 		return BULLA_OK;
 	}
 	if (SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ)
 		return BULLA_OK;
 	tls->failed = true;
-	if (tls->pin_failed) {
+	if (tls->pin_failed || (tls->context->name_server != NULL && SSL_get_verify_result(tls->ssl) != X509_V_OK)) {
 		ERR_clear_error();
-		return BULLA_FAIL(BULLA_E_SIGNATURE, "the server has another key than the pinned one");
+		return tls->pin_failed
+		           ? BULLA_FAIL(BULLA_E_SIGNATURE, "the server has another key than the pinned one")
+		           : BULLA_FAIL(BULLA_E_SIGNATURE, "the server's certificate is not for this name, or of no known root");
 	}
 	return crypto_failed();
 }
 
-bulla_rc bulla_tls_new(struct bulla_tls_context *context, enum bulla_tls_alpn alpn, struct bulla_tls **ret)
+bulla_rc bulla_tls_open(struct bulla_tls_context *context, enum bulla_tls_alpn alpn, const char *name, struct bulla_tls **ret)
 {
 	struct bulla_tls *tls;
 	void *p = NULL;
 
+	if ((context->name_server != NULL) != (name != NULL))
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "public servers have names, and they alone");
 	BULLA_TRY(bulla_alloc(1, sizeof(*tls), &p));
 	tls = (struct bulla_tls *)p;
 	tls->context = context;
-	if (!attach(tls, alpn) || (!context->server && handshake(tls) != BULLA_OK)) {
+	if (!attach(tls, alpn) || (name != NULL && !context->name_server(tls->ssl, name)) ||
+	    (!context->server && handshake(tls) != BULLA_OK)) {
 		bulla_tls_free(tls);
 		return crypto_failed();
 	}
 	*ret = tls;
 	return BULLA_OK;
+}
+
+bulla_rc bulla_tls_new(struct bulla_tls_context *context, enum bulla_tls_alpn alpn, struct bulla_tls **ret)
+{
+	return bulla_tls_open(context, alpn, NULL, ret);
 }
 
 struct bulla_tls *bulla_tls_free(struct bulla_tls *tls)

@@ -1,7 +1,9 @@
 #pragma once
 /* TLS 1.3 only, as a machine over bytes (memory BIOs): no descriptor, so that it also runs over a relay. No resumption,
- * no tickets, no early data, no renegotiation, no client certificates. The server is known by the SHA-256 of its
- * SubjectPublicKeyInfo, names and issuers mean nothing (protocol.md section 4). The only file that sees libssl. */
+ * no tickets, no early data, no renegotiation. The server is known by the SHA-256 of its SubjectPublicKeyInfo, names and
+ * issuers mean nothing (protocol.md section 4); on attested channels either side is known by evidence that comes after the
+ * handshake and names its key. Only public servers are known by names.
+ * The only file that sees libssl. */
 #include "base/buf.h"
 #include "base/bytes.h"
 
@@ -20,6 +22,19 @@ BULLA_CHECK bulla_rc bulla_tls_server_new(bulla_bytes key_der, bulla_bytes certi
 /* Client that accepts exactly the server key with this SPKI digest. */
 BULLA_CHECK bulla_rc bulla_tls_client_new(const bulla_digest *pin, struct bulla_tls_context **ret);
 
+/* Attested channels: both sides show a certificate (P-256, key and certificate as for a server), any key is taken. Who is
+ * on the other side is nobody's word until its evidence names that key (channel/attested.h). */
+BULLA_CHECK bulla_rc bulla_tls_mutual_new(bool server, bulla_bytes key_der, bulla_bytes certificate_der,
+                                          struct bulla_tls_context **ret);
+
+/* Clients of servers that the whole world knows: certificates up to a root of ca_file (PEM), NULL: of the system's store;
+ * TLS 1.2 is taken too. BULLA_E_IO: there is no such file, or nothing in it. */
+BULLA_CHECK bulla_rc bulla_tls_public_new(const char *ca_file, struct bulla_tls_context **ret);
+
+/* A connection to a public server whose certificate must be for this DNS name (or IP address). Feeding it gives
+ * BULLA_E_SIGNATURE when the certificate is not for this name, not up to a root, or not in its time. http/1.1. */
+BULLA_CHECK bulla_rc bulla_tls_public_open(struct bulla_tls_context *context, const char *name, struct bulla_tls **ret);
+
 /* Connections must be gone. NULL is allowed. */
 struct bulla_tls_context *bulla_tls_context_free(struct bulla_tls_context *context);
 
@@ -37,6 +52,10 @@ bool bulla_tls_ready(const struct bulla_tls *tls);
 
 /* Protocol chosen; 0 before the handshake ended. */
 enum bulla_tls_alpn bulla_tls_protocol(const struct bulla_tls *tls);
+
+/* digest(SPKI) of the client's and of the server's certificate; zero where a client showed none. BULLA_E_STATE before the
+ * handshake ended. */
+BULLA_CHECK bulla_rc bulla_tls_keys(const struct bulla_tls *tls, bulla_digest *ret_client, bulla_digest *ret_server);
 
 /* Encrypts plain text; only after the handshake (BULLA_E_STATE). */
 BULLA_CHECK bulla_rc bulla_tls_write(struct bulla_tls *tls, bulla_bytes plain);

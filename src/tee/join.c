@@ -76,13 +76,13 @@ bulla_rc bulla_join_call(struct bulla_join *join, enum bulla_op_number op, bulla
 
 static bulla_rc ask_challenge(struct bulla_join *join)
 {
-	uint8_t exporter[BULLA_EXPORTER_SIZE];
+	struct bulla_channel_ends ends;
 	uint8_t memory[64];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes body;
 
-	BULLA_TRY(bulla_tls_export(join->broker.tls, BULLA_EXPORTER_BINDING, sizeof(exporter), exporter));
-	BULLA_TRY(bulla_session_client_init(&join->client, BULLA_BYTES_ARRAY(exporter), BULLA_BYTES_LITERAL("nitro"),
+	BULLA_TRY(bulla_channel_ends_of(join->broker.tls, &ends));
+	BULLA_TRY(bulla_session_client_init(&join->client, &ends, BULLA_BYTES_LITERAL("nitro"),
 		bulla_sign_key_spki(join->base->receipt_key), bulla_tee_handles(join->base), &join->base->manifest.digest));
 	BULLA_TRY(bulla_session_client_ask(&join->client, &w));
 	BULLA_TRY(bulla_wr_end(&w, &body));

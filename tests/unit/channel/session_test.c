@@ -12,7 +12,9 @@ struct evidence {
 };
 
 static const uint8_t agents[16] = {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2};
-static const uint8_t exporter_a[32] = {1}, exporter_b[32] = {2}, exporter_keys[32] = {3};
+static const struct bulla_channel_ends ends_a = {.exporter = {{1}}, .server_key = {{5}}};
+static const struct bulla_channel_ends ends_b = {.exporter = {{2}}, .server_key = {{5}}};
+static const uint8_t exporter_keys[32] = {3};
 static const uint8_t receipt_key[91] = {9}, other_key[91] = {8};
 static const bulla_digest manifest = {{7}}, other_manifest = {{6}};
 static uint8_t counter;
@@ -35,11 +37,11 @@ struct pair {
 	bulla_bytes attest; /* body */
 };
 
-static void open_pair(struct pair *pair, const uint8_t exporter[32])
+static void open_pair(struct pair *pair, const struct bulla_channel_ends *ends)
 {
-	assert_ok(bulla_session_client_init(&pair->client, bulla_bytes_of(exporter, 32), BULLA_BYTES_LITERAL("nitro"),
+	assert_ok(bulla_session_client_init(&pair->client, ends, BULLA_BYTES_LITERAL("nitro"),
 	                                    BULLA_BYTES_ARRAY(receipt_key), BULLA_BYTES_ARRAY(agents), &manifest));
-	assert_ok(bulla_session_server_init(&pair->server, bulla_bytes_of(exporter, 32)));
+	bulla_session_server_init(&pair->server, ends);
 }
 
 static void challenge(struct pair *pair, int64_t now_ms)
@@ -86,7 +88,7 @@ static void test_session(void **state)
 
 	(void)state;
 	pair.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	assert_ok(judge(&pair.server, pair.attest, &pair.evidence, 61000, &ask));
@@ -120,8 +122,8 @@ static void test_relayed(void **state)
 
 	(void)state;
 	victim.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&victim, exporter_a);
-	open_pair(&attacker, exporter_b);
+	open_pair(&victim, &ends_a);
+	open_pair(&attacker, &ends_b);
 	challenge(&victim, 1000);
 	attest(&victim);
 	challenge(&attacker, 1000);
@@ -137,7 +139,7 @@ static void test_replayed(void **state)
 
 	(void)state;
 	pair.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	old = pair.evidence;
@@ -165,14 +167,14 @@ static void test_stale_challenge(void **state)
 
 	(void)state;
 	pair.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	assert_ok(judge(&pair.server, pair.attest, &pair.evidence, 61000, &ask));
 	assert_attack(SESSION_CHALLENGE, BULLA_E_EVIDENCE_STALE,
 	              judge(&pair.server, pair.attest, &pair.evidence, 61001, &ask));
 	assert_rc(BULLA_E_EVIDENCE_STALE, judge(&pair.server, pair.attest, &pair.evidence, 999, &ask));
-	assert_ok(bulla_session_server_init(&pair.server, BULLA_BYTES_ARRAY(exporter_a)));
+	bulla_session_server_init(&pair.server, &ends_a);
 	assert_rc(BULLA_E_EVIDENCE_STALE, judge(&pair.server, pair.attest, &pair.evidence, 1000, &ask));
 }
 
@@ -185,7 +187,7 @@ static void test_other_role(void **state)
 
 	(void)state;
 	pair.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	pair.evidence.public_key = BULLA_BYTES_LITERAL("an RSA key");
@@ -209,7 +211,7 @@ static void test_other_claims(void **state)
 
 	(void)state;
 	pair.evidence.public_key = (bulla_bytes){NULL, 0};
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	assert_ok(bulla_msg_attest_decode(pair.attest, &good));
@@ -249,7 +251,7 @@ static void test_order_and_reflection(void **state)
 	uint8_t binder[64];
 
 	(void)state;
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	assert_rc(BULLA_E_STATE, bulla_session_client_attest(&pair.client, BULLA_BYTES_LITERAL("e"), &w));
 	assert_rc(BULLA_E_STATE, bulla_session_client_done(&pair.client, BULLA_BYTES_LITERAL(""),
 	                                                   BULLA_BYTES_ARRAY(exporter_keys), &session));
@@ -257,11 +259,11 @@ static void test_order_and_reflection(void **state)
 	assert_rc(BULLA_E_STATE, bulla_session_client_ask(&pair.client, &w));
 	/* its own empty request sent back as the reply */
 	assert_rc(BULLA_E_FORMAT, bulla_session_client_challenge(&pair.client, BULLA_BYTES_LITERAL(""), &nonce, binder));
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	assert_ok(bulla_session_client_ask(&pair.client, &w));
 	assert_rc(BULLA_E_FORMAT, bulla_session_client_challenge(&pair.client, BULLA_BYTES_ARRAY(zero), &nonce, binder));
 	/* its ATTEST sent back as the session */
-	open_pair(&pair, exporter_a);
+	open_pair(&pair, &ends_a);
 	challenge(&pair, 1000);
 	attest(&pair);
 	assert_rc(BULLA_E_FORMAT,

@@ -5,6 +5,7 @@
 #include "test.h"
 
 static struct bulla_tls_context *server_context, *client_context;
+static struct bulla_buf key_der, certificate_der;
 static bulla_digest pin;
 
 /* Carries bytes between the two until both are still; chunk: how many at a time, 0: all. */
@@ -120,6 +121,44 @@ static void test_damage_and_replay(void **state)
 	}
 }
 
+/* Either side shows a key and takes any; both see the same two. */
+static void test_mutual(void **state)
+{
+	struct bulla_tls_context *contexts[2];
+	struct bulla_tls *client, *server;
+	bulla_digest c[2], s[2];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++)
+		assert_ok(bulla_tls_mutual_new(i == 0, bulla_buf_view(&key_der), bulla_buf_view(&certificate_der), &contexts[i]));
+	for (int with = 0; with < 2; with++) {
+		assert_ok(bulla_tls_new(contexts[0], BULLA_TLS_FRAMES, &server));
+		assert_ok(bulla_tls_new(with == 1 ? contexts[1] : client_context, BULLA_TLS_FRAMES, &client));
+		assert_rc(BULLA_E_STATE, bulla_tls_keys(client, &c[0], &s[0]));
+		if (with == 1) {
+			assert_ok(shake(client, server, 0));
+			assert_ok(bulla_tls_keys(client, &c[0], &s[0]));
+			assert_ok(bulla_tls_keys(server, &c[1], &s[1]));
+			assert_true(bulla_digest_eq(&c[0], &pin) && bulla_digest_eq(&c[1], &pin));
+			assert_true(bulla_digest_eq(&s[0], &pin) && bulla_digest_eq(&s[1], &pin));
+		} else {
+			assert_rc(BULLA_E_CRYPTO, shake(client, server, 0)); /* no certificate where one is demanded */
+		}
+		bulla_tls_free(client);
+		bulla_tls_free(server);
+	}
+	/* an ordinary client has none: zero */
+	assert_ok(bulla_tls_new(client_context, BULLA_TLS_FRAMES, &client));
+	assert_ok(bulla_tls_new(server_context, BULLA_TLS_FRAMES, &server));
+	assert_ok(shake(client, server, 0));
+	assert_ok(bulla_tls_keys(server, &c[0], &s[0]));
+	assert_true(bulla_bytes_is_zero_ct(bulla_bytes_digest(&c[0])) && bulla_digest_eq(&s[0], &pin));
+	bulla_tls_free(client);
+	bulla_tls_free(server);
+	bulla_tls_context_free(contexts[0]);
+	bulla_tls_context_free(contexts[1]);
+}
+
 static void test_rubbish(void **state)
 {
 	struct bulla_tls *server;
@@ -136,7 +175,6 @@ static int set_up(void **state)
 {
 	static const uint8_t serial[] = {1};
 	BULLA_AUTO_SIGN_KEY key = NULL;
-	BULLA_AUTO_BUF der, certificate;
 	struct bulla_cert_spec spec = {.common_name = "bulla-kms",
 	                               .serial = BULLA_BYTES_ARRAY(serial),
 	                               .not_before = 0,
@@ -145,14 +183,14 @@ static int set_up(void **state)
 	                               .usage = BULLA_USAGE_SIGNATURE};
 
 	(void)state;
-	bulla_buf_init(&der, 1024);
-	bulla_buf_init(&certificate, 8192);
+	bulla_buf_init(&key_der, 1024);
+	bulla_buf_init(&certificate_der, 8192);
 	assert_ok(bulla_sign_key_new(BULLA_ES256, &key));
-	assert_ok(bulla_sign_key_export(key, &der));
+	assert_ok(bulla_sign_key_export(key, &key_der));
 	spec.spki = bulla_sign_key_spki(key);
-	assert_ok(bulla_cert_write(&spec, key, &certificate));
+	assert_ok(bulla_cert_write(&spec, key, &certificate_der));
 	bulla_sha256(spec.spki, &pin);
-	assert_ok(bulla_tls_server_new(bulla_buf_view(&der), bulla_buf_view(&certificate), &server_context));
+	assert_ok(bulla_tls_server_new(bulla_buf_view(&key_der), bulla_buf_view(&certificate_der), &server_context));
 	assert_ok(bulla_tls_client_new(&pin, &client_context));
 	return 0;
 }
@@ -162,13 +200,15 @@ static int tear_down(void **state)
 	(void)state;
 	bulla_tls_context_free(server_context);
 	bulla_tls_context_free(client_context);
+	bulla_buf_done(&key_der);
+	bulla_buf_done(&certificate_der);
 	return 0;
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_protocols), cmocka_unit_test(test_wrong_pin),
-	                                   cmocka_unit_test(test_damage_and_replay), cmocka_unit_test(test_rubbish)};
+	                                   cmocka_unit_test(test_damage_and_replay), cmocka_unit_test(test_mutual), cmocka_unit_test(test_rubbish)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

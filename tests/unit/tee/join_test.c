@@ -275,10 +275,10 @@ static void serve_relay(struct house *house, struct relay *relay, bulla_bytes by
 		return;
 	}
 	if (!was_ready && bulla_tls_ready(relay->tls) && bulla_tls_protocol(relay->tls) == BULLA_TLS_FRAMES) {
-		uint8_t exporter[BULLA_EXPORTER_SIZE];
+		struct bulla_channel_ends ends;
 
-		assert_ok(bulla_tls_export(relay->tls, BULLA_EXPORTER_BINDING, sizeof(exporter), exporter));
-		assert_ok(bulla_session_server_init(&house->server, BULLA_BYTES_ARRAY(exporter)));
+		assert_ok(bulla_channel_ends_of(relay->tls, &ends));
+		bulla_session_server_init(&house->server, &ends);
 		assert_ok(bulla_frames_new(&options, &events, &relay->frames));
 	}
 	if (relay->frames != NULL) {
