@@ -1,0 +1,34 @@
+"""kill -9 with many runs under way: every one ends, done and with its token, and its bundle verifies."""
+from recovery import open_project, recover
+from project import Tap
+
+tap = Tap()
+RUNS = 500
+
+
+def check(victims):
+    with open_project() as p:
+        p.run("up", check=0)
+        row = recover(p, victims, RUNS)
+        assert row["done"] == RUNS and row["failed"] == row["lost"] == 0, row
+        rows = p.json("ls")
+        for run in (rows[0]["run"], rows[-1]["run"]):
+            p.run("verify", run, check=4)
+
+
+@tap.case
+def the_engine_dies():
+    check(["bullad"])
+
+
+@tap.case
+def the_broker_dies():
+    check(["bulla-kms"])
+
+
+@tap.case
+def both_die():
+    check(["bullad", "bulla-kms"])
+
+
+tap.main()
