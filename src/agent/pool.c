@@ -84,7 +84,7 @@ static void reset(struct bulla_agent_box *box)
 	bulla_buf_clear(&box->in);
 	bulla_buf_clear(&box->out);
 	box->in_at = box->scanned = 0;
-	box->out_ended = box->exited = box->lost_control = box->poisoned = box->timed_out = box->too_long = false;
+	box->out_ended = box->exited = box->lost_control = box->poisoned = box->timed_out = box->too_long = box->err_read = false;
 	box->kill_us = 0;
 	box->tail.n = 0;
 	box->tail.dropped = 0;
@@ -139,7 +139,8 @@ void bulla_box_finish(struct bulla_agent_box *box, struct bulla_agent_job *job, 
 	struct bulla_agent_pool *pool = box->pool;
 	struct bulla_agent_result *result = &job->result;
 
-	bulla_box_read_err(box);
+	if (!box->err_read)
+		bulla_box_read_err(box);
 	detach(&box->first, &box->last, job);
 	box->in_flight--;
 	job->box = NULL;

@@ -48,6 +48,7 @@ struct bulla_agent_box {
 	struct bulla_buf out;
 	size_t scanned;              /* of `out`: no line end before here */
 	bool out_ended, exited, lost_control, poisoned, timed_out, too_long;
+	bool err_read;               /* stderr was read after the output that is being taken */
 	struct bulla_sandbox_event end;
 	int64_t kill_us;             /* SIGKILL then; 0: no */
 	int64_t begun_us;            /* `serve`: when the process started */

@@ -83,10 +83,13 @@ static bool take_line(struct bulla_agent_box *box, bulla_bytes line)
 	return true;
 }
 
+/* What it wrote to stderr before these lines is there already: one look serves them all. */
 static void take_lines(struct bulla_agent_box *box)
 {
 	size_t from = 0;
 
+	bulla_box_read_err(box);
+	box->err_read = true;
 	while (box->first != NULL) {
 		const uint8_t *end = box->out.n == box->scanned ? NULL
 			: memchr(box->out.p + box->scanned, '\n', box->out.n - box->scanned);
@@ -102,6 +105,7 @@ static void take_lines(struct bulla_agent_box *box)
 		if (!take_line(box, line))
 			return;
 	}
+	box->err_read = false;
 	bulla_wipe(box->out.p, from);
 	if (from == box->out.n)
 		box->out.n = 0;

@@ -29,6 +29,7 @@ struct program {
 	struct bulla_listener listener;
 	struct bulla_watch signals;
 	struct bulla_pipe *host;
+	struct bulla_random_pool random;
 	uint8_t boot_id[16];
 };
 
@@ -192,9 +193,10 @@ static bulla_rc start(struct program *program, const struct options *options)
 	BULLA_TRY(bulla_sys_harden());
 	BULLA_TRY(bulla_secret_slab_init(SLOTS));
 	BULLA_TRY(open_nsm(options->nsm, &nsm));
-	BULLA_TRY(bulla_random_fill(bulla_random_os(), program->boot_id, sizeof(program->boot_id)));
+	bulla_random_pool_init(&program->random, bulla_random_os());
+	BULLA_TRY(bulla_random_fill(&program->random.table, program->boot_id, sizeof(program->boot_id)));
 	BULLA_TRY(bulla_tee_boot(&program->base, options->manifest, options->bundles, options->bundle_count, &nsm,
-		bulla_sys_clock(), bulla_random_os()));
+		bulla_sys_clock(), &program->random.table));
 	BULLA_TRY(bulla_loop_init(&program->loop, bulla_sys_clock(), &hooks));
 	BULLA_TRY(watch_signals(program));
 	BULLA_TRY(bulla_enclave_new(&program->base, &program->loop, &program->enclave));
@@ -226,6 +228,7 @@ int main(int argc, char **argv)
 	program.host = bulla_pipe_free(program.host);
 	program.enclave = bulla_enclave_free(program.enclave);
 	bulla_tee_done(&program.base);
+	bulla_random_pool_done(&program.random);
 	bulla_secret_slab_done();
 	return rc == BULLA_OK ? 0 : 1;
 }

@@ -84,7 +84,8 @@ static void make_base(struct world *world, const char *stepper)
 	size = fread(program, 1, sizeof(program), file);
 	fclose(file);
 	base->clock = bulla_sys_clock();
-	base->random = bulla_random_os();
+	bulla_random_pool_init(&world->random, bulla_random_os());
+	base->random = &world->random.table;
 	base->flows = &world->flows.decoded;
 	base->agent_count = 2;
 	for (uint32_t i = 0; i < 2; i++) {
@@ -307,6 +308,7 @@ void world_down(struct world *world)
 	bulla_secret_free(&world->owner_hpke);
 	bulla_secret_free(&world->run_secret);
 	bulla_secret_free(&world->party_instance);
+	bulla_random_pool_done(&world->random);
 	assert_int_equal(bulla_secret_slab_used(), 0);
 	bulla_secret_slab_done();
 }

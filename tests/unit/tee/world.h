@@ -1,6 +1,7 @@
 #pragma once
 /* A whole enclave without a broker: agents in real sandboxes, a session made by hand, a host over frames in memory, a
  * party that seals and opens. For tests and for bench/. */
+#include "crypto/random.h"
 #include "flow/flows.h"
 #include "tee/enclave_internal.h"
 
@@ -18,6 +19,7 @@ struct world {
 	struct bulla_link to_a;         /* the party's link to agent a */
 	struct bulla_buf to_a_object;
 	uint8_t session[16];
+	struct bulla_random_pool random;
 	uint64_t runs, permits;
 	bulla_run_id run;
 	/* the newest reply */
