@@ -111,8 +111,8 @@ static void all_readers_read_the_same(void **state)
 	assert_ok(bulla_envelope_parse(bulla_buf_view(&bytes), &envelope));
 	assert_true(bulla_digest_eq(&envelope.digest, &digest));
 	assert_true(bulla_digest_eq(&envelope.commitment, &commitment));
-	assert_int_equal(envelope.padding, 1024);
-	assert_int_equal(envelope.ciphertext.n, 36 + 1024 + 16);
+	assert_int_equal(envelope.padding, 2048);
+	assert_int_equal(envelope.ciphertext.n, 36 + 2048 + 16);
 	for (size_t i = 0; i < 2; i++) {
 		struct bulla_envelope_keys keys = keys_of(&world.links[i]);
 
@@ -303,14 +303,14 @@ static void craft(bulla_bytes padded, const bulla_digest *commitment, uint32_t c
 static void content_that_was_not_committed(void **state)
 {
 	struct bulla_envelope_keys keys = keys_of(&world.links[0]);
-	uint8_t padded[36 + 1024];
+	uint8_t padded[36 + 2048];
 	BULLA_AUTO_BUF bytes = {0};
 	bulla_digest commitment;
 
 	(void)state;
-	bulla_padding_digest(bulla_secret_view(world.salt), BULLA_BYTES_LITERAL("to you"), 1024, &commitment);
-	bulla_padding_write(bulla_secret_view(world.salt), BULLA_BYTES_LITERAL("to him"), 1024, padded);
-	craft(BULLA_BYTES_ARRAY(padded), &commitment, 1024, &bytes);
+	bulla_padding_digest(bulla_secret_view(world.salt), BULLA_BYTES_LITERAL("to you"), 2048, &commitment);
+	bulla_padding_write(bulla_secret_view(world.salt), BULLA_BYTES_LITERAL("to him"), 2048, padded);
+	craft(BULLA_BYTES_ARRAY(padded), &commitment, 2048, &bytes);
 	assert_attack(ENVELOPE_COMMITMENT, BULLA_E_COMMITMENT, open_as(bulla_buf_view(&bytes), &world.expected, &keys));
 }
 
@@ -318,24 +318,24 @@ static void content_that_was_not_committed(void **state)
 static void padding_that_is_not_zero(void **state)
 {
 	struct bulla_envelope_keys keys = keys_of(&world.links[0]);
-	uint8_t padded[36 + 1024];
+	uint8_t padded[36 + 2048];
 	BULLA_AUTO_BUF bytes = {0};
 	BULLA_AUTO_BUF longer = {0};
 	bulla_digest commitment;
 
 	(void)state;
-	bulla_padding_write(bulla_secret_view(world.salt), PAYLOAD, 1024, padded);
+	bulla_padding_write(bulla_secret_view(world.salt), PAYLOAD, 2048, padded);
 	padded[sizeof(padded) - 1] = 1;
 	bulla_sha256(BULLA_BYTES_ARRAY(padded), &commitment);
-	craft(BULLA_BYTES_ARRAY(padded), &commitment, 1024, &bytes);
+	craft(BULLA_BYTES_ARRAY(padded), &commitment, 2048, &bytes);
 	assert_attack(ENVELOPE_PADDING, BULLA_E_ENVELOPE_DAMAGED, open_as(bulla_buf_view(&bytes), &world.expected, &keys));
 	/* a length beyond the class, padding where the size is exact */
 	padded[32] = 0xff;
 	bulla_sha256(BULLA_BYTES_ARRAY(padded), &commitment);
-	craft(BULLA_BYTES_ARRAY(padded), &commitment, 1024, &longer);
+	craft(BULLA_BYTES_ARRAY(padded), &commitment, 2048, &longer);
 	assert_rc(BULLA_E_ENVELOPE_DAMAGED, open_as(bulla_buf_view(&longer), &world.expected, &keys));
 	bulla_buf_done(&longer);
-	bulla_padding_write(bulla_secret_view(world.salt), PAYLOAD, 1024, padded);
+	bulla_padding_write(bulla_secret_view(world.salt), PAYLOAD, 2048, padded);
 	bulla_sha256(BULLA_BYTES_ARRAY(padded), &commitment);
 	craft(BULLA_BYTES_ARRAY(padded), &commitment, 0, &longer);
 	assert_rc(BULLA_E_ENVELOPE_DAMAGED, open_as(bulla_buf_view(&longer), &world.expected, &keys));
@@ -624,6 +624,7 @@ static void golden_bytes(void **state)
 	spec.readers = readers;
 	spec.salt = spec.instance = secret;
 	spec.random = &source;
+	spec.padding = (struct bulla_padding_rule){1, 1024};
 	bulla_buf_init(&bytes, BULLA_ENVELOPE_MAX);
 	assert_ok(bulla_envelope_seal(&spec, PAYLOAD, &bytes, &digest, &commitment));
 	bulla_sha256(bulla_buf_view(&bytes), &bytes_digest);

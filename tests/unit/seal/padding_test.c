@@ -6,8 +6,8 @@ static void classes(void **state)
 	static const struct {
 		size_t size;
 		uint32_t class_size;
-	} cases[] = {{0, 1024}, {1024, 1024}, {1025, 4096}, {4096, 4096}, {4097, 16384}, {16385, 65536}, {65537, 262144},
-		{262145, 1048576}, {1048576, 1048576}};
+	} cases[] = {{0, 2048}, {2048, 2048}, {2049, 8192}, {8192, 8192}, {8193, 32768}, {32769, 131072}, {131073, 524288},
+		{524289, 1048576}, {1048576, 1048576}};
 	uint32_t class_size = 1;
 
 	(void)state;
@@ -28,7 +28,7 @@ static void classes(void **state)
 
 static void digest_is_of_what_is_written(void **state)
 {
-	static uint8_t padded[36 + 65536], payload[65536];
+	static uint8_t padded[36 + 131072], payload[65536];
 	static const uint8_t salt[32] = {1, 2, 3};
 	static const size_t sizes[] = {0, 1, 1023, 1024, 20000, 65536};
 
