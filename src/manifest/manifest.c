@@ -5,7 +5,7 @@
 #include "crypto/hash.h"
 #include "manifest/lists.h"
 
-enum { MANIFEST_ITEMS = 15, AGENT_ITEMS = 11 };
+enum { MANIFEST_ITEMS = 15, AGENT_ITEMS = 12 };
 enum { NAME_MAX = 64, SPKI_MAX = 256, HPKE_MAX = 1216, URL_MAX = 256, KEY_ID_MAX = 256, TEE_MAX = 16 };
 enum { COMMAND_MAX = 64, CAPABILITIES_MAX = 64, PATH_MAX_NAMES = 16, IMAGES_MAX = 64, TEES_MAX = 16 };
 enum { ANCHORS_MAX = 64, ANCHOR_BYTES = 512, EARLIER_MAX = 16, TCB_MAX = 4096 };

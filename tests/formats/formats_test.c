@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "unit/test.h"
+#include "wire/cbor.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,24 @@ static void round_trip(void **state)
 
 		assert_ok(again(&bulla_formats[i], bulla_bytes_of(memory, n), out, sizeof(out), &bytes));
 		assert_bytes(bytes, bulla_bytes_of(memory, n));
+	}
+}
+
+/* Any CBOR reader must be able to take it apart: as many items in each array as its head says. A bundle is a sequence. */
+static void one_item(void **state)
+{
+	uint8_t memory[4096];
+
+	(void)state;
+	for (size_t i = 0; i < bulla_format_count; i++) {
+		bulla_cbor_rd r = bulla_cbor_rd_of(bulla_bytes_of(memory, make(&bulla_formats[i], memory, sizeof(memory))));
+		bulla_bytes raw;
+
+		do
+			assert_ok(bulla_cbor_rd_skip(&r, &raw));
+		while (bulla_bytes_eq_str(bulla_bytes_str(bulla_formats[i].name), "bundle") && bulla_cbor_rd_end(&r) != BULLA_OK);
+		if (bulla_cbor_rd_end(&r) != BULLA_OK)
+			fail_msg("%s goes on after its end", bulla_formats[i].name);
 	}
 }
 
@@ -176,6 +195,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(golden),
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(one_item),
 		cmocka_unit_test(truncation),
 		cmocka_unit_test(bit_flips),
 		cmocka_unit_test(sealed_bit_flips),
