@@ -14,9 +14,9 @@ struct bulla_random {
 	bulla_rc (*fill)(void *ctx, uint8_t *ret, size_t size); /* BULLA_E_RANDOM: nothing written */
 };
 
-/* A folder of files. Every call may block: only writer, librarian and start-up code call it. Names have no '/'.
- * Nothing is durable before sync (file content) or sync_folder (names) returned. A failed write or sync is never
- * retried: the process ends and recovers. */
+/* A folder of files. Every call may block: writer, librarian and start-up code call it, and a journal's owner whose disk is
+ * quick (journal/thread.h). Names have no '/'. Nothing is durable before sync (file content) or sync_folder (names)
+ * returned. A failed write or sync is never retried: the process ends and recovers. */
 struct bulla_disk {
 	void *ctx;
 	bulla_rc (*open)(void *ctx, const char *name, bool create, int *ret_file);

@@ -202,18 +202,20 @@ bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn)
 	size_t size;
 	bulla_rc rc;
 
+	broker->hurry = broker->hurry || bulla_ledger_hurries(broker->ledger);
 	bulla_ledger_turn(broker->ledger, &records, &count, ret_lsn);
 	if (count > 0)
 		BULLA_TRY(bulla_buf_append(&broker->outbox, records));
 	while (broker->outbox.n > 0 && broker->submissions < SUBMISSIONS_MAX) {
 		BULLA_TRY(front(broker, &size, &count));
-		rc = bulla_journal_submit(broker->journal, bulla_bytes_of(broker->outbox.p, size), count, true, &lsn);
+		rc = bulla_journal_submit(broker->journal, bulla_bytes_of(broker->outbox.p, size), count, broker->hurry, &lsn);
 		if (rc == BULLA_E_BUSY)
 			return BULLA_OK; /* goes on when something is durable */
 		BULLA_TRY(rc);
-		broker->submissions++;
+		broker->submissions += broker->hurry ? 1 : 0;
 		bulla_buf_consume(&broker->outbox, size);
 	}
+	broker->hurry = broker->hurry && broker->outbox.n > 0;
 	return BULLA_OK;
 }
 
@@ -223,7 +225,7 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 	bulla_rc rc;
 
 	while ((rc = bulla_journal_next(broker->journal, &done)) == BULLA_OK) {
-		broker->submissions -= broker->submissions > 0 ? 1 : 0;
+		broker->submissions -= done.urgent ? 1 : 0;
 		*ret_lsn = done.lsn + done.count;
 		BULLA_TRY(bulla_ledger_placed(broker->ledger, done.lsn, done.count, done.at));
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);

@@ -386,12 +386,18 @@ bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_by
 
 /* --- turns and tokens --- */
 
+bool bulla_ledger_hurries(const struct bulla_ledger *ledger)
+{
+	return ledger->hurry;
+}
+
 void bulla_ledger_turn(struct bulla_ledger *ledger, bulla_bytes *ret_records, uint32_t *ret_count, uint64_t *ret_lsn)
 {
 	*ret_records = bulla_buf_view(&ledger->records);
 	*ret_count = ledger->record_count;
 	*ret_lsn = ledger->next_lsn;
 	ledger->record_count = 0;
+	ledger->hurry = false;
 	ledger->records.n = 0; /* the bytes stay as they are until the next record */
 }
 

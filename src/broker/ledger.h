@@ -135,6 +135,9 @@ BULLA_CHECK bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, const bull
 BULLA_CHECK bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_bytes body,
 	uint64_t *ret_lsn);
 
+/* Does somebody wait for the records that the next bulla_ledger_turn takes? Nobody does for STORED: losing it loses space. */
+bool bulla_ledger_hurries(const struct bulla_ledger *ledger);
+
 /* Takes the records gathered since the last call: framed, valid until the next change. *ret_count 0: nothing to write.
  * *ret_lsn: what replies made so far wait for: everything below it must be durable. */
 void bulla_ledger_turn(struct bulla_ledger *ledger, bulla_bytes *ret_records, uint32_t *ret_count, uint64_t *ret_lsn);

@@ -285,6 +285,7 @@ bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct 
 	if (run != NULL)
 		BULLA_TRY(ledger_touch(ledger, run, ledger->next_lsn));
 	ledger->record_count++;
+	ledger->hurry = ledger->hurry || fact->type != BULLA_LEDGER_STORED;
 	ledger->next_lsn++;
 	if (run != NULL && was_open && run->fold.state != BULLA_RUN_OPEN)
 		ledger->world.erase_secret(ledger->world.ctx, &run->id);

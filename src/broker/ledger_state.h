@@ -101,6 +101,7 @@ struct bulla_ledger {
 	/* the turn */
 	struct bulla_buf records, body;
 	uint32_t record_count;
+	bool hurry; /* somebody waits for one of them */
 	/* tokens: a queue in order of sequence */
 	struct ledger_pending *pending;
 	uint32_t pending_head, pending_count;

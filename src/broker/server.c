@@ -285,8 +285,10 @@ static void tick_conns(struct bulla_server *server, int64_t now_us)
 static void drain(void *ctx, int64_t now_us)
 {
 	struct bulla_server *server = (struct bulla_server *)ctx;
-	bulla_rc rc = turn(server);
+	bulla_rc rc = bulla_broker_durable(server->broker, &server->durable_lsn);
 
+	if (rc == BULLA_OK)
+		rc = turn(server);
 	tick_conns(server, now_us);
 	if (rc == BULLA_OK && now_us >= server->minute_us) {
 		server->minute_us = now_us + MINUTE_US;
@@ -296,10 +298,19 @@ static void drain(void *ctx, int64_t now_us)
 		bulla_server_fail(server, rc);
 }
 
+static void settle(void *ctx)
+{
+	struct bulla_server *server = (struct bulla_server *)ctx;
+
+	bulla_journal_turn(server->broker->journal);
+}
+
 static int64_t next_deadline(void *ctx)
 {
 	struct bulla_server *server = (struct bulla_server *)ctx;
-	int64_t due = server->minute_us;
+	int64_t due = bulla_journal_due(server->broker->journal);
+
+	due = due < server->minute_us ? due : server->minute_us;
 
 	for (struct bulla_conn *conn = server->conns; conn != NULL; conn = conn->next) {
 		int64_t one = bulla_pipe_deadline(conn->pipe);
@@ -314,11 +325,9 @@ static int64_t next_deadline(void *ctx)
 static void on_journal(void *ctx, uint32_t events)
 {
 	struct bulla_server *server = (struct bulla_server *)ctx;
-	bulla_rc rc = bulla_broker_durable(server->broker, &server->durable_lsn);
 
 	(void)events;
-	if (rc != BULLA_OK)
-		bulla_server_fail(server, rc);
+	bulla_journal_woken(server->broker->journal); /* drain takes what is durable */
 }
 
 static void on_signal(void *ctx, uint32_t events)
@@ -403,7 +412,7 @@ static void finish(struct bulla_server *server)
 
 bulla_rc bulla_server_run(struct bulla_broker *broker, const struct bulla_server_options *options)
 {
-	struct bulla_loop_hooks hooks = {.drain = drain, .next_deadline = next_deadline};
+	struct bulla_loop_hooks hooks = {.drain = drain, .settle = settle, .next_deadline = next_deadline};
 	struct bulla_server *server;
 	void *p = NULL;
 	bulla_rc rc;

@@ -413,6 +413,8 @@ static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanc
 	work->tell_lost = false;
 	if (work->phase == COMMITTING)
 		return take_commit(e, r, m);
+	if (work->phase == COMMITTED && run->needs_token && m->commit_rc != BULLA_OK)
+		return book_token_refused(e, run_of(r), (bulla_rc)m->commit_rc);
 	if (work->phase != CLOCKED)
 		return take_permit(e, r, m);
 	if (m->clock.count > 0)

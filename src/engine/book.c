@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#define TOKEN_AGAIN_MS 100
+
 /* --- journal --- */
 
 static bulla_rc pending_grow(struct bulla_engine *e)
@@ -49,12 +51,26 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 	return BULLA_OK;
 }
 
-/* Beyond one batch under way and one that waits, gathering here is as good as there. */
-#define SUBMISSIONS 2
+/* Beyond one batch under way and one that waits, gathering here is as good as there; what nobody waits for is gathered
+ * there until somebody does. */
+#define URGENT_SUBMISSIONS 2
+#define LAZY_SUBMISSIONS 32
 
 bulla_rc book_turn(struct bulla_engine *e)
 {
-	return e->submissions < SUBMISSIONS ? book_flush(e) : BULLA_OK;
+	bool room = e->journal_urgent ? e->urgent_submissions < URGENT_SUBMISSIONS : e->submissions < LAZY_SUBMISSIONS;
+
+	return room ? book_flush(e) : BULLA_OK;
+}
+
+static void note_submitted(struct bulla_engine *e, uint32_t last)
+{
+	struct pending_record *record = &e->pending[(e->pending_head + last) % e->pending_capacity];
+
+	record->last = true;
+	record->urgent = e->journal_urgent;
+	e->submissions++;
+	e->urgent_submissions += record->urgent ? 1 : 0;
 }
 
 /* How many of the gathered records fit one batch, and their bytes; their offsets are those in that submission. */
@@ -90,8 +106,7 @@ bulla_rc book_flush(struct bulla_engine *e)
 		if (rc == BULLA_E_BUSY)
 			return BULLA_OK;
 		BULLA_TRY(rc);
-		e->pending[(e->pending_head + first + n - 1) % e->pending_capacity].last = true;
-		e->submissions++;
+		note_submitted(e, first + n - 1);
 		e->journal_count -= n;
 		if (e->journal_count > 0)
 			bulla_buf_consume(&e->journal, bytes);
@@ -153,14 +168,14 @@ bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_
 	bool last = false;
 
 	e->durable_lsn = lsn;
-	if (e->submissions > 0)
-		e->submissions--;
 	while (!last && e->pending_count > 0) {
 		struct pending_record record = e->pending[e->pending_head];
 
 		e->pending_head = (e->pending_head + 1) % e->pending_capacity;
 		e->pending_count--;
 		last = record.last;
+		e->submissions -= last ? 1 : 0;
+		e->urgent_submissions -= record.urgent ? 1 : 0;
 		if (record.run != NO_REF)
 			BULLA_TRY(book_replayed(e, &record, lsn, place));
 		lsn++;
@@ -386,7 +401,7 @@ bulla_rc book_abort(struct bulla_engine *e, uint32_t index, uint8_t state, bulla
 {
 	struct run *run = run_at(e, index);
 
-	if (run->fold.state != BULLA_RUN_OPEN)
+	if (run->fold.state != BULLA_RUN_OPEN && !(run->needs_token && state == BULLA_RUN_STUCK))
 		return book_finish(e, index);
 	run->why = why;
 	run->fold.state = state;
@@ -399,6 +414,17 @@ bulla_rc book_abort(struct bulla_engine *e, uint32_t index, uint8_t state, bulla
 	if (state == BULLA_RUN_STUCK)
 		e->effects.note(e->effects.ctx, BULLA_NOTE_RUN_STUCK, run->run_no);
 	return book_finish(e, index);
+}
+
+/* The ledger answered before that it has the last receipt, and now that it never had: an old one was put back. */
+bulla_rc book_token_refused(struct bulla_engine *e, uint32_t index, bulla_rc why)
+{
+	if (why == BULLA_E_RUN_UNKNOWN)
+		run_at(e, index)->start_known = false;
+	if (why != BULLA_E_RUN_UNKNOWN && why != BULLA_E_BUSY && why != BULLA_E_AGAIN)
+		return book_abort(e, index, BULLA_RUN_STUCK, BULLA_E_STATE_OLD);
+	advance_again(e, TOKEN_AGAIN_MS);
+	return BULLA_OK;
 }
 
 /* --- progress for followers --- */

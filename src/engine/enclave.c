@@ -13,6 +13,17 @@
 
 /* --- from running to durable --- */
 
+/* With few runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`:
+ * the host need not sync it (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. */
+static bool may_escrow(struct bulla_engine *e, ref r)
+{
+	const struct work *work = work_at(e, r);
+
+	return e->broker != 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
+	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
+	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
+}
+
 static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed, uint8_t outcome)
 {
 	struct bulla_msg_executed bare = *executed;
@@ -36,7 +47,9 @@ static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_m
 	}
 	bulla_pool_give(&e->pool, work->result);
 	work->result = block;
-	return book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, view, true);
+	work->escrowed = may_escrow(e, r);
+	/* an escrowed one is safe when its commit is: here it goes with the next batch that somebody waits for */
+	return book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, view, !work->escrowed);
 }
 
 /* Does this result answer that attempt? */
@@ -52,17 +65,6 @@ static bulla_rc check_result(struct bulla_engine *e, ref r, const struct bulla_m
 	    p->attempt != work_at(e, r)->attempt)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a result of another attempt");
 	return executed->commit.n > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a result without a commit request");
-}
-
-/* With few runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`, so
- * that both syncs run side by side (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. */
-static bool may_escrow(struct bulla_engine *e, ref r)
-{
-	const struct work *work = work_at(e, r);
-
-	return e->broker != 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
-	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
-	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
 }
 
 static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, bulla_bytes body)
@@ -91,9 +93,8 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	work->phase = WRITING;
 	work->durable = work->escrowed = false;
 	BULLA_TRY(write_result(e, r, &executed, receipt.receipt.outcome));
-	if (!may_escrow(e, r))
+	if (!work->escrowed)
 		return BULLA_OK;
-	work->escrowed = true;
 	work->phase = COMMITTING;
 	return advance_add(e, r);
 }

@@ -72,10 +72,13 @@ static void take_answers(struct host *host)
 		bulla_log(BULLA_LOG_ERROR, "host.catalogue", bulla_log_rc(rc));
 }
 
+/* The thread is done: drain takes it. */
 static void on_journal(void *ctx, uint32_t events)
 {
+	struct host *host = ctx;
+
 	(void)events;
-	take_durable(ctx);
+	bulla_journal_woken(host->journal);
 }
 
 static void on_librarian(void *ctx, uint32_t events)
@@ -91,6 +94,7 @@ static void drain(void *ctx, int64_t now_us)
 	struct host *host = ctx;
 	struct bulla_engine_input input = {.kind = BULLA_ENGINE_TURN};
 
+	take_durable(host);
 	host_dial_all(host, now_us);
 	input.backlog = bulla_journal_backlog(host->journal);
 	input.has_room = bulla_journal_has_room(host->journal);
@@ -104,11 +108,20 @@ static void drain(void *ctx, int64_t now_us)
 		bulla_loop_stop(&host->loop);
 }
 
+static void settle(void *ctx)
+{
+	struct host *host = ctx;
+
+	bulla_journal_turn(host->journal);
+}
+
 static int64_t next_deadline(void *ctx)
 {
 	struct host *host = ctx;
-	int64_t due = host_conns_deadline(host), arm_us;
+	int64_t due = host_conns_deadline(host), arm_us, journal_us = bulla_journal_due(host->journal);
 
+	if (journal_us < due)
+		due = journal_us;
 	if (host->arm_ms != INT64_MAX) {
 		arm_us = bulla_mono_us(bulla_sys_clock()) + (host->arm_ms - host_wall_ms()) * 1000;
 		if (arm_us < due)
@@ -185,7 +198,8 @@ static bulla_rc recover_with(struct host *host, struct bulla_journal_end *ret_en
 	struct bulla_catalogue_marks marks;
 	struct bulla_engine_effects effects = host_effects(host);
 	struct bulla_journal_recovery recovery = {.disk = &host->journal_disk.table,
-						  .each = replay};
+						  .each = replay,
+						  .by_crc = true};
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_catalogue_marks(host->catalogue, &marks));
@@ -259,7 +273,7 @@ static bulla_rc listen_api(struct host *host)
 static bulla_rc run(struct host *host)
 {
 	static const int signals[] = {SIGTERM, SIGINT, 0};
-	struct bulla_loop_hooks hooks = {.ctx = host, .drain = drain, .next_deadline = next_deadline};
+	struct bulla_loop_hooks hooks = {.ctx = host, .drain = drain, .settle = settle, .next_deadline = next_deadline};
 	struct bulla_journal_end end;
 	struct bulla_engine_counts counts;
 	int64_t began = bulla_mono_us(bulla_sys_clock());

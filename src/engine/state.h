@@ -156,7 +156,8 @@ struct pending_record {
 	uint32_t attempt;
 	uint16_t step;
 	uint8_t type;
-	bool last; /* of its submission */
+	bool last;   /* of its submission */
+	bool urgent; /* and that one's */
 };
 
 /* A question under way: to the librarian, or to the broker on behalf of a client. */
@@ -235,7 +236,7 @@ struct bulla_engine {
 	struct bulla_buf journal; /* records of this turn */
 	uint32_t journal_count;
 	bool journal_urgent;
-	uint32_t submissions; /* not durable yet */
+	uint32_t submissions, urgent_submissions; /* not durable yet */
 	struct pending_record *pending;
 	uint32_t pending_head, pending_count, pending_capacity;
 	uint64_t durable_lsn, next_lsn;
@@ -345,6 +346,8 @@ BULLA_CHECK bulla_rc book_decide(struct bulla_engine *e, uint32_t run);
 BULLA_CHECK bulla_rc book_resume(struct bulla_engine *e, uint32_t run);
 /* The broker said that the run is over, or refused its start. */
 BULLA_CHECK bulla_rc book_abort(struct bulla_engine *e, uint32_t run, uint8_t state, bulla_rc why);
+/* So does the ledger, of a run that has ended and waits for its token. */
+BULLA_CHECK bulla_rc book_token_refused(struct bulla_engine *e, uint32_t run, bulla_rc why);
 BULLA_CHECK bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_place place);
 BULLA_CHECK bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
 				   struct bulla_engine_place place);

@@ -137,6 +137,8 @@ bulla_rc bulla_loop_turn(struct bulla_loop *loop, int64_t max_wait_us)
 	if (loop->hooks.drain != NULL)
 		loop->hooks.drain(loop->hooks.ctx, loop->now_us);
 	flush_all(loop);
+	if (loop->hooks.settle != NULL)
+		loop->hooks.settle(loop->hooks.ctx);
 	return BULLA_OK;
 }
 

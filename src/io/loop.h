@@ -29,6 +29,7 @@ struct bulla_flush {
 struct bulla_loop_hooks {
 	void *ctx;
 	void (*drain)(void *ctx, int64_t now_us); /* after all readable ones, each turn; may be NULL */
+	void (*settle)(void *ctx);                /* after the flush, each turn: what others need not wait for; may be NULL */
 	int64_t (*next_deadline)(
 		void *ctx); /* mono µs when drain wants to run at the latest, INT64_MAX: never; may be NULL */
 };

@@ -3,7 +3,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-#define CHUNK ((size_t)1 << 20)
+#define CHUNK ((size_t)256 << 10) /* a batch that comes meanwhile waits for so much */
 #define SPARE "spare.tmp"
 
 bulla_rc bulla_journal_fill_init(struct bulla_journal_fill *fill, const struct bulla_disk *disk, uint64_t segment_bytes,

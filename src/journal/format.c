@@ -50,7 +50,7 @@ bulla_rc bulla_journal_record_next(bulla_rd *r, struct bulla_journal_record *ret
 	return BULLA_OK;
 }
 
-/* Digest of the digests of all records. */
+/* What the chain holds of the records: digest of their digests, or (by_crc) nothing yet. They parse and are count many. */
 static bulla_rc body_digest(const struct bulla_journal_batch *batch, bulla_digest *ret)
 {
 	struct bulla_sha256 all;
@@ -64,9 +64,11 @@ static bulla_rc body_digest(const struct bulla_journal_batch *batch, bulla_diges
 		size_t from = r.at;
 
 		BULLA_TRY(bulla_journal_record_next(&r, &record));
+		count++;
+		if (batch->by_crc)
+			continue;
 		bulla_sha256(bulla_bytes_of(batch->body.p + from, r.at - from), &one);
 		bulla_sha256_add(&all, bulla_bytes_digest(&one));
-		count++;
 	}
 	if (count != batch->count)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a batch holds another number of records");
@@ -76,7 +78,7 @@ static bulla_rc body_digest(const struct bulla_journal_batch *batch, bulla_diges
 
 bulla_rc bulla_journal_chain(const struct bulla_journal_batch *batch, const bulla_digest *before, bulla_digest *ret)
 {
-	uint8_t numbers[20];
+	uint8_t numbers[24];
 	bulla_wr w = bulla_wr_fixed(numbers, sizeof(numbers));
 	bulla_digest body;
 	bulla_bytes parts[3] = {bulla_bytes_digest(before), {0}, bulla_bytes_digest(&body)};
@@ -85,8 +87,10 @@ bulla_rc bulla_journal_chain(const struct bulla_journal_batch *batch, const bull
 	bulla_wr_u64le(&w, batch->lsn);
 	bulla_wr_u32le(&w, batch->count);
 	bulla_wr_u64le(&w, (uint64_t)batch->time_ms);
+	if (batch->by_crc)
+		bulla_wr_u32le(&w, batch->crc);
 	BULLA_TRY(bulla_wr_end(&w, &parts[1]));
-	bulla_sha256_parts(parts, 3, ret);
+	bulla_sha256_parts(parts, batch->by_crc ? 2 : 3, ret);
 	return BULLA_OK;
 }
 
@@ -115,7 +119,7 @@ bulla_rc bulla_journal_batch_seal(struct bulla_journal_batch *batch, uint8_t *me
 	batch_rest(&w, batch);
 	BULLA_TRY(bulla_wr_end(&w, &view));
 	bulla_wr_u32le(&header, BATCH_MAGIC);
-	bulla_wr_u32le(&header, bulla_crc32c(bulla_crc32c(0, batch->body), view));
+	bulla_wr_u32le(&header, bulla_crc32c(batch->crc, view));
 	bulla_wr_bytes(&header, view);
 	BULLA_TRY(bulla_wr_end(&header, &ignored));
 	bulla_zero(memory + bytes, bulla_journal_padded(bytes) - bytes);
@@ -157,7 +161,8 @@ bulla_rc bulla_journal_batch_parse(bulla_bytes bytes, const bulla_journal_store 
 	}
 	rest = bulla_bytes_of(bytes.p + 8, BULLA_JOURNAL_BATCH_HEADER - 8);
 	batch.body = bulla_bytes_of(bytes.p + BULLA_JOURNAL_BATCH_HEADER, batch.bytes - BULLA_JOURNAL_BATCH_HEADER);
-	if (crc != bulla_crc32c(bulla_crc32c(0, batch.body), rest))
+	batch.crc = bulla_crc32c(0, batch.body);
+	if (crc != bulla_crc32c(batch.crc, rest))
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a batch's checksum differs");
 	if (store != NULL && !bulla_bytes_eq(BULLA_BYTES_ARRAY(batch.store.b), BULLA_BYTES_ARRAY(store->b)))
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a batch belongs to another store");

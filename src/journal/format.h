@@ -11,7 +11,8 @@
  *
  * Records are numbered by lsn without gaps; an empty batch carries the lsn of the next record. chain = SHA-256(chain
  * before || lsn u64 || count u32 || time_ms u64 || SHA-256 of each record): in the ledger the chain of a batch is the ledger
- * head, and a record is shown under it with the other records' 32-byte hashes alone. */
+ * head, and a record is shown under it with the other records' 32-byte hashes alone. The host proves nothing by its journal:
+ * there the body's crc32c u32 stands for the hashes. */
 #include "base/rd.h"
 #include "base/wr.h"
 
@@ -48,6 +49,8 @@ struct bulla_journal_batch {
 	uint64_t lsn;
 	int64_t time_ms;
 	bulla_digest chain;
+	uint32_t crc;     /* crc32c of body */
+	bool by_crc;      /* the host's: the chain holds crc in place of the records' hashes */
 	bulla_bytes body; /* the records; a view into what was parsed */
 };
 
@@ -62,19 +65,20 @@ BULLA_CHECK bulla_rc bulla_journal_record_put(const struct bulla_journal_record 
 /* Reads the next record; the body is a view. *ret has lsn 0. BULLA_E_FORMAT, BULLA_E_TRUNCATED. */
 BULLA_CHECK bulla_rc bulla_journal_record_next(bulla_rd *r, struct bulla_journal_record *ret);
 
-/* The chain after a batch of these framed records. BULLA_E_FORMAT when records do not parse or are not count many. */
+/* The chain after a batch of these framed records; crc and by_crc are given. BULLA_E_FORMAT when records do not parse or are
+ * not count many. */
 BULLA_CHECK bulla_rc bulla_journal_chain(const struct bulla_journal_batch *batch, const bulla_digest *before,
 	bulla_digest *ret);
 
 /* Writes header and padding around batch->body that is already in place: memory holds BATCH_HEADER free bytes, then the
  * body (body.p == memory + BATCH_HEADER), then room up to the padded size, which is cleared. store, count, lsn, time_ms,
- * chain are given; bytes is set here. Returns the view of whole pages. */
+ * chain, crc are given; bytes is set here. Returns the view of whole pages. */
 BULLA_CHECK bulla_rc bulla_journal_batch_seal(struct bulla_journal_batch *batch, uint8_t *memory, size_t size,
 	bulla_bytes *ret_pages);
 
 /* Parses one batch at the start of bytes (a page boundary; more may follow). BULLA_E_NOT_FOUND: a page of zeros or no
  * magic. BULLA_E_TRUNCATED: bytes end before the batch does; batch->bytes is set then and nothing else. BULLA_E_CORRUPT:
- * crc, lengths or foreign store (NULL: any store). The chain is not checked here. */
+ * crc, lengths or foreign store (NULL: any store). The chain is not checked here; by_crc is false. */
 BULLA_CHECK bulla_rc bulla_journal_batch_parse(bulla_bytes bytes, const bulla_journal_store *store,
 	struct bulla_journal_batch *ret);
 

@@ -61,6 +61,7 @@ static bulla_rc next_batch(struct recovering *state, struct bulla_journal_batch 
 	if (rc == BULLA_E_CORRUPT || rc == BULLA_E_NOT_FOUND)
 		return BULLA_E_NOT_FOUND;
 	BULLA_TRY(rc);
+	batch.by_crc = state->end.by_crc;
 	if (batch.lsn != state->end.lsn || bulla_journal_chain(&batch, &state->end.chain, &chain) != BULLA_OK)
 		return BULLA_E_NOT_FOUND;
 	if (!bulla_digest_eq(&chain, &batch.chain))
@@ -286,7 +287,7 @@ static bulla_rc recover(struct recovering *state)
 
 bulla_rc bulla_journal_recover(struct bulla_journal_recovery *recovery, struct bulla_journal_end *ret)
 {
-	struct recovering state = {.ask = recovery, .end = {.lsn = 1}};
+	struct recovering state = {.ask = recovery, .end = {.lsn = 1, .by_crc = recovery->by_crc}};
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_journal_window_init(&state.window, recovery->disk));

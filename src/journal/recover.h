@@ -20,6 +20,7 @@ struct bulla_journal_end {
 	uint64_t first_segment;        /* lowest that is still kept */
 	bool cut;                      /* a torn tail was found and zeroed */
 	bool format_old;               /* written by an older format: continue in a fresh segment */
+	bool by_crc;                   /* recovery's: the chain is the host's (journal/format.h) */
 };
 
 /* Called once per record, in order of lsn; body is valid during the call. An error stops recovery and is returned. */
@@ -31,6 +32,7 @@ struct bulla_journal_recovery {
 	uint64_t from_lsn;                   /* segments wholly before it are not read; 0 or 1: everything */
 	bulla_journal_each each;             /* records from from_lsn on */
 	void *arg;
+	bool by_crc;                         /* the host's journal: its chain holds no hashes of records */
 	bool keep_tail;                      /* true: only look, write nothing (verify, bundle, --scrub) */
 	struct bulla_journal_place damaged;  /* out: place of what BULLA_E_CORRUPT refused */
 };

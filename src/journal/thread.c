@@ -11,63 +11,43 @@
 
 #define LAZY_US 5000      /* a record that nobody waits for rides along at most so long */
 #define CONFIRM_US 100000 /* idle so long: an empty batch confirms the last acknowledged one */
+#define INLINE_US 500     /* a disk that syncs in less is not worth two wake-ups of threads: the owner waits for it */
 #define RETRY_MS 1000     /* no space for a spare: try again */
-#define KEPT_MAX 262144 /* bytes that a parcel keeps for its next use */
+#define PACE_MS 1         /* between steps of the filler while a spare is there: batches share the disk with it */
+#define KEPT_MAX 262144   /* bytes that the buffer of waiting records keeps for its next use */
 #define SPARE_WAIT_MS 5   /* the batch waits for a spare */
 
-/* One submission on its way to the writer and back. */
-struct parcel {
-	struct bulla_buf records;
+/* What the writer thread is told, and tells. */
+struct order {
 	struct bulla_journal_done done;
-	struct parcel *next; /* in the owner's free list */
 	bulla_rc rc;
-	bool urgent, stop;
+	bool stop;
 };
 
+/* Submissions are in order: durable ones that the owner has not taken, those of the batch, those that wait. */
 struct bulla_journal {
 	const struct bulla_clock *clock;
+	struct bulla_journal_writer writer; /* the owner's; the writer thread's from lend() until the order is back */
+	struct order order;
 	/* the owner's */
-	struct parcel *free_list;
+	struct bulla_journal_done submissions[BULLA_MAX_JOURNAL_SUBMISSIONS];
+	uint32_t head, durable_count, batch_count, waiting_count;
+	struct bulla_buf waiting; /* records that the batch has no room for, or that came while the thread writes */
 	uint64_t next_lsn;
 	size_t bytes_out;
-	uint32_t parcels_out;
-	bool failed;
-	/* the writer's */
-	struct bulla_journal_writer writer;
-	struct parcel *gathered[BULLA_MAX_JOURNAL_SUBMISSIONS];
-	uint32_t gathered_count;
-	bool gathered_urgent, unconfirmed, stopping;
-	int64_t since_us; /* of the oldest gathered parcel, or of the last flush */
+	int64_t since_us; /* of the oldest gathered record, or of the last write */
+	int64_t took_us;  /* by the last write */
+	bool batch_urgent, waiting_urgent, unconfirmed, lent, failed, told;
 	/* the filler's */
 	struct bulla_journal_fill fill;
+	uint64_t first_kept;
 	/* between them */
 	struct bulla_ring to_writer, to_owner, to_fill;
 	_Atomic uint64_t made, active, retire_below;
-	_Atomic bool fill_full, fill_failed, fill_stop;
+	_Atomic bool fill_full, fill_failed, fill_stop, writer_stop;
 	pthread_t writer_thread, fill_thread;
 	bool writer_runs, fill_runs;
 };
-
-/* --- writer thread --- */
-
-static void hand_back(struct bulla_journal *journal, bulla_rc rc, const struct bulla_journal_done *done)
-{
-	uint64_t offset = done->at.offset;
-
-	for (uint32_t i = 0; i < journal->gathered_count; i++) {
-		struct parcel *parcel = journal->gathered[i];
-
-		parcel->rc = rc;
-		parcel->done.chain = done->chain;
-		parcel->done.at = (struct bulla_journal_place){done->at.segment, offset, done->at.batch};
-		offset += parcel->done.bytes;
-		/* never busy: the ring holds as many as there are parcels */
-		if (bulla_ring_put(&journal->to_owner, parcel) != BULLA_OK)
-			journal->stopping = true;
-	}
-	journal->gathered_count = 0;
-	journal->gathered_urgent = false;
-}
 
 static void wake_fill(struct bulla_journal *journal)
 {
@@ -76,17 +56,17 @@ static void wake_fill(struct bulla_journal *journal)
 		return;
 }
 
-/* Flushes; waits here for a spare when the disk is full: what is gathered is neither lost nor acknowledged. */
-static bulla_rc flush(struct bulla_journal *journal)
+/* Writes the batch. wait: for a spare when the disk is full; what is gathered is neither lost nor acknowledged. */
+static bulla_rc write_batch(struct bulla_journal *journal, bool wait, struct bulla_journal_done *ret)
 {
-	struct bulla_journal_done done = {0};
 	uint64_t active = journal->writer.end.at.segment;
+	int64_t began_us = bulla_mono_us(journal->clock);
 	bulla_rc rc;
 
 	for (;;) {
 		bulla_journal_writer_made(&journal->writer, atomic_load(&journal->made));
-		rc = bulla_journal_writer_flush(&journal->writer, bulla_wall_ms(journal->clock), &done);
-		if (rc != BULLA_E_FULL || journal->stopping || atomic_load(&journal->fill_failed))
+		rc = bulla_journal_writer_flush(&journal->writer, bulla_wall_ms(journal->clock), ret);
+		if (rc != BULLA_E_FULL || !wait || atomic_load(&journal->writer_stop) || atomic_load(&journal->fill_failed))
 			break;
 		(void)poll(NULL, 0, SPARE_WAIT_MS);
 	}
@@ -94,96 +74,23 @@ static bulla_rc flush(struct bulla_journal *journal)
 		atomic_store(&journal->active, journal->writer.end.at.segment);
 		wake_fill(journal);
 	}
-	journal->unconfirmed = rc == BULLA_OK && done.count > 0;
-	journal->since_us = bulla_mono_us(journal->clock);
-	hand_back(journal, rc, &done);
+	journal->took_us = bulla_mono_us(journal->clock) - began_us;
 	return rc;
 }
 
-static bulla_rc gather(struct bulla_journal *journal, struct parcel *parcel)
-{
-	bulla_bytes records = bulla_buf_view(&parcel->records);
-	bulla_rc rc = bulla_journal_writer_add(&journal->writer, records, parcel->done.count);
-
-	if (rc == BULLA_E_BUSY) {
-		BULLA_TRY(flush(journal));
-		rc = bulla_journal_writer_add(&journal->writer, records, parcel->done.count);
-	}
-	if (journal->gathered_count == 0)
-		journal->since_us = bulla_mono_us(journal->clock);
-	journal->gathered[journal->gathered_count++] = parcel;
-	journal->gathered_urgent = journal->gathered_urgent || parcel->urgent;
-	return rc;
-}
-
-/* How long to sleep, in ms; -1: until woken. */
-static int patience(const struct bulla_journal *journal)
-{
-	int64_t limit = journal->gathered_count > 0 ? LAZY_US : CONFIRM_US;
-	int64_t left = journal->since_us + limit - bulla_mono_us(journal->clock);
-
-	if (journal->gathered_count == 0 && !journal->unconfirmed)
-		return -1;
-	return left <= 0 ? 0 : (int)((left + 999) / 1000);
-}
-
-/* Takes all that is ready. */
-static bulla_rc take_ready(struct bulla_journal *journal)
-{
-	struct parcel *parcel;
-
-	while ((parcel = bulla_ring_take(&journal->to_writer)) != NULL) {
-		journal->stopping = journal->stopping || parcel->stop;
-		if (!parcel->stop)
-			BULLA_TRY(gather(journal, parcel));
-	}
-	return BULLA_OK;
-}
-
-static bulla_rc write_turn(struct bulla_journal *journal)
-{
-	struct pollfd wake = {.fd = journal->to_writer.wake_fd, .events = POLLIN};
-	int wait;
-
-	BULLA_TRY(take_ready(journal));
-	wait = patience(journal);
-	if (journal->gathered_urgent || journal->stopping || wait == 0) {
-		if (journal->gathered_count > 0 || journal->unconfirmed)
-			return flush(journal);
-		return BULLA_OK;
-	}
-	(void)poll(&wake, 1, wait);
-	bulla_ring_quiet(&journal->to_writer);
-	return BULLA_OK;
-}
-
-/* After a failure: everything that still comes is handed back as failed, until the owner stops us. */
-static void refuse_all(struct bulla_journal *journal)
-{
-	struct bulla_journal_done none = {0};
-
-	hand_back(journal, BULLA_E_IO, &none);
-	while (!journal->stopping) {
-		struct parcel *parcel = bulla_ring_wait(&journal->to_writer);
-
-		journal->stopping = parcel->stop;
-		journal->gathered[0] = parcel;
-		journal->gathered_count = parcel->stop ? 0 : 1;
-		hand_back(journal, BULLA_E_IO, &none);
-	}
-}
+/* --- writer thread --- */
 
 static void *writer_main(void *arg)
 {
 	struct bulla_journal *journal = arg;
-	bulla_rc rc = BULLA_OK;
+	struct order *order;
 
-	while (rc == BULLA_OK && !journal->stopping)
-		rc = write_turn(journal);
-	while (rc == BULLA_OK && journal->unconfirmed)
-		rc = flush(journal);
-	if (rc != BULLA_OK)
-		refuse_all(journal);
+	while (!(order = bulla_ring_wait(&journal->to_writer))->stop) {
+		order->rc = write_batch(journal, true, &order->done);
+		/* never busy: there is one order */
+		if (bulla_ring_put(&journal->to_owner, order) != BULLA_OK)
+			break;
+	}
 	return NULL;
 }
 
@@ -196,10 +103,12 @@ static void retire(struct bulla_journal *journal, uint64_t *kept)
 
 	for (; *kept < below; (*kept)++) {
 		char name[BULLA_JOURNAL_NAME];
+		bulla_rc rc;
 
 		bulla_journal_name(*kept, name);
 		/* a file that stays behind is only space: recovery reads it again, retirement comes again */
-		if (disk->unlink(disk->ctx, name) != BULLA_OK)
+		rc = disk->unlink(disk->ctx, name);
+		if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
 			return;
 	}
 }
@@ -208,7 +117,7 @@ static void *fill_main(void *arg)
 {
 	struct bulla_journal *journal = arg;
 	struct pollfd wake = {.fd = journal->to_fill.wake_fd, .events = POLLIN};
-	uint64_t kept = journal->writer.end.first_segment;
+	uint64_t kept = journal->first_kept;
 
 	while (!atomic_load(&journal->fill_stop)) {
 		bulla_rc rc = bulla_journal_fill_step(&journal->fill, atomic_load(&journal->active) + BULLA_JOURNAL_SPARES);
@@ -216,8 +125,11 @@ static void *fill_main(void *arg)
 		atomic_store(&journal->made, journal->fill.made);
 		atomic_store(&journal->fill_full, rc == BULLA_E_FULL);
 		retire(journal, &kept);
-		if (rc == BULLA_OK)
+		if (rc == BULLA_OK) {
+			if (journal->fill.made > atomic_load(&journal->active))
+				(void)poll(NULL, 0, PACE_MS);
 			continue;
+		}
 		if (rc != BULLA_E_FULL && rc != BULLA_E_NOT_FOUND) {
 			atomic_store(&journal->fill_failed, true);
 			break;
@@ -230,42 +142,129 @@ static void *fill_main(void *arg)
 	return NULL;
 }
 
-/* --- the owner's thread --- */
+/* --- the owner's thread: batches --- */
 
-static bulla_rc new_parcel(struct parcel **ret)
+static uint32_t held(const struct bulla_journal *journal)
 {
-	void *p = NULL;
+	return journal->durable_count + journal->batch_count + journal->waiting_count;
+}
 
-	BULLA_TRY(bulla_alloc(1, sizeof(struct parcel), &p));
-	*ret = p;
-	bulla_buf_init(&(*ret)->records, BULLA_MAX_JOURNAL_BATCH);
+static struct bulla_journal_done *submission(struct bulla_journal *journal, uint32_t index)
+{
+	return &journal->submissions[(journal->head + index) % BULLA_MAX_JOURNAL_SUBMISSIONS];
+}
+
+static void note_gathered(struct bulla_journal *journal, bool urgent)
+{
+	if (journal->batch_count++ == 0)
+		journal->since_us = bulla_mono_us(journal->clock);
+	journal->batch_urgent = journal->batch_urgent || urgent;
+}
+
+/* Moves what waits into the batch, as much as fits. */
+static bulla_rc gather_waiting(struct bulla_journal *journal)
+{
+	size_t used = 0;
+
+	while (journal->waiting_count > 0) {
+		const struct bulla_journal_done *next = submission(journal, journal->durable_count + journal->batch_count);
+		bulla_rc rc = bulla_journal_writer_add(&journal->writer,
+			bulla_bytes_of(journal->waiting.p + used, next->bytes), next->count);
+
+		if (rc == BULLA_E_BUSY)
+			break;
+		BULLA_TRY(rc);
+		used += next->bytes;
+		journal->waiting_count--;
+		note_gathered(journal, journal->waiting_urgent);
+	}
+	if (journal->waiting_count > 0) {
+		bulla_buf_consume(&journal->waiting, used);
+		return BULLA_OK;
+	}
+	journal->waiting_urgent = false;
+	journal->waiting.n = 0; /* nothing secret goes into a journal: no need to wipe */
+	if (journal->waiting.cap > KEPT_MAX)
+		bulla_buf_done(&journal->waiting);
 	return BULLA_OK;
 }
 
-static void free_parcel(struct parcel *parcel)
+/* The batch is written, or has failed for good. */
+static void settle(struct bulla_journal *journal, bulla_rc rc, const struct bulla_journal_done *done)
 {
-	bulla_buf_done(&parcel->records);
-	bulla_free(parcel);
+	uint64_t offset = done->at.offset;
+
+	if (rc != BULLA_OK) {
+		journal->failed = true;
+		return;
+	}
+	for (; journal->batch_count > 0; journal->batch_count--) {
+		struct bulla_journal_done *one = submission(journal, journal->durable_count++);
+
+		one->chain = done->chain;
+		one->at = (struct bulla_journal_place){done->at.segment, offset, done->at.batch};
+		offset += one->bytes;
+	}
+	journal->batch_urgent = false;
+	journal->unconfirmed = done->count > 0;
+	journal->since_us = bulla_mono_us(journal->clock);
+	if (gather_waiting(journal) != BULLA_OK)
+		journal->failed = true;
 }
 
-static bulla_rc take_parcel(struct bulla_journal *journal, struct parcel **ret)
+static void lend(struct bulla_journal *journal)
 {
-	if (journal->free_list == NULL)
-		return new_parcel(ret);
-	*ret = journal->free_list;
-	journal->free_list = (*ret)->next;
-	(*ret)->records.n = 0; /* nothing secret goes into a journal: no need to wipe */
-	(*ret)->urgent = (*ret)->stop = false;
-	return BULLA_OK;
+	journal->lent = true;
+	/* never busy: there is one order */
+	if (bulla_ring_put(&journal->to_writer, &journal->order) != BULLA_OK)
+		journal->failed = true;
 }
 
-static void give_parcel(struct bulla_journal *journal, struct parcel *parcel)
+static void take_back(struct bulla_journal *journal)
 {
-	if (parcel->records.cap > KEPT_MAX)
-		bulla_buf_done(&parcel->records);
-	parcel->next = journal->free_list;
-	journal->free_list = parcel;
+	struct order *order = journal->lent ? bulla_ring_take(&journal->to_owner) : NULL;
+
+	if (order == NULL)
+		return;
+	journal->lent = false;
+	settle(journal, order->rc, &order->done);
 }
+
+/* When the batch is to be written, in µs of the clock. */
+static int64_t write_at(const struct bulla_journal *journal)
+{
+	if (journal->batch_count > 0)
+		return journal->batch_urgent ? 0 : journal->since_us + LAZY_US;
+	return journal->unconfirmed ? journal->since_us + CONFIRM_US : INT64_MAX;
+}
+
+void bulla_journal_turn(struct bulla_journal *journal)
+{
+	struct bulla_journal_done done = {0};
+	bulla_rc rc;
+
+	take_back(journal);
+	while (!journal->lent && !journal->failed && write_at(journal) <= bulla_mono_us(journal->clock)) {
+		if (journal->took_us > INLINE_US) {
+			lend(journal);
+			return;
+		}
+		rc = write_batch(journal, false, &done);
+		if (rc == BULLA_E_FULL)
+			lend(journal);
+		else
+			settle(journal, rc, &done);
+	}
+}
+
+int64_t bulla_journal_due(const struct bulla_journal *journal)
+{
+	if (journal->durable_count > 0 || (journal->failed && !journal->told))
+		return 0;
+	return journal->lent || journal->failed ? INT64_MAX : write_at(journal);
+}
+
+/* --- the owner's thread: life --- */
 
 /* The store's first segment is made here: small, and nothing can be written without it. */
 static bulla_rc make_first(struct bulla_journal *journal)
@@ -281,6 +280,7 @@ static bulla_rc prepare(struct bulla_journal *journal, const struct bulla_journa
 
 	journal->clock = options->clock;
 	journal->next_lsn = options->end.lsn;
+	journal->first_kept = options->end.first_segment;
 	BULLA_TRY(bulla_journal_writer_init(&journal->writer, options->disk, &options->end));
 	BULLA_TRY(bulla_journal_fill_init(&journal->fill, options->disk, bytes, &options->end));
 	if (options->end.at.segment == 0)
@@ -290,8 +290,9 @@ static bulla_rc prepare(struct bulla_journal *journal, const struct bulla_journa
 	/* what recovery found is confirmed at once: damage to it is then never taken for a torn tail */
 	journal->unconfirmed = options->end.lsn > 1;
 	journal->since_us = bulla_mono_us(journal->clock) - CONFIRM_US;
-	BULLA_TRY(bulla_ring_init(&journal->to_writer, 2 * BULLA_MAX_JOURNAL_SUBMISSIONS));
-	BULLA_TRY(bulla_ring_init(&journal->to_owner, 2 * BULLA_MAX_JOURNAL_SUBMISSIONS));
+	bulla_buf_init(&journal->waiting, BULLA_MAX_JOURNAL_BACKLOG);
+	BULLA_TRY(bulla_ring_init(&journal->to_writer, 4));
+	BULLA_TRY(bulla_ring_init(&journal->to_owner, 4));
 	return bulla_ring_init(&journal->to_fill, 4);
 }
 
@@ -319,14 +320,17 @@ bulla_rc bulla_journal_open(const struct bulla_journal_options *options, struct 
 	return BULLA_OK;
 }
 
+/* The writer goes first: what it holds is written, unless it waits for a disk that is full. */
 static void stop_threads(struct bulla_journal *journal)
 {
-	struct parcel stop = {.stop = true};
+	struct order stop = {.stop = true};
 
+	atomic_store(&journal->writer_stop, true);
 	if (journal->writer_runs) {
 		while (bulla_ring_put(&journal->to_writer, &stop) != BULLA_OK)
 			(void)poll(NULL, 0, 1);
 		pthread_join(journal->writer_thread, NULL);
+		take_back(journal);
 	}
 	atomic_store(&journal->fill_stop, true);
 	if (journal->fill_runs) {
@@ -335,19 +339,22 @@ static void stop_threads(struct bulla_journal *journal)
 	}
 }
 
+/* Everything that was submitted, and the batch that confirms it. */
+static void write_rest(struct bulla_journal *journal)
+{
+	struct bulla_journal_done done = {0};
+
+	while (journal->writer_runs && !journal->failed && (journal->batch_count > 0 || journal->unconfirmed))
+		settle(journal, write_batch(journal, false, &done), &done);
+}
+
 void bulla_journal_close(struct bulla_journal *journal)
 {
-	struct parcel *parcel;
-
 	if (journal == NULL)
 		return;
 	stop_threads(journal);
-	while (journal->to_owner.slots != NULL && (parcel = bulla_ring_take(&journal->to_owner)) != NULL)
-		free_parcel(parcel);
-	while ((parcel = journal->free_list) != NULL) {
-		journal->free_list = parcel->next;
-		free_parcel(parcel);
-	}
+	write_rest(journal);
+	bulla_buf_done(&journal->waiting);
 	bulla_ring_done(&journal->to_writer);
 	bulla_ring_done(&journal->to_owner);
 	bulla_ring_done(&journal->to_fill);
@@ -361,55 +368,65 @@ int bulla_journal_fd(const struct bulla_journal *journal)
 	return journal->to_owner.wake_fd;
 }
 
+void bulla_journal_woken(struct bulla_journal *journal)
+{
+	bulla_ring_quiet(&journal->to_owner);
+	take_back(journal);
+}
+
+/* --- the owner's thread: submissions --- */
+
+/* Into the batch, or behind what waits for one. */
+static bulla_rc gather(struct bulla_journal *journal, bulla_bytes records, uint32_t count, bool urgent)
+{
+	bulla_rc rc = BULLA_E_BUSY;
+
+	if (!journal->lent && journal->waiting_count == 0)
+		rc = bulla_journal_writer_add(&journal->writer, records, count);
+	if (rc == BULLA_OK)
+		note_gathered(journal, urgent);
+	if (rc != BULLA_E_BUSY)
+		return rc;
+	BULLA_TRY(bulla_buf_append(&journal->waiting, records));
+	journal->waiting_count++;
+	journal->waiting_urgent = journal->waiting_urgent || urgent;
+	return BULLA_OK;
+}
+
 bulla_rc bulla_journal_submit(struct bulla_journal *journal, bulla_bytes records, uint32_t count, bool urgent,
 	uint64_t *ret_lsn)
 {
-	struct parcel *parcel = NULL;
-	bulla_rc rc;
+	uint32_t index = held(journal);
 
 	if (journal->failed)
 		return BULLA_FAIL(BULLA_E_IO, "the journal has failed");
-	if (journal->parcels_out == BULLA_MAX_JOURNAL_SUBMISSIONS || journal->bytes_out + records.n > BULLA_MAX_JOURNAL_BACKLOG)
+	if (index == BULLA_MAX_JOURNAL_SUBMISSIONS || journal->bytes_out + records.n > BULLA_MAX_JOURNAL_BACKLOG)
 		return BULLA_FAIL(BULLA_E_BUSY, "the journal's backlog is full");
 	if (records.n > BULLA_MAX_JOURNAL_BATCH - BULLA_JOURNAL_BATCH_HEADER)
 		return BULLA_FAIL(BULLA_E_LIMIT, "records do not fit a batch");
-	BULLA_TRY(take_parcel(journal, &parcel));
-	parcel->done = (struct bulla_journal_done){.lsn = journal->next_lsn, .count = count, .bytes = records.n};
-	parcel->urgent = urgent;
-	rc = bulla_buf_append(&parcel->records, records);
-	if (rc == BULLA_OK)
-		rc = bulla_ring_put(&journal->to_writer, parcel);
-	if (rc != BULLA_OK) {
-		give_parcel(journal, parcel);
-		return rc;
-	}
+	BULLA_TRY(gather(journal, records, count, urgent));
+	*submission(journal, index) = (struct bulla_journal_done){
+		.lsn = journal->next_lsn, .count = count, .bytes = records.n, .urgent = urgent};
 	*ret_lsn = journal->next_lsn;
 	journal->next_lsn += count;
 	journal->bytes_out += records.n;
-	journal->parcels_out++;
 	return BULLA_OK;
 }
 
 bulla_rc bulla_journal_next(struct bulla_journal *journal, struct bulla_journal_done *ret)
 {
-	struct parcel *parcel = bulla_ring_take(&journal->to_owner);
-	bulla_rc rc;
-
-	if (parcel == NULL) { /* quiet first, look again: a wake-up is never lost */
-		bulla_ring_quiet(&journal->to_owner);
-		parcel = bulla_ring_take(&journal->to_owner);
+	take_back(journal);
+	if (journal->durable_count > 0) {
+		*ret = *submission(journal, 0);
+		journal->head = (journal->head + 1) % BULLA_MAX_JOURNAL_SUBMISSIONS;
+		journal->durable_count--;
+		journal->bytes_out -= ret->bytes;
+		return BULLA_OK;
 	}
-	if (parcel == NULL)
-		return journal->failed ? BULLA_E_IO : BULLA_E_AGAIN;
-	rc = parcel->rc;
-	journal->bytes_out -= parcel->done.bytes;
-	journal->parcels_out--;
-	if (rc == BULLA_OK)
-		*ret = parcel->done;
-	else
-		journal->failed = true;
-	give_parcel(journal, parcel);
-	return rc == BULLA_OK ? BULLA_OK : BULLA_FAIL(BULLA_E_IO, "a journal write failed");
+	if (!journal->failed)
+		return BULLA_E_AGAIN;
+	journal->told = true;
+	return BULLA_FAIL(BULLA_E_IO, "a journal write failed");
 }
 
 uint64_t bulla_journal_lsn(const struct bulla_journal *journal)

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "journal/crc32c.h"
 
 /* Memory: one page for a segment header, then the batch. */
 #define MEMORY (BULLA_JOURNAL_PAGE + (size_t)BULLA_MAX_JOURNAL_BATCH)
@@ -105,12 +106,14 @@ static bulla_rc flush(struct bulla_journal_writer *writer, int64_t now_ms, struc
 		.count = writer->count,
 		.lsn = writer->end.lsn,
 		.time_ms = now_ms,
+		.by_crc = writer->end.by_crc,
 		.body = bulla_bytes_of(writer->memory + BODY_AT, writer->body)};
 	size_t size = bulla_journal_padded(BULLA_JOURNAL_BATCH_HEADER + writer->body);
 	const struct bulla_disk *disk = writer->disk;
 	bool header = false;
 	bulla_bytes pages;
 
+	batch.crc = bulla_crc32c(0, batch.body);
 	BULLA_TRY(bulla_journal_chain(&batch, &writer->end.chain, &batch.chain));
 	BULLA_TRY(place(writer, size, &header));
 	BULLA_TRY(bulla_journal_batch_seal(&batch, writer->memory + BULLA_JOURNAL_PAGE, MEMORY - BULLA_JOURNAL_PAGE, &pages));

@@ -24,6 +24,7 @@ struct bulla_journal_done {
 	bulla_digest chain;
 	struct bulla_journal_place at; /* of the first record (after the batch header) */
 	size_t bytes;                  /* of records */
+	bool urgent;                   /* of a submission (journal/thread.h): somebody waits */
 };
 
 /* p moved up to a page: durable writes from there go to the disk without a copy (io/sys.c). */

@@ -1,5 +1,6 @@
 /* First byte: batch (as it is, or with its checksum made right), records, or segment header. */
 #include "fuzz.h"
+#include "journal/crc32c.h"
 #include "journal/format.h"
 
 static uint8_t memory[1 << 17];
@@ -26,6 +27,8 @@ static void check_batch(bulla_bytes bytes)
 	fuzz_assert(batch.bytes <= bytes.n && batch.body.n + BULLA_JOURNAL_BATCH_HEADER == batch.bytes);
 	fuzz_records(batch.body);
 	(void)!bulla_journal_chain(&batch, &before, &chain);
+	batch.by_crc = true;
+	(void)!bulla_journal_chain(&batch, &before, &chain);
 }
 
 /* Any body under a right header: what an attacker who can write the disk makes. */
@@ -38,6 +41,7 @@ static void seal_and_check(bulla_bytes in)
 		return;
 	bulla_copy(memory + BULLA_JOURNAL_BATCH_HEADER, in.p, in.n);
 	batch.body = bulla_bytes_of(memory + BULLA_JOURNAL_BATCH_HEADER, in.n);
+	batch.crc = bulla_crc32c(0, batch.body);
 	if (bulla_journal_batch_seal(&batch, memory, sizeof(memory), &pages) == BULLA_OK)
 		check_batch(pages);
 }

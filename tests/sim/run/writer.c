@@ -20,7 +20,8 @@ static struct sim_parcel queue_pop(struct sim_queue *queue)
 
 bool writer_open(struct sim *sim, struct sim_writer *w, uint64_t from_lsn, bulla_journal_each each, void *arg)
 {
-	struct bulla_journal_recovery recovery = {.disk = &w->disk.table, .each = each, .arg = arg, .from_lsn = from_lsn};
+	struct bulla_journal_recovery recovery = {.disk = &w->disk.table, .each = each, .arg = arg, .from_lsn = from_lsn,
+		.by_crc = w == &sim->host.w};
 	struct bulla_journal_end end;
 	bulla_rc rc = bulla_journal_recover(&recovery, &end);
 

@@ -218,6 +218,7 @@ static inline bulla_rc sync_all(void)
 
 	BULLA_TRY(bulla_broker_submit(broker, &lsn));
 	while (durable_lsn < lsn) {
+		bulla_journal_turn(broker->journal);
 		BULLA_TRY(bulla_broker_durable(broker, &durable_lsn));
 		BULLA_TRY(bulla_broker_submit(broker, &lsn));
 	}

@@ -57,6 +57,7 @@ static void write_run(struct bulla_sys_disk *disk, struct bulla_engine_place *re
 	assert_ok(bulla_journal_open(&options, &journal));
 	assert_ok(bulla_journal_record_put(&record, &framed));
 	assert_ok(bulla_journal_submit(journal, bulla_buf_view(&framed), 1, true, &lsn));
+	bulla_journal_turn(journal);
 	while (bulla_journal_next(journal, &done) == BULLA_E_AGAIN)
 		usleep(1000);
 	*ret = (struct bulla_engine_place){(uint32_t)done.at.segment, (uint32_t)done.at.offset, (uint32_t)framed.n};

@@ -27,6 +27,18 @@ static bulla_rc see(void *arg, const struct bulla_journal_record *record, struct
 	return BULLA_OK;
 }
 
+/* A disk whose durable writes take long, or fail: slow ones are the thread's. */
+static unsigned slow_us;
+static bool broken;
+static bulla_rc (*real_pwrite)(void *ctx, int file, uint64_t offset, bulla_bytes bytes, bool durable);
+
+static bulla_rc slow_pwrite(void *ctx, int file, uint64_t offset, bulla_bytes bytes, bool durable)
+{
+	if (durable && slow_us > 0)
+		usleep(slow_us);
+	return broken ? BULLA_E_IO : real_pwrite(ctx, file, offset, bytes, durable);
+}
+
 static void start(struct fixture *fixture)
 {
 	struct bulla_journal_recovery recovery = {.disk = &fixture->disk.table, .each = see, .arg = fixture};
@@ -45,6 +57,8 @@ static void open_fixture(struct fixture *fixture)
 	snprintf(fixture->path, sizeof(fixture->path), "%s", "journal_test.XXXXXX");
 	assert_non_null(mkdtemp(fixture->path));
 	assert_ok(bulla_sys_disk_open(&fixture->disk, fixture->path, false));
+	real_pwrite = fixture->disk.table.pwrite;
+	fixture->disk.table.pwrite = slow_pwrite;
 	start(fixture);
 }
 
@@ -73,28 +87,42 @@ static void submit(struct fixture *fixture, uint32_t count, bool urgent)
 	assert_int_equal(first, lsn);
 }
 
+/* A turn of the owner's loop: sleeps until something is due or the thread is done. */
+static void loop_turn(struct fixture *fixture)
+{
+	struct pollfd wake = {.fd = bulla_journal_fd(fixture->journal), .events = POLLIN};
+	int64_t due = bulla_journal_due(fixture->journal), now = bulla_mono_us(bulla_sys_clock());
+	int64_t wait = due == INT64_MAX ? 5000 : due > now ? (due - now) / 1000 + 1 : 0;
+
+	assert_true(wait <= 5000);
+	if (poll(&wake, 1, (int)wait) > 0)
+		bulla_journal_woken(fixture->journal);
+	else
+		assert_int_not_equal(due, INT64_MAX); /* the thread has not answered */
+	bulla_journal_turn(fixture->journal);
+}
+
 /* Waits for the next durable submission. */
 static void next(struct fixture *fixture, struct bulla_journal_done *ret)
 {
-	struct pollfd wake = {.fd = bulla_journal_fd(fixture->journal), .events = POLLIN};
 	bulla_rc rc;
 
 	while ((rc = bulla_journal_next(fixture->journal, ret)) == BULLA_E_AGAIN)
-		assert_true(poll(&wake, 1, 5000) > 0);
+		loop_turn(fixture);
 	assert_ok(rc);
 }
 
-static void submissions_come_back_in_order(void **state)
+static void come_back_in_order(int rounds)
 {
 	struct fixture fixture;
 	struct bulla_journal_done done;
 	uint64_t lsn = 1;
 
-	(void)state;
 	open_fixture(&fixture);
-	for (int round = 0; round < 30; round++) {
+	for (int round = 0; round < rounds; round++) {
 		for (uint32_t i = 1; i < 40; i++)
 			submit(&fixture, i, i % 3 != 0);
+		bulla_journal_turn(fixture.journal);
 		submit(&fixture, 1, true);
 		for (uint32_t i = 1; i < 41; i++) {
 			struct bulla_journal_record record;
@@ -114,8 +142,67 @@ static void submissions_come_back_in_order(void **state)
 	start(&fixture);
 	assert_int_equal(fixture.end.lsn, lsn);
 	assert_int_equal(fixture.seen, lsn - 1);
-	assert_true(fixture.end.at.segment > 3);
+	assert_true(fixture.end.at.segment > (uint64_t)rounds / 10);
 	close_fixture(&fixture);
+}
+
+static void submissions_come_back_in_order(void **state)
+{
+	(void)state;
+	come_back_in_order(30);
+}
+
+static void a_slow_disk_is_left_to_the_thread(void **state)
+{
+	struct fixture fixture;
+	struct bulla_journal_done done;
+	int64_t began;
+
+	(void)state;
+	slow_us = 20000;
+	open_fixture(&fixture);
+	submit(&fixture, 1, true);
+	next(&fixture, &done); /* the owner learns how slow it is */
+	submit(&fixture, 2, true);
+	began = bulla_mono_us(bulla_sys_clock());
+	bulla_journal_turn(fixture.journal);
+	assert_true(bulla_mono_us(bulla_sys_clock()) - began < 15000);
+	assert_rc(BULLA_E_AGAIN, bulla_journal_next(fixture.journal, &done));
+	submit(&fixture, 3, true); /* while it writes */
+	submit(&fixture, 4, false);
+	for (uint32_t i = 2; i < 5; i++) {
+		next(&fixture, &done);
+		assert_int_equal(done.count, i);
+	}
+	close_fixture(&fixture);
+	come_back_in_order(3);
+	slow_us = 0;
+}
+
+/* What was durable before is still given out; then the owner is told, once and for good. */
+static void a_failed_write_is_final(void **state)
+{
+	struct fixture fixture;
+	struct bulla_journal_done done;
+	uint64_t lsn;
+
+	(void)state;
+	for (slow_us = 0; slow_us <= 2000; slow_us += 2000) {
+		open_fixture(&fixture);
+		submit(&fixture, 1, true);
+		bulla_journal_turn(fixture.journal);
+		broken = true;
+		submit(&fixture, 2, true);
+		next(&fixture, &done);
+		assert_int_equal(done.count, 1);
+		while (bulla_journal_next(fixture.journal, &done) == BULLA_E_AGAIN)
+			loop_turn(&fixture);
+		assert_rc(BULLA_E_IO, bulla_journal_next(fixture.journal, &done));
+		assert_rc(BULLA_E_IO, bulla_journal_submit(fixture.journal, BULLA_BYTES_ARRAY(fixture.path), 1, true, &lsn));
+		close_fixture(&fixture);
+		broken = false;
+	}
+	slow_us = 0;
 }
 
 /* Nobody waits: it becomes durable all the same, soon. */
@@ -170,6 +257,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(submissions_come_back_in_order),
+		cmocka_unit_test(a_slow_disk_is_left_to_the_thread),
+		cmocka_unit_test(a_failed_write_is_final),
 		cmocka_unit_test(lazy),
 		cmocka_unit_test(backlog_is_bounded),
 		cmocka_unit_test(close_writes),
