@@ -21,6 +21,11 @@
 #define WARM_US 1500000
 #define SAMPLES (1u << 20)
 
+/* Where the time of a run goes, as its follower sees it; each ends when the next begins. */
+enum phase { PERMIT, STEP_A, STEP_B, ANSWER, PHASES };
+static const char *const phase_names[PHASES] = {"permit", "a", "b", "answer"};
+#define PHASE_SAMPLES (1u << 18)
+
 struct load {
 	struct context context;
 	struct cli cli;
@@ -33,7 +38,10 @@ struct load {
 	int fd;
 	bool greeted;
 	uint32_t stream[IN_FLIGHT_MAX]; /* 0: free */
-	int64_t began[IN_FLIGHT_MAX];
+	int64_t began[IN_FLIGHT_MAX], entered[IN_FLIGHT_MAX]; /* entered: its phase */
+	unsigned phase[IN_FLIGHT_MAX];
+	uint32_t *phases[PHASES];
+	size_t phase_counts[PHASES];
 	unsigned in_flight;
 	char *input;  /* a JSON string */
 	char *expect; /* its result */
@@ -81,6 +89,28 @@ static bulla_rc check_result(struct load *l, bulla_bytes body)
 	return BULLA_OK;
 }
 
+static void end_phase(struct load *l, unsigned slot)
+{
+	unsigned phase = l->phase[slot];
+	int64_t now = now_us();
+
+	if (l->measuring && l->phase_counts[phase] < PHASE_SAMPLES)
+		l->phases[phase][l->phase_counts[phase]++] = (uint32_t)(now - l->entered[slot]);
+	l->entered[slot] = now;
+	l->phase[slot] = phase + 1 < PHASES ? phase + 1 : phase;
+}
+
+/* The first step runs: permitted. A step is done: committed. */
+static void on_event(struct load *l, unsigned slot, bulla_bytes body)
+{
+	struct bulla_msg_run_event event;
+
+	if (bulla_msg_decode(&bulla_msg_run_event_desc, body, &event) != BULLA_OK)
+		return;
+	if (event.state == BULLA_STEP_DONE ? l->phase[slot] == event.step : event.state == BULLA_STEP_RUNNING && l->phase[slot] == PERMIT)
+		end_phase(l, slot);
+}
+
 static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct bulla_frame *message)
 {
 	struct load *l = ctx;
@@ -89,12 +119,17 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	bulla_rc rc;
 
 	(void)frames;
-	if ((message->flags & BULLA_FRAME_REPLY) == 0 || (message->flags & BULLA_FRAME_EVENT) != 0)
+	if ((message->flags & BULLA_FRAME_REPLY) == 0)
 		return BULLA_OK;
 	while (slot < l->in_flight && l->stream[slot] != message->stream)
 		slot++;
 	if (slot == l->in_flight)
 		return BULLA_OK;
+	if ((message->flags & BULLA_FRAME_EVENT) != 0) {
+		on_event(l, slot, message->body);
+		return BULLA_OK;
+	}
+	end_phase(l, slot);
 	rc = message->flags & BULLA_FRAME_ERROR ? bulla_frames_error_of(message, &retry) : check_result(l, message->body);
 	if (rc != BULLA_OK && l->errors++ == 0)
 		fail(rc, "a run");
@@ -110,7 +145,8 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 static bulla_rc send_start(struct load *l, unsigned slot)
 {
 	l->stream[slot] = bulla_frames_stream(l->frames);
-	l->began[slot] = now_us();
+	l->began[slot] = l->entered[slot] = now_us();
+	l->phase[slot] = PERMIT;
 	return bulla_frames_call(l->frames, BULLA_OP_START, l->stream[slot], bulla_buf_view(&l->body));
 }
 
@@ -246,6 +282,10 @@ static bulla_rc make_texts(struct load *l, size_t bytes)
 	l->input = in;
 	l->expect = out;
 	l->samples = samples;
+	for (unsigned i = 0; i < PHASES; i++) {
+		BULLA_TRY(bulla_alloc(PHASE_SAMPLES, sizeof(uint32_t), &samples));
+		l->phases[i] = samples;
+	}
 	memset(l->input, 'x', bytes + 2);
 	l->input[0] = l->input[bytes + 1] = '"';
 	memcpy(l->expect, l->input, bytes + 3);
@@ -289,6 +329,16 @@ static double quantile(const struct load *l, double part)
 	return l->samples[at < l->sample_count ? at : l->sample_count - 1] / 1000.0;
 }
 
+static void report_phase(struct load *l, unsigned phase)
+{
+	uint32_t *samples = l->phases[phase];
+	size_t count = l->phase_counts[phase];
+
+	qsort(samples, count, sizeof(*samples), by_value);
+	printf("%s\"%s\": [%.3f, %.3f]", phase == 0 ? "" : ", ", phase_names[phase], count == 0 ? 0 : samples[count / 2] / 1000.0,
+		count == 0 ? 0 : samples[count - 1 - count / 100] / 1000.0);
+}
+
 static void report(struct load *l, double seconds)
 {
 	static const double parts[] = {0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1};
@@ -298,6 +348,9 @@ static void report(struct load *l, double seconds)
 		seconds, l->done, l->errors, (double)l->done / seconds, quantile(l, 0.5), quantile(l, 0.99));
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		printf("%s\"%g\": %.3f", i == 0 ? "" : ", ", parts[i], quantile(l, parts[i]));
+	fputs("}, \"phases_ms\": {", stdout);
+	for (unsigned i = 0; i < PHASES; i++)
+		report_phase(l, i);
 	puts("}}");
 }
 
