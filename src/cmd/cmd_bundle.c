@@ -34,7 +34,7 @@ static int save(struct context *context, struct client *client, const bulla_run_
 	bool to_stdout = path[0] == '-' && path[1] == '\0';
 	rc = run_bundle_bytes(client, run, &bytes);
 	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, name, rc == BULLA_E_STATE ? "bulla wait: a bundle is of an ended run" : "bulla status");
+		return say_rc(context->cli, rc, name, run_bundle_advice(rc));
 	if (to_stdout)
 		rc = write_stdout(bulla_buf_view(&bytes));
 	else

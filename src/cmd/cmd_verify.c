@@ -5,14 +5,10 @@
 #include "io/sys.h"
 #include "verify/verify.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define PIECE 65536
 
 struct verification {
 	struct cli *cli;
@@ -44,25 +40,9 @@ static int read_trust(struct verification *v)
 	return 0;
 }
 
-static bulla_rc feed_file(struct bulla_verify *verify, const char *path)
+static bulla_rc on_piece(void *ctx, bulla_bytes piece)
 {
-	uint8_t piece[PIECE];
-	bulla_rc rc = BULLA_OK;
-	ssize_t n = 1;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? BULLA_FAIL(BULLA_E_NOT_FOUND, "there is no such file") :
-					 BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be opened", errno);
-	while (rc == BULLA_OK && n > 0) {
-		n = read(fd, piece, sizeof(piece));
-		if (n > 0)
-			rc = bulla_verify_feed(verify, bulla_bytes_of(piece, (size_t)n));
-		else if (n < 0)
-			rc = BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be read", errno);
-	}
-	close(fd);
-	return rc;
+	return bulla_verify_feed(ctx, piece);
 }
 
 static bulla_rc judge(struct verification *v, const char *path, bulla_bytes bytes)
@@ -71,7 +51,7 @@ static bulla_rc judge(struct verification *v, const char *path, bulla_bytes byte
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_verify_new(v->trusting ? &v->trust : NULL, &verify));
-	rc = path != NULL ? feed_file(verify, path) : bulla_verify_feed(verify, bytes);
+	rc = path != NULL ? run_bundle_pieces(path, on_piece, verify) : bulla_verify_feed(verify, bytes);
 	rc = rc == BULLA_OK ? bulla_verify_end(verify, &v->result) : rc;
 	bulla_verify_free(verify);
 	return rc;
@@ -249,8 +229,7 @@ static int verify_run(struct verification *v)
 		rc = rc == BULLA_OK ? judge(v, NULL, bulla_buf_view(&bytes)) : rc;
 		if (rc == BULLA_OK && context_workflow(&context, &v->result.facts.workflow) != NULL)
 			v->workflow = context_workflow(&context, &v->result.facts.workflow)->name;
-		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle",
-			rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
+		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle", run_bundle_advice(rc));
 	}
 	client_close(client);
 	context_done(&context);

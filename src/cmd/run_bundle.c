@@ -1,124 +1,210 @@
 #include "cmd/run_bundle.h"
 
-#include "io/sys.h"
 #include "receipt/instance.h"
+#include "seal/envelope.h"
 #include "seal/link.h"
 #include "verify/verify.h"
 #include "wire/kinds.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
-#define BYTES_MAX ((size_t)60 << 20)
+#define PIECE 65536
 
-static bulla_rc add_object(struct run_bundle *b, uint64_t kind, bulla_bytes id, bulla_bytes body)
+/* One reading of a bundle: the verifier and the collector see the same bytes. */
+struct reading {
+	struct context *context;
+	const struct run_wish *wish;
+	const bulla_run_id *run; /* NULL: whatever the file is of */
+	struct run_bundle *b;
+	struct bulla_verify *verify;
+	struct bulla_bundle_reader *reader;
+	bool damaged; /* nothing more is collected: the verifier says what is wrong */
+	int code;     /* not 0: was said */
+};
+
+/* --- what is kept --- */
+
+static bulla_rc keep(struct run_bundle *b, bulla_bytes body, bulla_bytes *list, size_t *count)
 {
-	const struct bulla_msg_object object = {.kind = kind, .id = id, .body = body};
-	bulla_wr w = bulla_wr_buf(&b->objects);
+	void *copy = NULL;
 
-	if (b->object_count == RUN_BUNDLE_ITEMS)
-		return BULLA_FAIL(BULLA_E_LIMIT, "the bundle has too many links");
-	bulla_msg_encode(&bulla_msg_object_desc, &object, &w);
-	return bulla_wr_end(&w, &b->object_items[b->object_count++]);
+	if (*count == RUN_BUNDLE_ITEMS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "this would take more than 65,536 records of the bundle; name a step");
+	if (body.n > b->arena.max - b->arena.used)
+		return BULLA_FAIL(BULLA_E_LIMIT, "this would take more than 64 MiB of the bundle; name a step");
+	BULLA_TRY(arena_alloc(&b->arena, body.n, &copy));
+	bulla_copy(copy, body.p, body.n);
+	list[(*count)++] = bulla_bytes_of(copy, body.n);
+	return BULLA_OK;
 }
 
-static bulla_rc add_instance(struct run_bundle *b, bulla_bytes body)
+static bulla_rc keep_object(struct run_bundle *b, uint64_t kind, bulla_bytes id, bulla_bytes body)
+{
+	const struct bulla_msg_object object = {.kind = kind, .id = id, .body = body};
+	bulla_bytes message;
+	bulla_wr w;
+
+	bulla_buf_clear(&b->scratch);
+	w = bulla_wr_buf(&b->scratch);
+	bulla_msg_encode(&bulla_msg_object_desc, &object, &w);
+	BULLA_TRY(bulla_wr_end(&w, &message));
+	return keep(b, message, b->objects, &b->object_count);
+}
+
+static bulla_rc keep_instance(struct run_bundle *b, bulla_bytes body)
 {
 	struct bulla_instance instance;
 	bulla_digest kid;
 
 	BULLA_TRY(bulla_instance_decode(body, &instance));
 	bulla_instance_kid(&instance, &kid);
-	return add_object(b, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid), body);
+	return keep_object(b, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid), body);
 }
 
-static bulla_rc add_link(struct run_bundle *b, bulla_bytes body)
+static bulla_rc keep_link(struct run_bundle *b, bulla_bytes body)
 {
 	struct bulla_link_body link;
 	bulla_link_id id;
 
 	BULLA_TRY(bulla_link_peek(body, &link, &id));
-	return add_object(b, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id.b), body);
+	return keep_object(b, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id.b), body);
 }
 
-/* The items' bodies are views of the file's bytes: each body is found again where the reader says it ends. */
-static bulla_rc add_item(struct run_bundle *b, enum bulla_bundle_kind kind, bulla_bytes body)
+static bool is_wished(const struct run_bundle *b, const struct bulla_slot *slot)
+{
+	return b->step == 0 || slot->step == b->step;
+}
+
+static bulla_rc keep_receipt(struct run_bundle *b, bulla_bytes body)
+{
+	struct bulla_receipt_record record;
+
+	BULLA_TRY(bulla_receipt_record_decode(body, &record));
+	return is_wished(b, &record.receipt.position.slot) ? keep(b, body, b->receipts, &b->receipt_count) : BULLA_OK;
+}
+
+static bulla_rc keep_envelope(struct run_bundle *b, bulla_bytes body)
+{
+	struct bulla_envelope envelope;
+
+	BULLA_TRY(bulla_envelope_parse(body, &envelope));
+	if (!is_wished(b, &envelope.position.slot) || (envelope.kind == BULLA_ENVELOPE_LOG) != b->logs)
+		return BULLA_OK;
+	return keep(b, body, b->envelopes, &b->envelope_count);
+}
+
+/* --- the header: which workflow, which step --- */
+
+static uint32_t find_step(const struct workflow *workflow, const char *name)
+{
+	size_t n = strcspn(name, ".");
+
+	for (unsigned i = 0; i < workflow->step_count; i++)
+		if (strlen(workflow->steps[i].name) == n && strncmp(workflow->steps[i].name, name, n) == 0)
+			return i + 1;
+	return n == 6 && strncmp(name, "result", 6) == 0 ? workflow->step_count : 0;
+}
+
+static int unknown_step(const struct reading *r)
+{
+	const struct workflow *workflow = r->b->workflow;
+	char steps[200] = "";
+	size_t n = 0;
+
+	for (unsigned i = 0; i < workflow->step_count && n < sizeof(steps); i++)
+		n += (size_t)snprintf(steps + n, sizeof(steps) - n, "%s%s", i == 0 ? "" : ", ", workflow->steps[i].name);
+	say_error(r->context->cli, "not-found", NULL, steps, "workflow `%.40s` has no step `%.*s`", workflow->name,
+		(int)strcspn(r->wish->step, "."), r->wish->step);
+	return EXIT_NOT_FOUND;
+}
+
+static int on_header(struct reading *r)
+{
+	struct run_bundle *b = r->b;
+	const bulla_digest *digest = &b->header.slot.workflow;
+
+	if (r->run != NULL && !bulla_run_id_eq(&b->header.slot.run, r->run))
+		return say_rc(r->context->cli, BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine sent another run's bundle"), "engine",
+			"do not trust this host");
+	b->compiled = bulla_manifest_workflow(&r->context->manifest, digest);
+	b->workflow = context_workflow(r->context, digest);
+	if (b->compiled == NULL || b->workflow == NULL) {
+		say_error(r->context->cli, "epoch-old", NULL, "check out the project as it was then",
+			"the run belongs to another epoch or project");
+		return EXIT_REFUSED;
+	}
+	b->step = r->wish->step == NULL ? 0 : find_step(b->workflow, r->wish->step);
+	return r->wish->step != NULL && b->step == 0 ? unknown_step(r) : 0;
+}
+
+static bulla_rc on_item(struct reading *r, enum bulla_bundle_kind kind, bulla_bytes body)
 {
 	switch ((int)kind) {
 	case BULLA_BUNDLE_HEADER:
-		return bulla_bundle_header_decode(body, &b->header);
+		BULLA_TRY(bulla_bundle_header_decode(body, &r->b->header));
+		r->code = on_header(r);
+		return r->code == 0 ? BULLA_OK : BULLA_E_CANCELLED;
 	case BULLA_BUNDLE_INSTANCE:
-		return add_instance(b, body);
+		return keep_instance(r->b, body);
 	case BULLA_BUNDLE_LINK:
-		return add_link(b, body);
+		return keep_link(r->b, body);
 	case BULLA_BUNDLE_RECEIPT:
-		if (b->receipt_count == RUN_BUNDLE_ITEMS)
-			return BULLA_FAIL(BULLA_E_LIMIT, "the bundle has too many receipts");
-		b->receipts[b->receipt_count++] = body;
-		return BULLA_OK;
+		return keep_receipt(r->b, body);
 	case BULLA_BUNDLE_ENVELOPE:
-		if (b->envelope_count == RUN_BUNDLE_ITEMS)
-			return BULLA_FAIL(BULLA_E_LIMIT, "the bundle has too many envelopes");
-		b->envelopes[b->envelope_count++] = body;
-		return BULLA_OK;
+		return keep_envelope(r->b, body);
 	default:
 		return BULLA_OK;
 	}
 }
 
-static bulla_rc prepare(struct arena *arena, struct run_bundle *b)
+static bulla_rc collect(struct reading *r, bulla_bytes piece)
 {
-	void *p[3] = {NULL, NULL, NULL};
+	enum bulla_bundle_kind kind;
+	bulla_bytes body;
+	bulla_rc rc = bulla_bundle_feed(r->reader, piece);
 
-	for (size_t i = 0; i < 3; i++)
-		BULLA_TRY(arena_alloc(arena, RUN_BUNDLE_ITEMS * sizeof(bulla_bytes), &p[i]));
-	b->receipts = p[0];
-	b->envelopes = p[1];
-	b->object_items = p[2];
-	return bulla_buf_reserve(&b->objects, b->bytes.n + 65536); /* items are views: it must not move */
+	while (rc == BULLA_OK && (rc = bulla_bundle_next(r->reader, &kind, &body)) == BULLA_OK)
+		rc = on_item(r, kind, body);
+	return rc == BULLA_E_AGAIN || rc == BULLA_E_CLOSED ? BULLA_OK : rc;
 }
 
-/* Keeps a copy of every body in the arena: the reader's own memory is reused. */
-static bulla_rc parse(struct arena *arena, struct run_bundle *b)
+static bulla_rc on_piece(void *ctx, bulla_bytes piece)
 {
-	struct bulla_bundle_reader *reader = NULL;
-	bulla_bytes left = bulla_buf_view(&b->bytes);
+	struct reading *r = ctx;
 	bulla_rc rc;
 
-	BULLA_TRY(prepare(arena, b));
-	BULLA_TRY(bulla_bundle_reader_new(&reader));
-	rc = BULLA_E_AGAIN;
-	while (rc == BULLA_E_AGAIN && left.n > 0) {
-		size_t some = left.n < 65536 ? left.n : 65536;
-		enum bulla_bundle_kind kind;
-		bulla_bytes body;
+	BULLA_TRY(bulla_verify_feed(r->verify, piece));
+	rc = r->damaged ? BULLA_OK : collect(r, piece);
+	if (rc == BULLA_E_LIMIT || rc == BULLA_E_MEMORY || r->code != 0)
+		return rc;
+	r->damaged = r->damaged || rc != BULLA_OK;
+	return BULLA_OK;
+}
 
-		rc = bulla_bundle_feed(reader, bulla_bytes_of(left.p, some));
-		left = bulla_bytes_of(left.p + some, left.n - some);
-		while (rc == BULLA_OK && (rc = bulla_bundle_next(reader, &kind, &body)) == BULLA_OK) {
-			const char *copy = NULL;
+/* --- where it comes from --- */
 
-			rc = arena_text(arena, body, &copy);
-			rc = rc == BULLA_OK ? add_item(b, kind, bulla_bytes_of(copy, body.n)) : rc;
-		}
+bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx)
+{
+	uint8_t piece[PIECE];
+	bulla_rc rc = BULLA_OK;
+	ssize_t n = 1;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? BULLA_FAIL(BULLA_E_NOT_FOUND, "there is no such file") :
+					 BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be opened", errno);
+	while (rc == BULLA_OK && n != 0) {
+		n = read(fd, piece, sizeof(piece));
+		if (n > 0)
+			rc = take(ctx, bulla_bytes_of(piece, (size_t)n));
+		else if (n < 0 && errno != EINTR)
+			rc = BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be read", errno);
 	}
-	if (rc == BULLA_E_AGAIN || rc == BULLA_E_CLOSED)
-		rc = bulla_bundle_ended(reader);
-	bulla_bundle_reader_free(reader);
+	close(fd);
 	return rc;
-}
-
-static void begin(struct run_bundle *ret)
-{
-	bulla_zero(ret, sizeof(*ret));
-	bulla_buf_init(&ret->bytes, BYTES_MAX);
-	bulla_buf_init(&ret->objects, BYTES_MAX + 65536);
-}
-
-bulla_rc run_bundle_read(struct arena *arena, const char *path, struct run_bundle *ret)
-{
-	begin(ret);
-	BULLA_TRY(bulla_sys_read_file(path, &ret->bytes));
-	return parse(arena, ret);
 }
 
 bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret)
@@ -133,21 +219,111 @@ bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct
 	return client_call(client, BULLA_OP_BUNDLE, body, NULL, 60000, ret);
 }
 
-bulla_rc run_bundle_fetch(struct arena *arena, struct client *client, const bulla_run_id *run, struct run_bundle *ret)
+const char *run_bundle_advice(bulla_rc rc)
 {
-	begin(ret);
-	BULLA_TRY(run_bundle_bytes(client, run, &ret->bytes));
-	return parse(arena, ret);
+	if (rc == BULLA_E_STATE)
+		return "bulla wait: a bundle is of an ended run";
+	if (rc == BULLA_E_LIMIT)
+		return "the engine makes bundles of up to 24 MiB: smaller inputs and outputs, or references to them";
+	return "bulla status";
+}
+
+static bulla_rc engine_pieces(struct reading *r, struct client *client)
+{
+	bulla_bytes left;
+	bulla_rc rc = BULLA_OK;
+	BULLA_AUTO_BUF bytes;
+
+	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
+	rc = run_bundle_bytes(client, r->run, &bytes);
+	if (rc != BULLA_OK)
+		r->code = say_rc(r->context->cli, rc, "the run's bundle", run_bundle_advice(rc));
+	for (left = bulla_buf_view(&bytes); rc == BULLA_OK && left.n > 0;) {
+		size_t some = left.n < PIECE ? left.n : PIECE;
+
+		rc = on_piece(r, bulla_bytes_of(left.p, some));
+		left = bulla_bytes_of(left.p + some, left.n - some);
+	}
+	return rc;
+}
+
+/* --- the whole --- */
+
+static bulla_rc begin(struct run_bundle *b, bool logs)
+{
+	void *p[3] = {NULL, NULL, NULL};
+
+	arena_init(&b->arena, RUN_BUNDLE_KEPT_MAX);
+	bulla_buf_init(&b->scratch, BULLA_BUNDLE_BODY_MAX + 1024);
+	b->logs = logs;
+	for (size_t i = 0; i < 3; i++)
+		BULLA_TRY(arena_alloc(&b->arena, RUN_BUNDLE_ITEMS * sizeof(bulla_bytes), &p[i]));
+	b->receipts = p[0];
+	b->envelopes = p[1];
+	b->objects = p[2];
+	return BULLA_OK;
+}
+
+/* Nothing is opened of a bundle that does not verify: an output that was never committed is no output. */
+static bulla_rc read_all(struct reading *r, const char *path, struct client *client)
+{
+	struct bulla_verify_result result;
+	struct bulla_trust trust;
+
+	bulla_trust_of(&r->context->manifest, &trust);
+	BULLA_TRY(begin(r->b, r->wish->logs));
+	BULLA_TRY(bulla_bundle_reader_new(&r->reader));
+	BULLA_TRY(bulla_verify_new(&trust, &r->verify));
+	BULLA_TRY(path != NULL ? run_bundle_pieces(path, on_piece, r) : engine_pieces(r, client));
+	BULLA_TRY(bulla_verify_end(r->verify, &result));
+	if (result.verdict != BULLA_VERDICT_REFUSED)
+		return BULLA_OK;
+	r->code = say_rc(r->context->cli, result.rc, "the run's bundle does not verify", path != NULL ? "bulla verify FILE" :
+		"bulla verify");
+	return result.rc;
+}
+
+static int read_bundle(struct context *context, const char *path, struct client *client, const bulla_run_id *run,
+	const struct run_wish *wish, struct run_bundle *ret)
+{
+	struct reading r = {.context = context, .wish = wish, .run = run, .b = ret};
+	bulla_rc rc = read_all(&r, path, client);
+
+	bulla_verify_free(r.verify);
+	bulla_bundle_reader_free(r.reader);
+	if (rc != BULLA_OK && r.code == 0)
+		return say_rc(context->cli, rc, path == NULL ? "the run's bundle" : path, rc == BULLA_E_LIMIT ? "bulla show; then "
+			"bulla logs RUN STEP" : "bulla bundle RUN");
+	return r.code;
+}
+
+int run_bundle_open(struct cli *cli, struct context *context, struct client **client, const struct run_wish *wish,
+	struct run_bundle *ret)
+{
+	bool is_file = cli->arg_count > 0 && access(cli->args[0], R_OK) == 0;
+	bulla_run_id run;
+	int code;
+
+	bulla_zero(ret, sizeof(*ret));
+	if (!is_file) {
+		code = runs_open(context, cli, client);
+		code = code == 0 ? runs_find(context, *client, cli->arg_count > 0 ? cli->args[0] : NULL, &run) : code;
+		return code == 0 ? read_bundle(context, NULL, *client, &run, wish, ret) : code;
+	}
+	code = context_open(context, cli);
+	code = code == 0 ? context_key(context, false) : code;
+	code = code == 0 ? context_name_key(context, false) : code;
+	code = code == 0 ? context_manifest(context) : code;
+	return code == 0 ? read_bundle(context, cli->args[0], NULL, NULL, wish, ret) : code;
 }
 
 void run_bundle_done(struct run_bundle *bundle)
 {
-	bulla_buf_done(&bundle->bytes);
-	bulla_buf_done(&bundle->objects);
+	arena_done(&bundle->arena);
+	bulla_buf_done(&bundle->scratch);
 }
 
-bulla_rc run_bundle_receipt(const struct run_bundle *bundle, uint32_t step, bulla_bytes *ret_record,
-	struct bulla_receipt_record *ret)
+bulla_rc run_bundle_receipt(const struct run_bundle *bundle, bulla_bytes *ret_record, struct bulla_receipt_record *ret)
 {
 	uint32_t attempt = 0;
 
@@ -155,70 +331,11 @@ bulla_rc run_bundle_receipt(const struct run_bundle *bundle, uint32_t step, bull
 		struct bulla_receipt_record record;
 
 		BULLA_TRY(bulla_receipt_record_decode(bundle->receipts[i], &record));
-		if (record.receipt.position.slot.step != step || record.receipt.position.attempt <= attempt)
+		if (record.receipt.position.attempt <= attempt)
 			continue;
 		attempt = record.receipt.position.attempt;
 		*ret = record;
 		*ret_record = bundle->receipts[i];
 	}
 	return attempt > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_NOT_FOUND, "that step has no receipt in this run");
-}
-
-static int from_file(struct cli *cli, struct context *context, struct run_bundle *bundle)
-{
-	bulla_rc rc;
-	int code = context_open(context, cli);
-
-	code = code == 0 ? context_key(context, false) : code;
-	code = code == 0 ? context_name_key(context, false) : code;
-	code = code == 0 ? context_manifest(context) : code;
-	if (code != 0)
-		return code;
-	rc = run_bundle_read(&context->arena, cli->args[0], bundle);
-	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->args[0], "bulla bundle RUN");
-}
-
-static int from_engine(struct cli *cli, struct context *context, struct client **client, struct run_bundle *bundle)
-{
-	bulla_run_id run;
-	bulla_rc rc;
-	int code = runs_open(context, cli, client);
-
-	code = code == 0 ? runs_find(context, *client, cli->arg_count > 0 ? cli->args[0] : NULL, &run) : code;
-	if (code != 0)
-		return code;
-	rc = run_bundle_fetch(&context->arena, *client, &run, bundle);
-	if (rc == BULLA_OK && !bulla_run_id_eq(&bundle->header.slot.run, &run))
-		rc = BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine sent another run's bundle");
-	return rc == BULLA_OK ? 0 : say_rc(cli, rc, "the run's bundle", rc == BULLA_E_STATE ? "bulla wait" : "bulla status");
-}
-
-/* Nothing is opened of a bundle that does not verify: an output that was never committed is no output. */
-static int check_bundle(struct context *context, const struct run_bundle *bundle)
-{
-	struct bulla_verify_result result;
-	struct bulla_verify *verify = NULL;
-	struct bulla_trust trust;
-	bulla_rc rc;
-
-	bulla_trust_of(&context->manifest, &trust);
-	rc = bulla_verify_new(&trust, &verify);
-	rc = rc == BULLA_OK ? bulla_verify_feed(verify, bulla_buf_view(&bundle->bytes)) : rc;
-	rc = rc == BULLA_OK ? bulla_verify_end(verify, &result) : rc;
-	bulla_verify_free(verify);
-	if (rc == BULLA_OK && result.verdict == BULLA_VERDICT_REFUSED)
-		rc = result.rc;
-	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "the run's bundle does not verify", "bulla verify");
-}
-
-int run_bundle_open(struct cli *cli, struct context *context, struct client **client, struct run_bundle *ret)
-{
-	int code;
-
-	bulla_zero(ret, sizeof(*ret));
-	if (cli->arg_count > 0 && access(cli->args[0], R_OK) == 0)
-		code = from_file(cli, context, ret);
-	else
-		code = from_engine(cli, context, client, ret);
-	return code == 0 ? check_bundle(context, ret) : code;
 }

@@ -1,35 +1,47 @@
 #pragma once
-/* A bundle taken apart in memory: what `open` and `logs` look into. It proves nothing by itself: `verify` does that. */
+/* A run's bundle as `open` and `logs` read it: a stream that is verified while it goes by; kept is only what was asked for. */
 #include "cmd/runs.h"
 #include "receipt/bundle.h"
 #include "receipt/receipt.h"
 
-#define RUN_BUNDLE_ITEMS 65536
+#define RUN_BUNDLE_ITEMS 65536                   /* receipts, envelopes or objects kept */
+#define RUN_BUNDLE_KEPT_MAX ((size_t)64 << 20) /* bytes kept, however large the bundle is */
 
-/* Views into bytes, messages (objects) into objects. */
 struct run_bundle {
-	struct bulla_buf bytes;
-	struct bulla_buf objects;
+	struct arena arena; /* what the lists view */
+	struct bulla_buf scratch;
 	struct bulla_bundle_header header;
-	bulla_bytes *receipts, *envelopes, *object_items;
+	const struct bulla_workflow *compiled; /* of the manifest in force */
+	const struct workflow *workflow;
+	uint32_t step; /* 0: all */
+	bool logs;     /* envelopes of logs; else those of outputs and failures */
+	bulla_bytes *receipts, *envelopes, *objects; /* RUN_BUNDLE_ITEMS each; objects are messages `object` */
 	size_t receipt_count, envelope_count, object_count;
 };
 
-/* The bundle that `RUN|FILE` names (cli->args[0]; none: the latest run), with project, key and manifest opened. client is
- * NULL when it is a file. Says what is wrong; exit code or 0. */
-int run_bundle_open(struct cli *cli, struct context *context, struct client **client, struct run_bundle *ret);
+/* What to take from a bundle: the step of this name (up to a '.'; `result`: the last one; NULL: all), its logs or outputs. */
+struct run_wish {
+	const char *step;
+	bool logs;
+};
 
-/* From a file. BULLA_E_BUNDLE, BULLA_E_LIMIT. */
-BULLA_CHECK bulla_rc run_bundle_read(struct arena *arena, const char *path, struct run_bundle *ret);
-
-/* From the engine. */
-BULLA_CHECK bulla_rc run_bundle_fetch(struct arena *arena, struct client *client, const bulla_run_id *run,
+/* The bundle that `RUN|FILE` names (cli->args[0]; none: the latest run), with project, key and manifest opened. Nothing is
+ * given of one that does not verify. client is NULL when it is a file. Says what is wrong; exit code or 0. run_bundle_done in
+ * every case. */
+int run_bundle_open(struct cli *cli, struct context *context, struct client **client, const struct run_wish *wish,
 	struct run_bundle *ret);
 void run_bundle_done(struct run_bundle *bundle);
 
-/* The receipt that ended this step last (highest attempt), and its record's bytes. BULLA_E_NOT_FOUND. */
-BULLA_CHECK bulla_rc run_bundle_receipt(const struct run_bundle *bundle, uint32_t step, bulla_bytes *ret_record,
+/* The receipt that ended the wished step last (highest attempt), and its record's bytes. BULLA_E_NOT_FOUND. */
+BULLA_CHECK bulla_rc run_bundle_receipt(const struct run_bundle *bundle, bulla_bytes *ret_record,
 	struct bulla_receipt_record *ret);
 
 /* Asks the engine for a run's bundle: its bytes are appended to ret. */
 BULLA_CHECK bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret);
+
+/* What to do when the engine gives no bundle. */
+const char *run_bundle_advice(bulla_rc rc);
+
+/* A file, piece by piece, until take fails. BULLA_E_NOT_FOUND, BULLA_E_IO, errors of take. */
+typedef bulla_rc run_bundle_take(void *ctx, bulla_bytes piece);
+BULLA_CHECK bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx);
