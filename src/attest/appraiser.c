@@ -149,6 +149,6 @@ bulla_rc bulla_appraiser_verify(struct bulla_appraiser *appraiser, const bulla_d
 	note(appraiser, subject, verdict, until);
 	const struct bulla_ear_about about = {.developer = appraiser->developer, .build = appraiser->build,
 		.policy = appraiser->policy_id, .nonce = challenge, .issued_s = now_ms / 1000, .expires_s = until / 1000};
-	BULLA_TRY(bulla_ear_jwt(&appraiser->result, &about, appraiser->key, ret_token));
+	BULLA_TRY((appraiser->cwt ? bulla_ear_cwt : bulla_ear_jwt)(&appraiser->result, &about, appraiser->key, ret_token));
 	return verdict;
 }

@@ -26,6 +26,7 @@ struct bulla_appraiser {
 	struct bulla_attest_anchors anchors;
 	struct bulla_sign_key *key;  /* signs results; borrowed */
 	const char *developer, *build, *policy_id;
+	bool cwt;            /* the next result is a CWT, not a JWT */
 	int64_t challenge_ms; /* how long a challenge may be answered */
 	int64_t period_ms;    /* re-attest at the latest after this */
 	struct bulla_challenge challenges[BULLA_APPRAISER_CHALLENGES];
@@ -42,7 +43,7 @@ BULLA_CHECK bulla_rc bulla_appraiser_challenge(struct bulla_appraiser *appraiser
 	int64_t now_ms, uint8_t ret[BULLA_CHALLENGE_SIZE]);
 
 /* Judges evidence that answers the challenge, which is used up whatever comes out, and notes the subject. The challenge must
- * stand where this TEE has a nonce, else in its 64 bytes. Appends the signed result (JWT) to ret_token also when it is a
+ * stand where this TEE has a nonce, else in its 64 bytes. Appends the signed result (JWT, or CWT) to ret_token also when it is a
  * refusal; returns why. BULLA_E_BINDER for a challenge that is not open, BULLA_E_EVIDENCE_STALE for one that expired: then no
  * token. collateral may be NULL. */
 BULLA_CHECK bulla_rc bulla_appraiser_verify(struct bulla_appraiser *appraiser, const bulla_digest *subject,

@@ -142,6 +142,18 @@ static bulla_rc init(struct attest_job *job)
 	return BULLA_OK;
 }
 
+static int read_anchor_and_collateral(struct attest_job *job)
+{
+	int code = read_anchor(job);
+
+	if (code == 0)
+		code = read_collateral(job);
+	if (code != 0)
+		return code;
+	bulla_rc rc = bulla_foreign_ready(&job->foreign, &job->all);
+	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
+}
+
 static int fill(struct attest_job *job)
 {
 	int code = read_file(job->cli, job->cli->args[0], &job->file);
@@ -152,13 +164,7 @@ static int fill(struct attest_job *job)
 	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
 	if (rc != BULLA_OK)
 		return say_rc(job->cli, rc, job->cli->args[0], NULL);
-	code = read_anchor(job);
-	if (code == 0)
-		code = read_collateral(job);
-	if (code != 0)
-		return code;
-	rc = bulla_foreign_ready(&job->foreign, &job->all);
-	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
+	return read_anchor_and_collateral(job);
 }
 
 static int open_job(struct cli *cli, int (*fill_in)(struct attest_job *job), struct attest_job **ret)
@@ -181,7 +187,7 @@ static int open_job(struct cli *cli, int (*fill_in)(struct attest_job *job), str
 
 int attest_new(struct cli *cli, struct attest_job **ret)
 {
-	return open_job(cli, read_anchor, ret);
+	return open_job(cli, read_anchor_and_collateral, ret);
 }
 
 int attest_open(struct cli *cli, struct attest_job **ret)

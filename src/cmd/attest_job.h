@@ -30,7 +30,7 @@ struct attest_job {
 int attest_open(struct cli *cli, struct attest_job **ret);
 void attest_close(struct attest_job *job);
 
-/* A job without evidence: vendors' anchors and --anchor. */
+/* A job without evidence: vendors' anchors, --anchor, --collateral. */
 int attest_new(struct cli *cli, struct attest_job **ret);
 
 /* --reference or --any-code into the job's policy, with --max-age, --debug, --no-collateral. 0 or an exit code. */

@@ -1,38 +1,53 @@
-/* bulla attest serve ADDRESS: the attestation service alone, over HTTP/1.1, one request per connection; TLS and access are
- * the business of what stands before it, or of a unix socket's mode.
- *
- *   POST /challenge                                  {"challenge": hex}
- *   POST /verify {"challenge": hex, "evidence": base64, "subject"?: hex of 32 bytes, "collateral"?: [base64]}
- *                                                  {"verdict": "accepted" | "refused", "error": id, "factor": name, "token": JWT}
- *   GET  /holds/SUBJECT                              {"holds": bool, "error": id} */
+/* bulla attest serve ADDRESS: the attestation service alone (channel/service.h): HTTP/1.1 over TLS 1.3 with a key of its own,
+ * or --plain where nobody else can listen. Many connections at once in one loop, each with one deadline per request. */
 #include "cmd/attest_job.h"
 #include "cmd/keyfile.h"
 
-#include "attest/appraiser.h"
-#include "attest/textual.h"
 #include "base/mem.h"
+#include "channel/service.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "crypto/x509.h"
 #include "io/addr.h"
-#include "io/http.h"
+#include "io/pipe.h"
 #include "io/sys.h"
-#include "wire/text.h"
 
-#include <poll.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #define REQUEST_MAX (BULLA_HTTP_HEAD_MAX + BULLA_HTTP_BODY_MAX)
-#define PATIENCE_MS 5000
 #define CHALLENGE_MS 60000
 #define PERIOD_MS 300000
-#define HOLDS "/holds/"
+#define PATIENCE_US ((int64_t)BULLA_MAX_SERVICE_MS * 1000)
+#define YEARS_SECONDS (10 * INT64_C(365) * 86400)
 
-struct service {
-	struct attest_job *job;
+struct program;
+
+struct client {
+	struct program *program;
+	struct client *next;
+	struct bulla_pipe *pipe;
+	struct bulla_buf in;
+	int64_t due_us; /* this request is answered by then, or never */
+};
+
+struct program {
+	struct cli *cli;
+	struct attest_job *job;       /* policy, anchors, collateral that is kept */
+	struct attest_job *reloaded;  /* the newer policy, when there is one */
+	struct bulla_foreign request;
 	struct bulla_appraiser *appraiser;
+	struct bulla_service service;
 	struct keyfile key;
-	struct bulla_buf request, answer, token;
+	struct bulla_buf references, answer;
+	struct bulla_tls_context *tls; /* NULL: plain */
+	struct bulla_loop loop;
+	struct bulla_listener listener;
+	struct bulla_watch signals;
+	struct client *clients;
+	size_t client_count;
 };
 
 static int64_t now_ms(void)
@@ -40,290 +55,394 @@ static int64_t now_ms(void)
 	return bulla_wall_ms(bulla_sys_clock());
 }
 
-/* ---- what is asked ---- */
-static bulla_rc get_hex(bulla_json object, const char *name, size_t size, uint8_t *ret)
+/* ---- connections ---- */
+static void client_gone(void *ctx, struct bulla_pipe *pipe, bulla_rc why)
 {
-	bulla_json value;
-	bulla_bytes text;
-	size_t found;
+	struct client *client = ctx;
+	struct client **at = &client->program->clients;
 
-	BULLA_TRY(bulla_json_get_str(object, name, &value));
-	BULLA_TRY(bulla_json_string_view(value, &text));
-	BULLA_TRY(bulla_foreign_hex(text, size, ret, &found));
-	return found == size ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a field has another size");
+	(void)pipe;
+	(void)why;
+	while (*at != client)
+		at = &(*at)->next;
+	*at = client->next;
+	client->program->client_count--;
+	bulla_buf_done(&client->in);
+	bulla_free(client);
 }
 
-static bulla_rc decode(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
+static bulla_rc send_answer(struct client *client, bool keep)
 {
-	struct bulla_buf *memory = &foreign->memory;
-	size_t size;
+	struct bulla_buf *answer = &client->program->answer;
+	bulla_rc rc = bulla_pipe_write(client->pipe, bulla_buf_view(answer));
 
-	BULLA_TRY(bulla_foreign_bytes(value, memory->cap - memory->n, memory->p + memory->n, &size));
-	*ret = bulla_bytes_of(memory->p + memory->n, size);
-	memory->n += size;
+	bulla_buf_clear(answer);
+	BULLA_TRY(rc);
+	client->due_us = client->program->loop.now_us + PATIENCE_US;
+	if (!keep)
+		bulla_pipe_finish(client->pipe);
 	return BULLA_OK;
 }
 
-static bulla_rc read_collateral(struct service *service, bulla_json body)
+static bulla_rc refuse(struct client *client, bulla_rc why)
 {
-	struct bulla_foreign *foreign = &service->job->foreign;
-	bulla_json list, name, item;
-
-	if (bulla_json_get_str(body, "collateral", &list) != BULLA_OK)
-		return BULLA_OK;
-	for (struct bulla_json_iter iter = bulla_json_begin(list); bulla_json_next(&iter, &name, &item);) {
-		bulla_bytes bytes;
-
-		BULLA_TRY(decode(foreign, item, &bytes));
-		BULLA_TRY(bulla_foreign_collateral(foreign, bytes));
-	}
-	return bulla_foreign_ready(foreign, &service->job->all);
+	bulla_buf_clear(&client->in);
+	BULLA_TRY(bulla_service_refuse(&client->program->service, why, &client->program->answer));
+	return send_answer(client, false);
 }
 
-struct question {
-	uint8_t challenge[BULLA_CHALLENGE_SIZE];
-	bulla_digest subject;
-	bulla_bytes evidence;
-};
-
-static bulla_rc read_question(struct service *service, bulla_bytes text, struct question *ret)
+/* All requests that are whole; one after the other, as HTTP/1.1 wants it. */
+static bulla_rc client_bytes(void *ctx, struct bulla_pipe *pipe, bulla_bytes bytes)
 {
-	struct bulla_foreign *foreign = &service->job->foreign;
-	bulla_json body, value;
-	bulla_bytes raw;
-
-	/* nothing of the last question may be left */
-	bulla_buf_clear(&foreign->memory);
-	foreign->collateral = (struct bulla_attest_collateral){0};
-	foreign->parts = (struct bulla_dcap_parts){0};
-	BULLA_TRY(bulla_json_parse(text, &body));
-	BULLA_TRY(get_hex(body, "challenge", sizeof(ret->challenge), ret->challenge));
-	if (bulla_json_get_str(body, "subject", &value) == BULLA_OK)
-		BULLA_TRY(get_hex(body, "subject", sizeof(ret->subject.b), ret->subject.b));
-	else
-		bulla_sha256(BULLA_BYTES_ARRAY(ret->challenge), &ret->subject);
-	BULLA_TRY(bulla_json_get_str(body, "evidence", &value));
-	BULLA_TRY(decode(foreign, value, &raw));
-	BULLA_TRY(bulla_foreign_evidence(foreign, raw, &ret->evidence));
-	return read_collateral(service, body);
-}
-
-/* ---- what is answered ---- */
-static void answer(struct service *service, unsigned status, bulla_bytes body)
-{
-	const struct bulla_http_message message = {.status = status, .minor = 1, .body = body, .header_count = 2,
-		.headers = {{bulla_bytes_str("content-type"), bulla_bytes_str("application/json")},
-			{bulla_bytes_str("connection"), bulla_bytes_str("close")}}};
-	bulla_wr w = bulla_wr_buf(&service->answer);
-
-	bulla_http_write_response(&w, &message);
-}
-
-static void answer_words(struct service *service, unsigned status, const char *const (*pairs)[2], size_t count)
-{
-	uint8_t memory[32768];
-	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_bytes body;
-
-	bulla_json_wr_object(&j);
-	for (size_t i = 0; i < count; i++) {
-		bulla_json_wr_name(&j, pairs[i][0]);
-		bulla_json_wr_str(&j, pairs[i][1]);
-	}
-	bulla_json_wr_object_end(&j);
-	if (bulla_wr_end(&w, &body) == BULLA_OK)
-		answer(service, status, body);
-}
-
-static void answer_rc(struct service *service, unsigned status, bulla_rc rc)
-{
-	answer_words(service, status, (const char *const[][2]){{"error", bulla_rc_id(rc)}}, 1);
-}
-
-static void challenge(struct service *service)
-{
-	uint8_t nonce[BULLA_CHALLENGE_SIZE];
-	char hex[2 * BULLA_CHALLENGE_SIZE + 1] = "";
-	bulla_wr w = bulla_wr_fixed((uint8_t *)hex, sizeof(hex));
-	bulla_rc rc = bulla_appraiser_challenge(service->appraiser, bulla_random_os(), now_ms(), nonce);
-
-	if (rc != BULLA_OK) {
-		answer_rc(service, 503, rc);
-		return;
-	}
-	bulla_text_wr_hex(&w, BULLA_BYTES_ARRAY(nonce));
-	answer_words(service, 200, (const char *const[][2]){{"challenge", hex}}, 1);
-}
-
-static void verify(struct service *service, bulla_bytes body)
-{
-	struct question question;
-	bulla_rc rc = read_question(service, body, &question);
-
-	bulla_buf_clear(&service->token);
-	if (rc != BULLA_OK) {
-		answer_rc(service, 400, rc);
-		return;
-	}
-	rc = bulla_appraiser_verify(service->appraiser, &question.subject, BULLA_BYTES_ARRAY(question.challenge),
-		question.evidence, &service->job->foreign.collateral, now_ms(), &service->token);
-	if (bulla_buf_append(&service->token, (bulla_bytes){(const uint8_t *)"", 1}) != BULLA_OK)
-		return;
-	unsigned failed = service->appraiser->result.failed;
-	bool judged = service->token.n > 1; /* else the challenge was not open */
-	answer_words(service, 200,
-		(const char *const[][2]){{"verdict", rc == BULLA_OK ? "accepted" : "refused"},
-			{"error", rc == BULLA_OK ? "" : bulla_rc_id(rc)},
-			{"factor", judged && failed < BULLA_FACTOR_COUNT ? bulla_factor_name(failed) : ""},
-			{"token", (const char *)service->token.p}},
-		4);
-}
-
-static void holds(struct service *service, bulla_bytes hex)
-{
-	bulla_digest subject;
-	size_t size = 0;
-
-	if (bulla_foreign_hex(hex, sizeof(subject.b), subject.b, &size) != BULLA_OK || size != sizeof(subject.b)) {
-		answer_rc(service, 400, BULLA_E_FORMAT);
-		return;
-	}
-	bulla_rc rc = bulla_appraiser_holds(service->appraiser, &subject, now_ms());
-	answer_words(service, 200,
-		(const char *const[][2]){{"holds", rc == BULLA_OK ? "yes" : "no"}, {"error", rc == BULLA_OK ? "" : bulla_rc_id(rc)}},
-		2);
-}
-
-static void serve(struct service *service, const struct bulla_http_message *message)
-{
-	const size_t prefix = sizeof(HOLDS) - 1;
-	bool post = bulla_bytes_eq_str(message->method, "POST");
-
-	if (post && bulla_bytes_eq_str(message->target, "/challenge"))
-		challenge(service);
-	else if (post && bulla_bytes_eq_str(message->target, "/verify"))
-		verify(service, message->body);
-	else if (!post && message->target.n > prefix &&
-		bulla_bytes_eq_str(bulla_bytes_of(message->target.p, prefix), HOLDS))
-		holds(service, bulla_bytes_of(message->target.p + prefix, message->target.n - prefix));
-	else
-		answer_rc(service, 404, BULLA_E_NOT_FOUND);
-}
-
-/* ---- one connection at a time ---- */
-static bool wait_for(int fd, short events)
-{
-	struct pollfd poller = {fd, events, 0};
-
-	return poll(&poller, 1, PATIENCE_MS) > 0;
-}
-
-static bool read_request(struct service *service, int fd, struct bulla_http_message *ret)
-{
-	struct bulla_buf *request = &service->request;
-	bulla_rc rc = BULLA_E_AGAIN;
+	struct client *client = ctx;
+	struct program *program = client->program;
+	struct bulla_http_message message;
 	size_t size;
 
-	while (rc == BULLA_E_AGAIN) {
-		if (request->n == request->max || bulla_buf_reserve(request, 1) != BULLA_OK || !wait_for(fd, POLLIN))
-			return false;
-		ssize_t n = read(fd, request->p + request->n, request->cap - request->n);
-		if (n <= 0)
-			return false;
-		request->n += (size_t)n;
-		rc = bulla_http_read_request(bulla_buf_view(request), ret, &size);
+	(void)pipe;
+	if (bulla_buf_append(&client->in, bytes) != BULLA_OK)
+		return refuse(client, BULLA_E_LIMIT);
+	while (client->in.n > 0) {
+		bulla_rc rc = bulla_http_read_request(bulla_buf_view(&client->in), &message, &size);
+
+		if (rc == BULLA_E_AGAIN)
+			return BULLA_OK;
+		if (rc != BULLA_OK)
+			return refuse(client, rc);
+		BULLA_TRY(bulla_service_answer(&program->service, &message, now_ms(), &program->answer));
+		BULLA_TRY(send_answer(client, message.keep_alive));
+		if (!message.keep_alive)
+			return BULLA_OK;
+		bulla_buf_consume(&client->in, size);
 	}
-	if (rc != BULLA_OK)
-		answer_rc(service, 400, rc);
-	return rc == BULLA_OK;
+	return BULLA_OK;
 }
 
-static void converse(struct service *service, int fd)
+static bulla_rc client_new(struct program *program, int fd)
 {
-	struct bulla_http_message message;
+	struct bulla_pipe_events events = {.on_bytes = client_bytes, .on_end = client_gone};
+	struct bulla_tls *tls = NULL;
+	struct client *client;
+	void *p = NULL;
+	bulla_rc rc = bulla_alloc(1, sizeof(*client), &p);
 
-	bulla_buf_clear(&service->request);
-	bulla_buf_clear(&service->answer);
-	if (read_request(service, fd, &message))
-		serve(service, &message);
-	for (size_t at = 0; at < service->answer.n && wait_for(fd, POLLOUT);) {
-		ssize_t n = write(fd, service->answer.p + at, service->answer.n - at);
+	if (rc == BULLA_OK && program->tls != NULL)
+		rc = bulla_tls_new(program->tls, BULLA_TLS_HTTP, &tls);
+	if (rc != BULLA_OK) {
+		bulla_free(p);
+		bulla_addr_close(fd);
+		return rc;
+	}
+	client = p;
+	*client = (struct client){.program = program, .next = program->clients,
+		.due_us = bulla_mono_us(bulla_sys_clock()) + PATIENCE_US};
+	bulla_buf_init(&client->in, REQUEST_MAX);
+	events.ctx = client;
+	rc = bulla_pipe_new(&program->loop, fd, tls, &events, &client->pipe);
+	if (rc != BULLA_OK) {
+		bulla_free(client);
+		return rc;
+	}
+	program->clients = client;
+	program->client_count++;
+	return BULLA_OK;
+}
 
-		if (n <= 0)
-			return;
-		at += (size_t)n;
+static void accepted(void *ctx, int fd)
+{
+	struct program *program = ctx;
+
+	if (program->client_count >= BULLA_MAX_SERVICE_CLIENTS)
+		bulla_addr_close(fd);
+	else if (client_new(program, fd) != BULLA_OK)
+		say(program->cli, "a connection could not be taken");
+}
+
+/* ---- time and signals ---- */
+static void drain(void *ctx, int64_t now_us)
+{
+	struct program *program = ctx;
+	struct client *next;
+
+	for (struct client *client = program->clients; client != NULL; client = next) {
+		next = client->next;
+		if (now_us >= client->due_us) {
+			client->due_us = INT64_MAX; /* what was written has its own two seconds now */
+			if (client->in.n == 0 || refuse(client, BULLA_E_TIMEOUT) != BULLA_OK)
+				bulla_pipe_finish(client->pipe);
+			client->due_us = INT64_MAX;
+		}
+		if (now_us >= bulla_pipe_deadline(client->pipe))
+			bulla_pipe_tick(client->pipe, now_us);
 	}
 }
 
-static int listen_at(struct cli *cli, int *ret)
+static int64_t next_deadline(void *ctx)
 {
-	struct bulla_addr addr;
-	uint16_t port;
-	bulla_rc rc = bulla_addr_parse(bulla_bytes_str(cli->args[0]), &addr);
+	const struct program *program = ctx;
+	int64_t due = INT64_MAX;
 
-	if (rc == BULLA_OK)
-		rc = bulla_addr_listen(&addr, 0600, ret);
-	if (rc != BULLA_OK)
-		return say_rc(cli, rc, cli->args[0], "unix:PATH, or tcp:HOST:PORT");
-	if (addr.kind == BULLA_ADDR_TCP && bulla_addr_port(*ret, &port) == BULLA_OK)
-		printf("listening on port %u\n", port);
-	else
-		printf("listening\n");
+	for (const struct client *client = program->clients; client != NULL; client = client->next) {
+		int64_t of_pipe = bulla_pipe_deadline(client->pipe);
+
+		due = client->due_us < due ? client->due_us : due;
+		due = of_pipe < due ? of_pipe : due;
+	}
+	return due;
+}
+
+static int read_references(struct program *program)
+{
+	const char *path = program->cli->reference;
+
+	bulla_buf_clear(&program->references);
+	if (path == NULL)
+		return 0;
+	bulla_rc rc = bulla_sys_read_file(path, &program->references);
+	return rc == BULLA_OK ? 0 : say_rc(program->cli, rc, path, NULL);
+}
+
+/* Whoever was accepted must attest again under the new values. Values that cannot be read change nothing. */
+static void reload(struct program *program)
+{
+	struct attest_job *job = NULL;
+
+	if (attest_new(program->cli, &job) != 0)
+		return;
+	if (attest_read_policy(job) != 0) {
+		attest_close(job);
+		return;
+	}
+	job->reference.policy.generation = program->appraiser->policy->generation + 1;
+	bulla_appraiser_policy(program->appraiser, &job->reference.policy);
+	if (program->reloaded != NULL)
+		attest_close(program->reloaded);
+	program->reloaded = job;
+	if (read_references(program) != 0)
+		bulla_buf_clear(&program->references);
+	program->service.references = bulla_buf_view(&program->references);
+	say(program->cli, "reference values read again: everybody attests again");
+}
+
+static void signalled(void *ctx, uint32_t events)
+{
+	struct program *program = ctx;
+	int number = bulla_loop_signal_take(program->signals.fd);
+
+	(void)events;
+	if (number == SIGHUP)
+		reload(program);
+	else if (number != 0)
+		bulla_loop_stop(&program->loop);
+}
+
+/* ---- start ---- */
+static bool is_loopback(const struct bulla_addr *addr)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (addr->kind == BULLA_ADDR_UNIX)
+		return true;
+	if (addr->kind != BULLA_ADDR_TCP)
+		return false;
+	if (addr->sock.any.sa_family == AF_INET) {
+		bulla_copy(&v4, &addr->sock.storage, sizeof(v4));
+		return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+	}
+	bulla_copy(&v6, &addr->sock.storage, sizeof(v6));
+	return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+static void print_hex(bulla_bytes bytes)
+{
+	for (size_t i = 0; i < bytes.n; i++)
+		printf("%02x", bytes.p[i]);
+}
+
+static void announce(const struct program *program, const struct bulla_addr *addr, const bulla_digest *pin)
+{
+	uint16_t port = 0;
+
+	printf("listening");
+	if (addr->kind == BULLA_ADDR_TCP && bulla_addr_port(program->listener.watch.fd, &port) == BULLA_OK)
+		printf(" on port %u", port);
+	if (program->tls == NULL) {
+		printf(", plain: whoever reads this machine's memory or loopback reads along\n");
+	} else {
+		printf(", TLS key sha256:");
+		print_hex(bulla_bytes_digest(pin));
+		printf("\n");
+	}
 	fflush(stdout);
+}
+
+/* A certificate for the key made now; clients pin the key. */
+static bulla_rc make_certificate(struct bulla_sign_key *key, struct bulla_buf *ret)
+{
+	static const uint8_t serial[] = {1};
+	int64_t now_s = now_ms() / 1000;
+	const struct bulla_cert_spec spec = {.common_name = "bulla attest serve", .serial = BULLA_BYTES_ARRAY(serial),
+		.spki = bulla_sign_key_spki(key), .not_before = now_s - 300, .not_after = now_s + YEARS_SECONDS, .pathlen = -1,
+		.usage = BULLA_USAGE_SIGNATURE};
+
+	return bulla_cert_write(&spec, key, ret);
+}
+
+static bulla_rc read_key_and_certificate(const struct cli *cli, struct bulla_buf *key, struct bulla_buf *certificate)
+{
+	BULLA_TRY(bulla_sys_read_file(cli->tls_key, key));
+	return bulla_sys_read_file(cli->tls_cert, certificate);
+}
+
+static bulla_rc make_tls(struct program *program, bulla_digest *ret_pin)
+{
+	BULLA_AUTO_SIGN_KEY made = NULL;
+	BULLA_AUTO_BUF key, certificate;
+	struct bulla_cert cert;
+
+	bulla_buf_init(&key, 8192);
+	bulla_buf_init(&certificate, BULLA_CERT_MAX);
+	if (program->cli->tls_key != NULL) {
+		BULLA_TRY(read_key_and_certificate(program->cli, &key, &certificate));
+	} else {
+		BULLA_TRY(bulla_sign_key_new(BULLA_ES256, &made));
+		BULLA_TRY(bulla_sign_key_export(made, &key));
+		BULLA_TRY(make_certificate(made, &certificate));
+	}
+	BULLA_TRY(bulla_cert_parse(bulla_buf_view(&certificate), &cert));
+	bulla_sha256(cert.spki, ret_pin);
+	return bulla_tls_server_new(bulla_buf_view(&key), bulla_buf_view(&certificate), &program->tls);
+}
+
+static int say_usage(struct cli *cli, const char *where, const char *next, const char *what)
+{
+	say_error(cli, "usage", where, next, "%s", what);
+	return EXIT_USAGE;
+}
+
+static int check_options(struct program *program, struct bulla_addr *ret)
+{
+	struct cli *cli = program->cli;
+
+	if (bulla_addr_parse(bulla_bytes_str(cli->args[0]), ret) != BULLA_OK)
+		return say_rc(cli, BULLA_E_ARGUMENT, cli->args[0], "unix:PATH, or HOST:PORT (numbers, or localhost)");
+	if (cli->key == NULL)
+		return say_usage(cli, NULL, "bulla key new NAME; --key FILE", "verdicts are signed: with which key?");
+	if (cli->plain && !is_loopback(ret))
+		return say_usage(cli, cli->args[0], "without --plain; or on loopback, or unix:PATH",
+			"without TLS others would read and change what is said");
+	if ((cli->tls_key == NULL) != (cli->tls_cert == NULL) || (cli->plain && cli->tls_key != NULL))
+		return say_usage(cli, NULL, "--tls-key FILE --tls-cert FILE (DER), or neither: then a key is made",
+			"a TLS key and its certificate go together");
 	return 0;
 }
 
-static int prepare(struct service *service, struct cli *cli)
+static bulla_rc make_appraiser(struct program *program)
 {
-	int code = attest_read_policy(service->job);
+	struct bulla_appraiser *appraiser;
+	void *p = NULL;
+
+	BULLA_TRY(bulla_alloc(1, sizeof(*appraiser), &p));
+	appraiser = program->appraiser = p;
+	bulla_appraiser_init(appraiser);
+	appraiser->policy = &program->job->reference.policy;
+	appraiser->anchors = program->job->all;
+	appraiser->key = program->key.sign;
+	appraiser->developer = "bulla";
+	appraiser->build = "bulla attest serve";
+	appraiser->challenge_ms = CHALLENGE_MS;
+	appraiser->period_ms = PERIOD_MS;
+	BULLA_TRY(bulla_foreign_init(&program->request));
+	bulla_service_init(&program->service);
+	program->service.appraiser = appraiser;
+	program->service.request = &program->request;
+	program->service.kept = &program->job->foreign;
+	program->service.references = bulla_buf_view(&program->references);
+	program->service.random = bulla_random_os();
+	return BULLA_OK;
+}
+
+static int prepare(struct program *program)
+{
+	struct cli *cli = program->cli;
+	int code = attest_new(cli, &program->job);
 	bulla_rc rc;
 
+	if (code == 0)
+		code = attest_read_policy(program->job);
+	if (code == 0)
+		code = read_references(program);
 	if (code != 0)
 		return code;
-	if (cli->key == NULL) {
-		say_error(cli, "usage", NULL, "bulla key new NAME; --key FILE", "verdicts are signed: with which key?");
-		return EXIT_USAGE;
-	}
 	rc = bulla_secret_slab_size() > 0 ? BULLA_OK : bulla_secret_slab_init(16);
 	if (rc == BULLA_OK)
-		rc = keyfile_read(cli->key, &service->key);
-	if (rc == BULLA_OK)
-		rc = bulla_alloc(1, sizeof(*service->appraiser), (void **)&service->appraiser);
+		rc = keyfile_read(cli->key, &program->key);
 	if (rc != BULLA_OK)
 		return say_rc(cli, rc, cli->key, NULL);
-	bulla_appraiser_init(service->appraiser);
-	service->appraiser->policy = &service->job->reference.policy;
-	service->appraiser->anchors = service->job->all;
-	service->appraiser->key = service->key.sign;
-	service->appraiser->developer = "bulla";
-	service->appraiser->build = "bulla attest serve";
-	service->appraiser->challenge_ms = CHALLENGE_MS;
-	service->appraiser->period_ms = PERIOD_MS;
-	return 0;
+	rc = make_appraiser(program);
+	return rc == BULLA_OK ? 0 : say_rc(cli, rc, NULL, NULL);
+}
+
+static bulla_rc start(struct program *program, const struct bulla_addr *addr)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	const struct bulla_loop_hooks hooks = {.ctx = program, .drain = drain, .next_deadline = next_deadline};
+	bulla_digest pin = {{0}};
+	int fd;
+
+	BULLA_TRY(bulla_sys_harden());
+	BULLA_TRY(bulla_loop_init(&program->loop, bulla_sys_clock(), &hooks));
+	program->signals = (struct bulla_watch){.ctx = program, .on_ready = signalled, .fd = -1};
+	BULLA_TRY(bulla_loop_signals(signals, &program->signals.fd));
+	BULLA_TRY(bulla_loop_add(&program->loop, &program->signals, EPOLLIN));
+	if (!program->cli->plain)
+		BULLA_TRY(make_tls(program, &pin));
+	BULLA_TRY(bulla_addr_listen(addr, 0600, &fd));
+	BULLA_TRY(bulla_listener_start(&program->listener, &program->loop, fd, program, accepted));
+	announce(program, addr, &pin);
+	return bulla_loop_run(&program->loop);
+}
+
+static void finish(struct program *program)
+{
+	bulla_listener_stop(&program->listener);
+	while (program->clients != NULL) {
+		struct client *client = program->clients;
+
+		bulla_pipe_free(client->pipe);
+		client_gone(client, NULL, BULLA_E_CLOSED);
+	}
+	bulla_tls_context_free(program->tls);
+	bulla_addr_close(program->signals.fd);
+	bulla_loop_done(&program->loop);
+	bulla_service_done(&program->service);
+	bulla_foreign_done(&program->request);
+	bulla_free(program->appraiser);
+	keyfile_done(&program->key);
 }
 
 int cmd_attest_serve(struct cli *cli)
 {
-	struct service service = {0};
-	int listener = -1, fd = -1, code = attest_new(cli, &service.job);
+	struct program program = {.cli = cli, .signals = {.fd = -1}, .listener = {.watch = {.fd = -1}}};
+	struct bulla_addr addr;
+	int code = check_options(&program, &addr);
 
+	bulla_buf_init(&program.references, 1 << 20);
+	bulla_buf_init(&program.answer, 1 << 19);
 	if (code == 0)
-		code = prepare(&service, cli);
-	if (code == 0)
-		code = listen_at(cli, &listener);
-	bulla_buf_init(&service.request, REQUEST_MAX);
-	bulla_buf_init(&service.answer, 1 << 17);
-	bulla_buf_init(&service.token, 1 << 16);
-	while (code == 0) {
-		struct pollfd poller = {listener, POLLIN, 0};
+		code = prepare(&program);
+	if (code == 0) {
+		bulla_rc rc = start(&program, &addr);
 
-		if (poll(&poller, 1, -1) < 0)
-			break; /* a signal */
-		if (bulla_addr_accept(listener, &fd) != BULLA_OK)
-			continue;
-		converse(&service, fd);
-		bulla_addr_close(fd);
+		code = rc == BULLA_OK ? EXIT_DONE : say_rc(cli, rc, cli->args[0], "unix:PATH, or HOST:PORT");
+		finish(&program);
 	}
-	return code; /* the process ends here: its memory ends with it */
+	if (program.reloaded != NULL)
+		attest_close(program.reloaded);
+	if (program.job != NULL)
+		attest_close(program.job);
+	bulla_buf_done(&program.references);
+	bulla_buf_done(&program.answer);
+	return code;
 }

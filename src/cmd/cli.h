@@ -37,6 +37,8 @@ struct cli {
 	const char *id, *state, *workflow, *trust, *accept, *at, *out, *tee;
 	bool checks, host;
 	const char *reference, *nonce, *binder, *anchor; /* attest */
+	const char *tls_key, *tls_cert, *from, *ca, *cache; /* attest serve, fetch */
+	bool plain;
 	bool any_nonce, any_code, debug, no_collateral;
 	int64_t max_age_ms;
 };

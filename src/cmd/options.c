@@ -51,6 +51,12 @@ static const struct option_row {
 	{"no-collateral", 0, FLAG, offsetof(struct cli, no_collateral), NULL, "TDX, SGX: without TCB info; says so", false},
 	{"max-age", 0, TIME, offsetof(struct cli, max_age_ms), "TIME", "how old the evidence may be", false},
 	{"debug", 0, FLAG, offsetof(struct cli, debug), NULL, "debug mode is good enough", false},
+	{"plain", 0, FLAG, offsetof(struct cli, plain), NULL, "without TLS: loopback or unix socket only", false},
+	{"tls-key", 0, TEXT, offsetof(struct cli, tls_key), "FILE", "TLS key, DER; else one is made", false},
+	{"tls-cert", 0, TEXT, offsetof(struct cli, tls_cert), "FILE", "its certificate, DER", false},
+	{"from", 0, TEXT, offsetof(struct cli, from), "URL", "a mirror of KDS, PCS in their place", false},
+	{"ca", 0, TEXT, offsetof(struct cli, ca), "FILE", "roots of HTTPS servers, PEM; else the system's", false},
+	{"cache", 0, TEXT, offsetof(struct cli, cache), "DIR", "where collateral is kept", false},
 	{"host", 0, FLAG, offsetof(struct cli, host), NULL, "only what the host sees", false},
 };
 

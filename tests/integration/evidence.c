@@ -2,7 +2,7 @@
  * them. One request per line on stdin, one answer per line on stdout:
  *
  *   doc WORD=VALUE...     base64 of a document. pcrN=HEX, age=SECONDS, root=other, key=none|small, flip=1 (a bit of the
- *                         signature), debug=1 (PCR0 to 2 zero), nitrotpm=1
+ *                         signature), debug=1 (PCR0 to 2 zero), nitrotpm=1, nonce=HEX (32 bytes)
  *   open BASE64           hex of what a CiphertextForRecipient holds; `error NAME`
  */
 #include "cose/nitro_doc.h"
@@ -38,6 +38,8 @@ static const struct bulla_clock shifted = {.wall_ms = wall, .mono_us = mono};
 
 struct wanted {
 	uint8_t pcrs[BULLA_NITRO_PCRS][BULLA_NITRO_PCR_SIZE];
+	uint8_t nonce[32];
+	bool has_nonce;
 	bool other_root, no_key, small_key, flip;
 };
 
@@ -48,6 +50,10 @@ static bulla_rc read_word(const char *word, struct wanted *ret)
 
 	if (sscanf(word, "pcr%u=%n", &index, &used) == 1 && used > 0 && index < BULLA_NITRO_PCRS)
 		return bulla_text_hex(bulla_bytes_str(word + used), BULLA_NITRO_PCR_SIZE, ret->pcrs[index]);
+	if (strncmp(word, "nonce=", 6) == 0) {
+		ret->has_nonce = true;
+		return bulla_text_hex(bulla_bytes_str(word + 6), sizeof(ret->nonce), ret->nonce);
+	}
 	if (strncmp(word, "age=", 4) == 0)
 		offset_ms = -1000 * atoll(word + 4);
 	ret->other_root = ret->other_root || strcmp(word, "root=other") == 0;
@@ -70,6 +76,7 @@ static bulla_rc make(const struct bulla_dev_pki *pki, const struct wanted *wante
 	doc.timestamp_ms = (uint64_t)bulla_wall_ms(&shifted);
 	doc.pcrs = (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])wanted->pcrs;
 	doc.listed = 0x3011f;
+	doc.nonce = bulla_bytes_of(wanted->nonce, wanted->has_nonce ? sizeof(wanted->nonce) : 0);
 	doc.certificate = bulla_buf_view(&chain.leaf_der);
 	doc.cabundle = cabundle;
 	doc.public_key = wanted->no_key ? (bulla_bytes){NULL, 0}
