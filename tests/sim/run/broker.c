@@ -359,13 +359,13 @@ void broker_event(struct sim *sim, struct sim_event *event)
 
 bool broker_attest(struct sim *sim, uint32_t enclave, uint32_t session, int64_t lapses_ms, uint64_t *ret_lsn)
 {
-	bulla_handle agents[5];
+	bulla_handle agents[SIM_AGENTS];
 	struct bulla_ledger_session added = {.instance = sim->enclaves[enclave].kid, .manifest = sim->manifest_digest,
-		.agents = BULLA_BYTES_ARRAY(agents), .lapses_ms = lapses_ms};
+		.agents = bulla_bytes_of(agents, enclave_agents(enclave) * sizeof(agents[0])), .lapses_ms = lapses_ms};
 
 	if (!sim->broker.alive)
 		return false;
-	for (uint8_t i = 0; i < 5; i++)
+	for (uint8_t i = 0; i < SIM_AGENTS; i++)
 		agents[i] = sim_handle((uint8_t)('a' + i));
 	sim_session_id(session, added.id);
 	if (bulla_ledger_session_add(sim->broker.ledger, &added) != BULLA_OK) {

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SESSION_MS 2000 /* at least */
+#define SESSION_MS 2000 /* mostly at least */
+
+uint8_t enclave_agents(uint32_t i)
+{
+	return (uint8_t)(i == 0 ? SIM_AGENTS_SHORT : SIM_AGENTS);
+}
 
 /* --- life --- */
 
@@ -46,11 +51,11 @@ static void say_instance(struct sim *sim, uint32_t i)
 {
 	struct sim_enclave *enclave = &sim->enclaves[i];
 	uint8_t id[BULLA_SESSION_ID_BYTES], body[1024];
-	bulla_handle agents[5];
-	bulla_bytes list[5];
+	bulla_handle agents[SIM_AGENTS];
+	bulla_bytes list[SIM_AGENTS];
 	struct bulla_msg_instance message = {.kid = bulla_bytes_digest(&enclave->kid),
 		.session = BULLA_BYTES_ARRAY(id),
-		.agents = bulla_pb_list_of(list, 5),
+		.agents = bulla_pb_list_of(list, enclave_agents(i)),
 		.record = BULLA_BYTES_LITERAL("record"),
 		.window = 4,
 		.reattest_ms = (uint64_t)enclave->lapses_ms,
@@ -60,7 +65,7 @@ static void say_instance(struct sim *sim, uint32_t i)
 	if (enclave->session == 0)
 		return;
 	sim_session_id(enclave->session, id);
-	for (uint8_t k = 0; k < 5; k++) {
+	for (uint8_t k = 0; k < SIM_AGENTS; k++) {
 		agents[k] = sim_handle((uint8_t)('a' + k));
 		list[k] = bulla_handle_view(&agents[k]);
 	}
@@ -96,7 +101,7 @@ static void attest(struct sim *sim, uint32_t i)
 	}
 	if (enclave->attesting == 0 || !sim->broker.alive || enclave->attest_gen != sim->broker.gen) {
 		enclave->attesting = 0;
-		enclave->lasts_ms = SESSION_MS + (int64_t)sim_rand(sim, 40000);
+		enclave->lasts_ms = sim_one_in(sim, 4) ? 400 + (int64_t)sim_rand(sim, 600) : SESSION_MS + (int64_t)sim_rand(sim, 40000);
 		enclave->lapses_ms = sim_now_ms(sim) + enclave->lasts_ms;
 		if (broker_attest(sim, i, sim->sessions + 1, enclave->lapses_ms, &enclave->attest_lsn)) {
 			enclave->attesting = ++sim->sessions;
@@ -179,7 +184,7 @@ static bulla_rc check(struct sim *sim, struct sim_enclave *enclave, const struct
 
 	BULLA_TRY(bulla_permit_session(execute->permit, session));
 	BULLA_TRY(bulla_permit_open(execute->permit, session, sim->world.mac, &permit));
-	if (!bulla_digest_eq(&permit.instance, &enclave->kid))
+	if (!sim->options.no_instance && !bulla_digest_eq(&permit.instance, &enclave->kid))
 		return BULLA_E_PERMIT_INSTANCE;
 	if (permit.expires_ms <= (uint64_t)sim_now_ms(sim))
 		return BULLA_E_PERMIT_EXPIRED;
@@ -288,7 +293,9 @@ static void make_result(struct sim *sim, struct sim_enclave *enclave, struct sim
 		sim->seen_commits[at].n = mac0.n;
 		bulla_copy(sim->seen_commits[at].bytes, mac0.p, mac0.n);
 	}
+	truth_makes(sim, &job->position, &commit.receipt);
 	mischief_sees(sim, bulla_buf_view(&record), &commit.receipt);
+	mischief_commit(sim, &job->position.slot.run, bulla_buf_view(&mac0));
 	job->receipt = commit.receipt;
 	job->result = sim_copy(bulla_bytes_of(body, b.n));
 	job->n = b.n;

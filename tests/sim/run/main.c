@@ -40,6 +40,8 @@ static bool set_mutant(struct sim_options *options, const char *name)
 		return options->no_parents = true;
 	if (strcmp(name, "NO_ONCE") == 0)
 		return options->no_once = true;
+	if (strcmp(name, "NO_INSTANCE") == 0)
+		return options->no_instance = true;
 	if (strcmp(name, "NO_LISTED") == 0)
 		return options->no_listed = true;
 	if (strcmp(name, "TRUST_CATALOGUE") == 0)

@@ -73,6 +73,41 @@ static void replay_commit(struct sim *sim)
 		.commit = bulla_bytes_of(bytes, sim->seen_commits[at].n)});
 }
 
+void mischief_commit(struct sim *sim, const bulla_run_id *run, bulla_bytes mac0)
+{
+	uint8_t bytes[512];
+	uint64_t place, bit;
+
+	if (!sim->mischief || sim->faults_over || !sim_one_in(sim, 4) || mac0.n > sizeof(bytes))
+		return;
+	bulla_copy(bytes, mac0.p, mac0.n);
+	place = sim_rand(sim, mac0.n);
+	bit = sim_rand(sim, 8);
+	bytes[place] ^= (uint8_t)(1U << bit);
+	send_run(sim, &(struct bulla_msg_advance_run){
+		.run_id = bulla_run_id_view(run), .commit = bulla_bytes_of(bytes, mac0.n)});
+}
+
+/* A start that nobody asked for: unsigned, or signed long ago. */
+static void make_up_start(struct sim *sim)
+{
+	bool good = sim_one_in(sim, 2);
+	int64_t made_ms = sim_now_ms(sim) - (good ? INT64_C(25) * 3600 * 1000 : 0);
+	uint8_t pairs[8 * BULLA_PAIR_BYTES] = {0}, secret[80] = {0}, random[10] = {0};
+	uint32_t plan = (uint32_t)sim_rand(sim, SIM_FLOWS);
+	struct bulla_start start = {.tenant = sim_handle('t'), .workflow = sim->world.workflows[plan],
+		.manifest = sim->manifest_digest, .party = sim_digest('o'), .day_key = sim_digest('d'),
+		.inputs = bulla_bytes_of(pairs, sim->world.plans[plan]->steps[0].parts.count * BULLA_PAIR_BYTES),
+		.secret = BULLA_BYTES_ARRAY(secret), .time_ms = (uint64_t)made_ms};
+	BULLA_AUTO_BUF record = {.max = 900};
+
+	random[9] = (uint8_t)sim_rand(sim, 256);
+	start.run = bulla_run_id_make((uint64_t)made_ms, random);
+	sim_start_put(&start, good, &record);
+	send_run(sim, &(struct bulla_msg_advance_run){
+		.run_id = bulla_run_id_view(&start.run), .start = bulla_buf_view(&record)});
+}
+
 static void ask_clock(struct sim *sim)
 {
 	const struct sim_run *run = &sim->runs[sim_rand(sim, sim->run_count)];
@@ -130,7 +165,7 @@ static bulla_bytes any_record(struct sim *sim)
 /* Before the host has it: the parents that the permit lists, as far as anybody saw them, or others. */
 static void execute_permit(struct sim *sim, bulla_bytes bytes)
 {
-	uint8_t session[BULLA_SESSION_ID_BYTES], body[8192];
+	uint8_t session[BULLA_SESSION_ID_BYTES], body[8192], changed[1024];
 	bulla_bytes parents[SIM_STEPS];
 	struct bulla_msg_execute message = {.permit = bytes, .deadline_ms = 1000};
 	bulla_wr w = bulla_wr_fixed(body, sizeof(body));
@@ -151,6 +186,13 @@ static void execute_permit(struct sim *sim, bulla_bytes bytes)
 			return;
 	}
 	message.parents = bulla_pb_list_of(parents, count);
+	if (sim_one_in(sim, 3) && bytes.n <= sizeof(changed)) { /* a bit of the permit is another one */
+		uint64_t place = sim_rand(sim, bytes.n), bit = sim_rand(sim, 8);
+
+		bulla_copy(changed, bytes.p, bytes.n);
+		changed[place] ^= (uint8_t)(1U << bit);
+		message.permit = bulla_bytes_of(changed, bytes.n);
+	}
 	bulla_msg_execute_encode(&message, &w);
 	for (uint32_t i = 0; w.rc == BULLA_OK && i < SIM_ENCLAVES; i++)
 		if (bulla_digest_eq(&sim->enclaves[i].kid, &permit.instance))
@@ -177,7 +219,7 @@ void mischief_event(struct sim *sim)
 {
 	if (sim->faults_over)
 		return;
-	switch (sim_rand(sim, 5)) {
+	switch (sim_rand(sim, 6)) {
 	case 0:
 		replay_frame(sim);
 		break;
@@ -189,6 +231,9 @@ void mischief_event(struct sim *sim)
 		break;
 	case 1:
 		make_up(sim);
+		break;
+	case 4:
+		make_up_start(sim);
 		break;
 	default:
 		replay_execute(sim);

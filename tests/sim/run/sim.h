@@ -201,7 +201,8 @@ struct sim_run {
 	bulla_digest start;
 	struct truth_slot slots[SIM_STEPS];
 	/* over all time */
-	uint8_t ran[SIM_STEPS][SIM_ATTEMPTS]; /* how often an attempt was begun in an enclave */
+	uint8_t ran[SIM_STEPS][SIM_ATTEMPTS];      /* how often an attempt was begun in an enclave */
+	bulla_digest made[SIM_STEPS][SIM_ATTEMPTS]; /* the receipt it gave; zero: none yet */
 	bool cancelled;
 };
 
@@ -210,7 +211,7 @@ struct sim_options {
 	bool trace;
 	bool early_answer, early_durable, no_parents, no_once, forget_used; /* mutants of the simulator's own parts */
 	const char *mutant;
-	bool no_listed, trust_catalogue; /* more of them */
+	bool no_listed, no_instance, trust_catalogue; /* more of them */
 	uint64_t kill_host, kill_broker; /* at this disk operation; 0: by chance */
 	bool quiet;                      /* no faults but the kill */
 };
@@ -264,6 +265,7 @@ struct sim {
 	} seen_records[64]; /* start and receipt records */
 	uint64_t seen_record_count;
 	int64_t session_lapses[1024];
+	bool session_short[1024]; /* does not host the last agent */
 	/* record of what was durable in the ledger */
 	bulla_digest *ledger_records;
 	uint64_t ledger_count, ledger_capacity;
@@ -336,6 +338,8 @@ void truth_record(struct sim *sim, const struct bulla_journal_record *record, bo
 /* An enclave begins an attempt on these parents. */
 void truth_begins(struct sim *sim, const struct bulla_position *position, const bulla_digest *instance,
 	const struct bulla_flow_parent *parents, size_t count);
+/* An enclave made this receipt. */
+void truth_makes(struct sim *sim, const struct bulla_position *position, const bulla_digest *receipt);
 void truth_result(struct sim *sim, uint32_t run, const struct bulla_msg_run_result *result);
 void truth_end(struct sim *sim);
 uint32_t truth_find(const struct sim *sim, const bulla_run_id *id);
@@ -344,6 +348,12 @@ uint32_t truth_find(const struct sim *sim, const bulla_run_id *id);
 void fault_event(struct sim *sim);
 void mischief_event(struct sim *sim);
 /* The broker answers with this `advanced`: an intruder may be quicker than the host. */
+#define SIM_AGENTS 5
+#define SIM_AGENTS_SHORT 3 /* of the first enclave */
+/* How many of the agents a, b, c... an enclave hosts. */
+uint8_t enclave_agents(uint32_t i);
+/* An enclave made this commit request: an intruder may send another one sooner. */
+void mischief_commit(struct sim *sim, const bulla_run_id *run, bulla_bytes mac0);
 void mischief_sees(struct sim *sim, bulla_bytes record, const bulla_digest *digest);
 void mischief_permits(struct sim *sim, bulla_bytes advanced);
 /* A write began and takes so long: perhaps the process does not live to see its end. which: 0 host, 1 broker. */

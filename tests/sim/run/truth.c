@@ -66,6 +66,13 @@ static void parents(struct sim *sim, uint32_t run, const struct bulla_entry *ent
 		sim_fail(sim, "a permit on other parents", run, entry->step);
 }
 
+static uint8_t agent_letter(const struct sim *sim, uint32_t run, uint32_t step)
+{
+	const struct bulla_flow *flow = sim->world.plans[sim->runs[run].plan];
+
+	return flow->actors[flow->steps[step].actor].handle[0];
+}
+
 static void permit(struct sim *sim, uint32_t run, struct truth_slot *slot, const struct ledger_fact *fact)
 {
 	const struct bulla_entry *entry = &fact->entry;
@@ -74,6 +81,8 @@ static void permit(struct sim *sim, uint32_t run, struct truth_slot *slot, const
 	bulla_copy(&session, fact->session, sizeof(session));
 	if (session >= 1024 || sim->session_lapses[session] <= (int64_t)entry->time_ms)
 		sim_fail(sim, "a permit for a session that has lapsed", run, session);
+	if (sim->session_short[session % 1024] && agent_letter(sim, run, entry->step) >= 'a' + SIM_AGENTS_SHORT)
+		sim_fail(sim, "a permit for an instance without the agent", run, entry->step);
 	parents(sim, run, entry);
 	if (slot->filled)
 		sim_fail(sim, "a permit after the slot was filled", run, entry->step);
@@ -93,6 +102,8 @@ static void receipt(struct sim *sim, uint32_t run, struct truth_slot *slot, cons
 	if (entry->kind == BULLA_ENTRY_COMMIT) {
 		if (!slot->open || entry->attempt != slot->last)
 			sim_fail(sim, "a commit of an attempt that is not open", run, entry->step);
+		if (!sim->lossy_ledger && !bulla_digest_eq(&entry->digest, &sim->runs[run].made[entry->step][entry->attempt % SIM_ATTEMPTS]))
+			sim_fail(sim, "a commit of a receipt that no enclave made", run, entry->step);
 		if (!bulla_digest_eq(&entry->who, &slot->instance))
 			sim_fail(sim, "a commit by another instance", run, entry->step);
 	}
@@ -180,6 +191,7 @@ void truth_record(struct sim *sim, const struct bulla_journal_record *record, bo
 
 		bulla_copy(&session, fact.session, sizeof(session));
 		sim->session_lapses[session % 1024] = (int64_t)fact.expires_ms;
+		sim->session_short[session % 1024] = fact.rest.n < SIM_AGENTS * sizeof(bulla_handle);
 	}
 	if (fact.type >= BULLA_LEDGER_SESSION)
 		return;
@@ -217,6 +229,13 @@ void truth_begins(struct sim *sim, const struct bulla_position *position, const 
 		if (sim->broker.alive && (!parent->filled || !bulla_digest_eq(&parent->receipt, &parents[i].digest)))
 			sim_fail(sim, "a child runs before its parent is committed", run, step);
 	}
+}
+
+void truth_makes(struct sim *sim, const struct bulla_position *position, const bulla_digest *receipt)
+{
+	uint32_t run = truth_find(sim, &position->slot.run);
+
+	sim->runs[run].made[position->slot.step][position->attempt] = *receipt;
 }
 
 /* A client sees a result: the ledger has the very same receipt, durably. */
