@@ -35,6 +35,7 @@ enum bulla_anchor_how {
 	BULLA_ANCHOR_CERTIFICATE = 1, /* id = SHA-256 of the root certificate's DER */
 	BULLA_ANCHOR_KEY = 2,         /* id = SHA-256 of the root's SubjectPublicKeyInfo; its self-signature is checked */
 	BULLA_ANCHOR_DEVICE = 3,      /* PSA, CCA: id = instance id (33 bytes), key = endorsed SPKI DER */
+	BULLA_ANCHOR_SECRET = 4,      /* PSA under COSE_Mac0: id = instance id, key = HMAC-SHA-256 key, which the verifier shares */
 };
 
 struct bulla_attest_anchor {
@@ -167,6 +168,7 @@ struct bulla_dcap_policy {
 	uint64_t xfam_refused;
 	const bulla_bytes *service_tds;    /* accepted MRSERVICETD values; zero is always accepted */
 	size_t service_td_count;
+	bool any_service_td; /* explicit: whichever is bound; reported as not checked */
 	uint16_t isvsvn_minimum;
 	bool demand_event_log;
 };

@@ -7,7 +7,7 @@
 
 #define AZURE_COMMON \
 	BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING, BULLA_FACTOR_VERSION, \
-		BULLA_FACTOR_RESERVED, BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR, \
+		BULLA_FACTOR_RESERVED, BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR, BULLA_FACTOR_TEST_KEY, \
 		BULLA_FACTOR_CHAIN_FORM, BULLA_FACTOR_CHAIN_ORDER, BULLA_FACTOR_CHAIN_SIGNATURES, \
 		BULLA_FACTOR_CHAIN_DATES, BULLA_FACTOR_CHAIN_CA, BULLA_FACTOR_CHAIN_KEYS, BULLA_FACTOR_LEAF_USAGE, \
 		BULLA_FACTOR_CRL_SIGNATURE, BULLA_FACTOR_CRL_DATES, BULLA_FACTOR_REVOCATION, \
@@ -35,6 +35,8 @@ static bool has_word(bulla_bytes text, const char *word)
 /* Version 2 names the report "hcl_report", version 1 "report" beside "vcek". */
 static bool sniff(bulla_bytes evidence)
 {
+	if (bulla_azure_is_hcl(evidence))
+		return true;
 	return evidence.n > 0 && evidence.p[0] == '{' &&
 		(has_word(evidence, "\"hcl_report\"") || (has_word(evidence, "\"vcek\"") && has_word(evidence, "\"pcrs\"")));
 }
@@ -84,6 +86,8 @@ static bool check_quote(struct bulla_attest_run *run, const struct bulla_azure *
 {
 	BULLA_AUTO_VERIFY_KEY key = NULL;
 
+	if (azure->message.n == 0)
+		return bulla_run_stop(run, BULLA_FACTOR_TPM_MAGIC, 0, "no TPM quote comes with it: the report may be a copy");
 	if (!bulla_run_check(run, BULLA_FACTOR_TPM_MAGIC, bulla_tpm_quote_read(azure->message, ret) == BULLA_OK, 0,
 		    "the message is no quote over SHA-256 registers"))
 		return false;

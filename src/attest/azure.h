@@ -20,5 +20,8 @@ struct bulla_azure {
 	uint32_t given;           /* bit n: register n is given */
 };
 
+/* The bare content of NV index 0x01400001: shown, but never accepted, as no TPM quote comes with it. */
+bool bulla_azure_is_hcl(bulla_bytes evidence);
+
 /* Decodes the JSON into kept memory and splits the HCL report. False: recorded why. */
 bool bulla_azure_read(struct bulla_attest_run *run, struct bulla_azure *ret);

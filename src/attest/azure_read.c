@@ -135,10 +135,15 @@ static bulla_rc split_hcl(struct bulla_azure *azure)
 	return BULLA_OK;
 }
 
+bool bulla_azure_is_hcl(bulla_bytes evidence)
+{
+	return evidence.n > HCL_HEADER_SIZE && bulla_bytes_eq_str(bulla_bytes_of(evidence.p, 4), HCL_SIGNATURE);
+}
+
 bool bulla_azure_read(struct bulla_attest_run *run, struct bulla_azure *ret)
 {
-	*ret = (struct bulla_azure){0};
-	bulla_rc rc = read_json(run, ret);
+	*ret = (struct bulla_azure){.hcl = run->evidence};
+	bulla_rc rc = bulla_azure_is_hcl(run->evidence) ? BULLA_OK : read_json(run, ret);
 	if (rc == BULLA_OK)
 		rc = split_hcl(ret);
 	if (rc != BULLA_OK)

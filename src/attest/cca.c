@@ -1,5 +1,6 @@
 #include "attest/psa.h"
 
+#include "cose/cmw.h"
 #include "crypto/hash.h"
 #include "wire/cbor.h"
 
@@ -7,6 +8,7 @@
 #define TAG_COLLECTION 907
 #define KEY_PLATFORM 44234
 #define KEY_REALM 44241
+#define FORMAT_EAT_CWT 263 /* CoAP content format of application/eat+cwt (RFC 9782) */
 #define REMS 4
 
 static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING,
@@ -26,6 +28,27 @@ static bool sniff(bulla_bytes evidence)
 }
 
 /* ---- the collection ---- */
+
+/* A token as byte string (tag 399), or as CMW record [263 or media type, byte string, ? indicator] (tag 907, RFC 9999). */
+static bulla_rc read_half(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	enum bulla_cbor_type type;
+	struct bulla_cmw record;
+	bulla_bytes raw;
+
+	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
+	if (type != BULLA_CBOR_ARRAY)
+		return bulla_cbor_rd_bytes_max(r, BULLA_PSA_SIZE_MAX, ret);
+	BULLA_TRY(bulla_cbor_rd_skip(r, &raw));
+	BULLA_TRY(bulla_cmw_parse(raw, &record));
+	if (record.media_type.n == 0 && record.content_format != FORMAT_EAT_CWT)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a part of the collection is no EAT");
+	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a part of the collection says that it is no evidence");
+	*ret = record.value;
+	return BULLA_OK;
+}
+
 static bulla_rc read_halves(bulla_cbor_rd *r, bulla_bytes *platform, bulla_bytes *realm)
 {
 	struct bulla_cbor_map map;
@@ -40,7 +63,7 @@ static bulla_rc read_halves(bulla_cbor_rd *r, bulla_bytes *platform, bulla_bytes
 		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
 		if (key != KEY_PLATFORM && key != KEY_REALM)
 			return BULLA_FAIL(BULLA_E_FORMAT, "the collection has something else than the two tokens");
-		BULLA_TRY(bulla_cbor_rd_bytes_max(r, BULLA_PSA_SIZE_MAX, key == KEY_PLATFORM ? platform : realm));
+		BULLA_TRY(read_half(r, key == KEY_PLATFORM ? platform : realm));
 	}
 	BULLA_TRY(bulla_cbor_rd_end(r));
 	return platform->p != NULL && realm->p != NULL ? BULLA_OK :

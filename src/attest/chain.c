@@ -1,7 +1,7 @@
 #include "attest/chain.h"
 
+#include "attest/deny.h"
 #include "crypto/hash.h"
-
 
 /* The heads of SubjectPublicKeyInfo for named curves (RFC 5480) and RSA (RFC 3279), up to the key itself. */
 static const uint8_t p256_head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
@@ -192,11 +192,22 @@ static const struct bulla_attest_anchor *find_anchor(const struct bulla_attest_r
 		const struct bulla_attest_anchor *anchor = &run->anchors->list[i];
 		const bulla_digest *found = anchor->how == BULLA_ANCHOR_CERTIFICATE ? &der : &spki;
 
-		if (family_fits(family, anchor->tee) && anchor->how != BULLA_ANCHOR_DEVICE &&
+		if (family_fits(family, anchor->tee) && (anchor->how == BULLA_ANCHOR_CERTIFICATE || anchor->how == BULLA_ANCHOR_KEY) &&
 			bulla_bytes_eq(anchor->id, bulla_bytes_digest(found)))
 			return anchor;
 	}
 	return NULL;
+}
+
+/* Simulators' roots: whoever pins one must say that test keys are welcome. */
+static bool check_published(struct bulla_attest_run *run, const struct bulla_cert *root)
+{
+	if (run->policy->psa.allow_test_keys) {
+		bulla_run_skip(run, BULLA_FACTOR_TEST_KEY, BULLA_WHY_POLICY_ANY);
+		return true;
+	}
+	return bulla_run_check(run, BULLA_FACTOR_TEST_KEY, !bulla_key_is_published(root->spki), cert_at(run, root),
+		"the root's private key is published");
 }
 
 bool bulla_run_chain(struct bulla_attest_run *run, const struct bulla_cert *certs, size_t count,
@@ -212,7 +223,7 @@ bool bulla_run_chain(struct bulla_attest_run *run, const struct bulla_cert *cert
 	if (anchor != NULL && anchor->how == BULLA_ANCHOR_KEY && !bulla_run_signed_by(run, &certs[0], &certs[0]) &&
 		!bulla_run_fail(run, BULLA_FACTOR_ANCHOR, cert_at(run, &certs[0]), "the root's own signature is wrong"))
 		return false;
-	if (!bulla_run_links(run, certs, count, rules))
+	if (!check_published(run, &certs[0]) || !bulla_run_links(run, certs, count, rules))
 		return false;
 	if (bulla_cert_key(&certs[count - 1], ret_key) != BULLA_OK)
 		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_KEYS, cert_at(run, &certs[count - 1]),

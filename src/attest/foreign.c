@@ -1,6 +1,7 @@
 #include "attest/foreign.h"
 
 #include "attest/foreign_snp.h"
+#include "attest/foreign_wrap.h"
 #include "attest/pem.h"
 #include "attest/quote.h"
 #include "attest/textual.h"
@@ -8,6 +9,7 @@
 
 #define EVENT_NO_ACTION 3
 #define TABLE_MIN 24
+#define ENVELOPES_MAX 6
 
 bulla_rc bulla_foreign_init(struct bulla_foreign *ret)
 {
@@ -66,6 +68,68 @@ static bulla_rc optional(bulla_rc rc)
 	return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
 }
 
+/* {"attestation_report": base64, "cert_chain"?: {"vcek" or "vlek": base64}}: reports as they are, not as objects. */
+static bulla_rc text_report(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
+{
+	bulla_json chain, name, item;
+	bulla_bytes der;
+
+	BULLA_TRY(decode_member(foreign, object, "attestation_report", ret));
+	if (bulla_json_get_str(object, "cert_chain", &chain) != BULLA_OK || bulla_json_type(chain) != BULLA_JSON_OBJECT)
+		return BULLA_OK;
+	for (struct bulla_json_iter iter = bulla_json_begin(chain); bulla_json_next(&iter, &name, &item);)
+		if (bulla_json_type(item) == BULLA_JSON_STRING) {
+			BULLA_TRY(decode(foreign, item, &der));
+			BULLA_TRY(bulla_foreign_collateral(foreign, der));
+		}
+	return BULLA_OK;
+}
+
+static bulla_rc snp_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
+{
+	bulla_json report;
+
+	BULLA_TRY(bulla_json_get_str(object, "attestation_report", &report));
+	if (bulla_json_type(report) == BULLA_JSON_STRING)
+		return text_report(foreign, object, ret);
+	return bulla_foreign_snp(foreign, object, ret);
+}
+
+/* {"cmw": base64url or CMW in JSON, ...} (ratsd), {"evidence": base64 or object, ...}: what is inside is looked at again. */
+static bulla_rc inner(struct bulla_foreign *foreign, bulla_json object, const char *name, bulla_bytes *ret)
+{
+	bulla_json value;
+	bulla_bytes text;
+
+	BULLA_TRY(bulla_json_get_str(object, name, &value));
+	if (bulla_json_type(value) == BULLA_JSON_STRING) {
+		BULLA_TRY(bulla_json_string_view(value, &text));
+		return bulla_foreign_text(foreign, text, ret);
+	}
+	*ret = value.raw;
+	return BULLA_OK;
+}
+
+/* base64; dstack writes hexadecimal */
+static bulla_rc quote_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
+{
+	bulla_json value;
+	bulla_bytes text;
+
+	BULLA_TRY(bulla_json_get_str(object, "quote", &value));
+	if (bulla_json_type(value) == BULLA_JSON_STRING && bulla_json_string_view(value, &text) == BULLA_OK)
+		BULLA_TRY(bulla_foreign_text(foreign, text, ret));
+	else
+		BULLA_TRY(decode(foreign, value, ret));
+	return optional(decode_member(foreign, object, "cc_eventlog", &foreign->collateral.event_log));
+}
+
+static bulla_rc tsm_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
+{
+	BULLA_TRY(decode_member(foreign, object, "outblob", ret));
+	return optional(decode_member(foreign, object, "auxblob", &foreign->collateral.certificate_table));
+}
+
 static bulla_rc json_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	bulla_json object;
@@ -75,23 +139,33 @@ static bulla_rc json_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, 
 		*ret = object.raw;
 		return BULLA_OK;
 	}
-	if (has(object, "quote")) {
-		BULLA_TRY(decode_member(foreign, object, "quote", ret));
-		return optional(decode_member(foreign, object, "cc_eventlog", &foreign->collateral.event_log));
-	}
-	if (has(object, "outblob")) {
-		BULLA_TRY(decode_member(foreign, object, "outblob", ret));
-		return optional(decode_member(foreign, object, "auxblob", &foreign->collateral.certificate_table));
-	}
+	if (has(object, "quote"))
+		return quote_object(foreign, object, ret);
+	if (has(object, "outblob"))
+		return tsm_object(foreign, object, ret);
 	if (has(object, "token"))
 		return decode_member(foreign, object, "token", ret);
 	if (has(object, "attestation_report"))
-		return bulla_foreign_snp(foreign, object, ret);
+		return snp_object(foreign, object, ret);
+	if (has(object, "__cmwc_t"))
+		return bulla_foreign_cmw_json(foreign, object, ret);
+	if (has(object, "cmw"))
+		return inner(foreign, object, "cmw", ret);
+	if (has(object, "evidence"))
+		return inner(foreign, object, "evidence", ret);
 	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the JSON is no evidence of a known kind");
 }
 
+static bulla_rc json_record(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_json array;
+
+	BULLA_TRY(bulla_json_parse(bytes, &array));
+	return bulla_foreign_cmw_json(foreign, array, ret);
+}
+
 /* {"auxblob": bstr, "outblob": bstr, "provider": tstr}: the provider's word is ignored. */
-static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
 	struct bulla_cbor_map map;
@@ -112,6 +186,14 @@ static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, 
 		return BULLA_FAIL(BULLA_E_FORMAT, "the TSM report has no outblob");
 	*ret = report;
 	return BULLA_OK;
+}
+
+/* A map of a TSM report, else a CMW collection. */
+static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_rc rc = tsm_map(foreign, bytes, ret);
+
+	return rc == BULLA_OK || bulla_foreign_cmw_collection(bytes, ret) != BULLA_OK ? rc : BULLA_OK;
 }
 
 static bulla_bytes without_space(bulla_bytes bytes)
@@ -143,21 +225,52 @@ static void note_quote(struct bulla_foreign *foreign, bulla_bytes evidence)
 		}
 }
 
-static bulla_rc unwrap(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
+static bulla_rc text_evidence(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret)
+{
+	bulla_bytes der;
+
+	if (text.p[0] == '{')
+		return json_evidence(foreign, text, ret);
+	if (text.p[0] == '[')
+		return json_record(foreign, text, ret);
+	if (text.p[0] == '-') {
+		BULLA_TRY(bulla_foreign_pem(foreign, text, &der));
+		return bulla_foreign_certificate(foreign, der, ret);
+	}
+	return bulla_foreign_text(foreign, text, ret);
+}
+
+/* Takes one envelope off; *ret is bytes when there is none. */
+static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	bulla_bytes text = without_space(bytes);
 
-	if (text.n > 0 && text.p[0] == '{')
-		return json_evidence(foreign, text, ret_evidence);
+	*ret = bytes;
+	if (text.n > 0 && (text.p[0] == '{' || text.p[0] == '[' || text.p[0] == '-' || bulla_foreign_is_text(text)))
+		return text_evidence(foreign, text, ret);
+	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
+		return bulla_foreign_certificate(foreign, bytes, ret);
 	if (bytes.n > 0 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
-		return cbor_evidence(foreign, bytes, ret_evidence);
-	*ret_evidence = bytes;
+		return cbor_evidence(foreign, bytes, ret);
+	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
+		return bulla_foreign_cmw_tag(bytes, ret);
+	if (!bulla_foreign_snp_response(foreign, bytes, ret))
+		*ret = bytes;
 	return BULLA_OK;
 }
 
 bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
 {
-	BULLA_TRY(unwrap(foreign, bytes, ret_evidence));
+	bulla_bytes inside = bytes;
+
+	for (unsigned i = 0; i < ENVELOPES_MAX; i++) {
+		bulla_bytes outside = inside;
+
+		BULLA_TRY(open_one(foreign, outside, &inside));
+		if (inside.p == outside.p && inside.n == outside.n)
+			break;
+	}
+	*ret_evidence = inside;
 	if (foreign->parts.pck_crl_chain.n == 0)
 		note_quote(foreign, *ret_evidence);
 	return BULLA_OK;

@@ -1,6 +1,10 @@
 #include "attest/psa.h"
 
 #include "attest/deny.h"
+#include "cose/mac0.h"
+#include "wire/cbor.h"
+
+#define ALG_HMAC_256 5
 
 static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING,
 	BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR,
@@ -17,8 +21,10 @@ static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULL
 
 static bool sniff(bulla_bytes evidence)
 {
-	/* 18([ protected, ... or 17([ for a MAC; what looks like Nitro's header is asked for before */
-	return evidence.n > 3 && (evidence.p[0] == 0xd2 || evidence.p[0] == 0xd1) && evidence.p[1] == 0x84;
+	/* 18([ protected, ... or 17([ for a MAC, perhaps in 61(; what looks like Nitro's header is asked for before */
+	size_t skip = evidence.n > 2 && evidence.p[0] == 0xd8 && evidence.p[1] == 0x3d ? 2 : 0;
+
+	return evidence.n > skip + 3 && (evidence.p[skip] == 0xd2 || evidence.p[skip] == 0xd1) && evidence.p[skip + 1] == 0x84;
 }
 
 static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_claims *claims)
@@ -33,30 +39,65 @@ static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_c
 		bulla_run_claim(run, BULLA_CLAIM_COMPONENT, (unsigned)i, claims->components[i]);
 }
 
-static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct bulla_sign1 *sign1,
-	struct bulla_psa_claims *ret)
+struct outer {
+	struct bulla_sign1 sign1;
+	bool mac;
+};
+
+/* 40 or 41 a0 behind the array's head: a protected header that protects no algorithm. */
+static bool names_no_algorithm(bulla_bytes token)
 {
-	size_t at = bulla_run_at(run, token), in_payload = 0;
-	bulla_rc rc;
+	size_t at = 0;
+
+	while (at < token.n && token.p[at] != 0x84 && at < 4)
+		at++;
+	return at + 2 < token.n && (token.p[at + 1] == 0x40 || (token.p[at + 1] == 0x41 && token.p[at + 2] == 0xa0));
+}
+
+/* Nothing, or a key id: devices may name their key there. */
+static bool is_kid_only(bulla_bytes unprotected)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(unprotected);
+	bulla_bytes kid;
+
+	if (unprotected.n == 1)
+		return true;
+	return bulla_cbor_rd_expect_map(&r, 1) == BULLA_OK && bulla_cbor_rd_expect_int(&r, 4) == BULLA_OK &&
+		bulla_cbor_rd_bytes(&r, &kid) == BULLA_OK && bulla_cbor_rd_end(&r) == BULLA_OK;
+}
+
+static bool read_outer(struct bulla_attest_run *run, bulla_bytes token, struct outer *ret)
+{
+	size_t at = bulla_run_at(run, token);
 
 	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, token.n <= BULLA_PSA_SIZE_MAX, at, "the token is larger than any can be"))
 		return false;
-	rc = bulla_sign1_parse(token, sign1);
+	bulla_rc rc = bulla_psa_open(token, &ret->sign1, &ret->mac);
+	if (rc != BULLA_OK && names_no_algorithm(token))
+		return bulla_run_stop(run, BULLA_FACTOR_ALGORITHM, at, "the protected header names no algorithm");
 	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, at, "the token is no strict COSE_Sign1");
-	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM,
-		    sign1->unprotected.n == 1 && (sign1->alg == BULLA_ES256 || sign1->alg == BULLA_ES384), at,
-		    "the algorithm is neither ES256 nor ES384, or there are unprotected headers"))
+		return bulla_run_unreadable(run, rc, at, "the token is no strict COSE_Sign1 or COSE_Mac0");
+	bool known = ret->mac ? ret->sign1.alg == ALG_HMAC_256 :
+				ret->sign1.alg == BULLA_ES256 || ret->sign1.alg == BULLA_ES384;
+	return bulla_run_check(run, BULLA_FACTOR_ALGORITHM, known && is_kid_only(ret->sign1.unprotected), at,
+		"the algorithm is none of ES256, ES384, HMAC 256/256, or there are unprotected headers");
+}
+
+static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct outer *outer, struct bulla_psa_claims *ret)
+{
+	size_t in_payload = 0;
+
+	if (!read_outer(run, token, outer))
 		return false;
-	rc = bulla_psa_claims_read(sign1->payload, ret, &in_payload);
+	bulla_bytes payload = outer->sign1.payload;
+	bulla_rc rc = bulla_psa_claims_read(payload, ret, &in_payload);
 	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, bulla_run_at(run, sign1->payload) + in_payload,
-			"a claim is not in its form");
+		return bulla_run_unreadable(run, rc, bulla_run_at(run, payload) + in_payload, "a claim is not in its form");
 	bulla_run_hold(run, BULLA_FACTOR_ENCODING);
 	bulla_run_hold(run, BULLA_FACTOR_FIELDS);
 	bulla_run_hold(run, BULLA_FACTOR_TRAILING);
 	if (run->policy->strict)
-		bulla_run_check(run, BULLA_FACTOR_UNKNOWN_FIELDS, ret->unknown == 0, bulla_run_at(run, sign1->payload),
+		bulla_run_check(run, BULLA_FACTOR_UNKNOWN_FIELDS, ret->unknown == 0, bulla_run_at(run, payload),
 			"there is an unknown claim");
 	else
 		bulla_run_skip(run, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_WHY_POLICY_ANY);
@@ -64,13 +105,15 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct bu
 }
 
 /* There is no certificate chain: a device is known by its endorsed key, or not at all. */
-static const struct bulla_attest_anchor *find_device(const struct bulla_attest_run *run, enum bulla_tee tee,
+static const struct bulla_attest_anchor *find_device(const struct bulla_attest_run *run, enum bulla_tee tee, bool mac,
 	bulla_bytes instance_id)
 {
+	enum bulla_anchor_how how = mac ? BULLA_ANCHOR_SECRET : BULLA_ANCHOR_DEVICE;
+
 	for (size_t i = 0; i < run->anchors->count; i++) {
 		const struct bulla_attest_anchor *anchor = &run->anchors->list[i];
 
-		if (anchor->tee == (unsigned)tee && anchor->how == BULLA_ANCHOR_DEVICE &&
+		if (anchor->tee == (unsigned)tee && anchor->how == (unsigned)how &&
 			bulla_bytes_eq(anchor->id, instance_id))
 			return anchor;
 	}
@@ -94,6 +137,16 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_sig
 		return false;
 	bool ok = key != NULL && bulla_sign1_verify(sign1, key, alg, (bulla_bytes){NULL, 0}) == BULLA_OK;
 	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, at, "the token's signature does not verify");
+}
+
+/* Who verifies a MAC could have made it: the key's holders trust each other. */
+static bool check_mac(struct bulla_attest_run *run, const struct bulla_sign1 *mac0, const struct bulla_attest_anchor *anchor)
+{
+	bulla_run_skip(run, BULLA_FACTOR_SIGNATURE_RANGE, BULLA_WHY_NO_SUCH_FIELD);
+	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, anchor->key.n >= 32, 0, "the endorsed key is too short"))
+		return false;
+	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, bulla_mac0_verify(mac0, anchor->key) == BULLA_OK,
+		bulla_run_at(run, mac0->signature), "the token's MAC does not verify");
 }
 
 static bool check_profile(struct bulla_attest_run *run, const struct bulla_psa_claims *claims, enum bulla_tee tee)
@@ -123,14 +176,14 @@ static void check_device(struct bulla_attest_run *run, const struct bulla_psa_cl
 bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla_tee tee, struct bulla_psa_claims *ret,
 	bool *ret_debug)
 {
-	struct bulla_sign1 sign1;
+	struct outer outer;
 
-	if (!read_form(run, token, &sign1, ret))
+	if (!read_form(run, token, &outer, ret))
 		return false;
 	record_claims(run, ret);
 	if (!check_profile(run, ret, tee))
 		return false;
-	const struct bulla_attest_anchor *anchor = find_device(run, tee, ret->instance_id);
+	const struct bulla_attest_anchor *anchor = find_device(run, tee, outer.mac, ret->instance_id);
 	if (anchor == NULL)
 		return bulla_run_stop(run, BULLA_FACTOR_ANCHOR, bulla_run_at(run, ret->instance_id),
 			"no key is endorsed for this instance id");
@@ -141,7 +194,7 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 	else
 		bulla_run_check(run, BULLA_FACTOR_TEST_KEY, !bulla_key_is_published(anchor->key), 0,
 			"the key's private half is published");
-	if (!check_signature(run, &sign1, anchor))
+	if (!(outer.mac ? check_mac(run, &outer.sign1, anchor) : check_signature(run, &outer.sign1, anchor)))
 		return false;
 	/* where test keys are allowed, what they sign is worth no more than a development TEE's word */
 	run->result->assurance = bulla_key_is_published(anchor->key) ? BULLA_ASSURANCE_DEV : anchor->assurance;

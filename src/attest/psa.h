@@ -19,6 +19,9 @@ struct bulla_psa_claims {
 	unsigned unknown;
 };
 
+/* Takes the outer form off: COSE_Sign1 or COSE_Mac0 (*ret_mac), with or without CWT's tag 61 around it. Nothing is verified. */
+BULLA_CHECK bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac);
+
 /* Reads the claims. On failure *ret_at is the offset in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
 BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at);
 

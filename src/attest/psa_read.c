@@ -1,5 +1,6 @@
 #include "attest/psa.h"
 
+#include "cose/mac0.h"
 #include "wire/cbor.h"
 
 #define TEXT_MAX 256
@@ -143,13 +144,23 @@ static bulla_rc read_all(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 	return (seen & needed) == needed ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");
 }
 
+bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac)
+{
+	/* RFC 8392 section 6: d8 3d is tag 61 */
+	if (token.n > 2 && token.p[0] == 0xd8 && token.p[1] == 0x3d)
+		token = bulla_bytes_of(token.p + 2, token.n - 2);
+	*ret_mac = token.n > 0 && token.p[0] == 0xd1;
+	return *ret_mac ? bulla_mac0_parse(token, ret) : bulla_sign1_parse(token, ret);
+}
+
 bulla_rc bulla_psa_instance(bulla_bytes token, bulla_bytes *ret)
 {
 	struct bulla_psa_claims claims;
 	struct bulla_sign1 sign1;
 	size_t at;
+	bool mac;
 
-	BULLA_TRY(bulla_sign1_parse(token, &sign1));
+	BULLA_TRY(bulla_psa_open(token, &sign1, &mac));
 	BULLA_TRY(bulla_psa_claims_read(sign1.payload, &claims, &at));
 	*ret = claims.instance_id;
 	return BULLA_OK;

@@ -8,6 +8,10 @@
 #define CERTIFICATION_QE_REPORT 6
 #define AUTH_DATA_MAX 1024
 
+/* Quoting services hand a TD's quote over in a zero-filled buffer for the longest one, and guests pass the whole buffer on (seen: 5006,
+ * 5243 and 8000 bytes). Its rest is at least the difference between TD reports 1.0 and 1.5; anything shorter was appended. */
+#define PADDING_LEAST 64
+
 struct reading {
 	bulla_rd r;
 	struct bulla_quote *quote;
@@ -90,6 +94,13 @@ static bulla_rc read_certification(struct reading *reading)
 	return bulla_rd_end(&reading->r);
 }
 
+static bool is_padding(const struct reading *reading, size_t size)
+{
+	bulla_bytes rest = bulla_bytes_of(reading->r.p + reading->r.at + size, reading->r.n - reading->r.at - size);
+
+	return reading->quote->tdx && rest.n >= PADDING_LEAST && bulla_bytes_is_zero_ct(rest);
+}
+
 static bulla_rc read_signature(struct reading *reading)
 {
 	struct bulla_quote *quote = reading->quote;
@@ -99,8 +110,9 @@ static bulla_rc read_signature(struct reading *reading)
 	BULLA_TRY(bulla_rd_u32le(&reading->r, &size));
 	if (size > bulla_rd_left(&reading->r))
 		return broken(reading, BULLA_FACTOR_SIZE);
-	if (size < bulla_rd_left(&reading->r))
+	if (size < bulla_rd_left(&reading->r) && !is_padding(reading, size))
 		return broken(reading, BULLA_FACTOR_TRAILING);
+	reading->r.n = reading->r.at + size;
 	BULLA_TRY(bulla_rd_bytes(&reading->r, 64, &quote->signature));
 	BULLA_TRY(bulla_rd_bytes(&reading->r, 64, &quote->attestation_key));
 	if (quote->version == 3)

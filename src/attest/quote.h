@@ -27,6 +27,7 @@ struct bulla_quote {
 	bulla_bytes certification;
 };
 
-/* Splits a quote; every length must fit exactly. On failure *ret_factor and *ret_at say what broke where. */
+/* Splits a quote; every length must fit exactly, but for the rest of the buffer in which quoting services return a TD's: 64 zeros
+ * or more. On failure *ret_factor and *ret_at say what broke where. */
 BULLA_CHECK bulla_rc bulla_quote_read(bulla_bytes bytes, struct bulla_quote *ret, enum bulla_factor *ret_factor,
 	size_t *ret_at);

@@ -50,21 +50,40 @@ void bulla_cmw_extension_write(bulla_wr *w, const struct bulla_cmw *record)
 	bulla_wr_bytes(w, cbor);
 }
 
-bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret)
+static bulla_rc read_extension(const struct bulla_cert *cert, uint8_t *ret_tag, bulla_bytes *ret)
 {
-	bulla_bytes value, content;
+	bulla_bytes value;
 	bool critical;
-	uint8_t tag;
 
 	BULLA_TRY(bulla_cert_extension(cert, bulla_oid_cmw, &value, &critical));
 	bulla_rd r = bulla_rd_of(value);
-	BULLA_TRY(bulla_der_any(&r, &tag, &content));
-	BULLA_TRY(bulla_rd_end(&r));
+	BULLA_TRY(bulla_der_any(&r, ret_tag, ret));
+	return bulla_rd_end(&r);
+}
+
+bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret)
+{
+	bulla_bytes content;
+	uint8_t tag;
+
+	BULLA_TRY(read_extension(cert, &tag, &content));
 	if (tag == UTF8_STRING)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the message wrapper is in its JSON form");
 	if (tag != BULLA_DER_OCTETS)
 		return BULLA_FAIL(BULLA_E_FORMAT, "the message wrapper is neither CBOR nor JSON");
 	return bulla_cmw_parse(content, ret);
+}
+
+bulla_rc bulla_cmw_extension_text(const struct bulla_cert *cert, bulla_bytes *ret)
+{
+	bulla_bytes content;
+	uint8_t tag;
+
+	BULLA_TRY(read_extension(cert, &tag, &content));
+	if (tag != UTF8_STRING)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the message wrapper is not in its JSON form");
+	*ret = content;
+	return BULLA_OK;
 }
 
 void bulla_ratls_claims_write(bulla_wr *w, bulla_bytes spki, bulla_bytes nonce)

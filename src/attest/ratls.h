@@ -18,6 +18,8 @@ extern const bulla_bytes bulla_oid_ratls;
 void bulla_cmw_extension_write(bulla_wr *w, const struct bulla_cmw *record);
 /* BULLA_E_NOT_FOUND without the extension; BULLA_E_UNSUPPORTED for the JSON form; BULLA_E_FORMAT. */
 BULLA_CHECK bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret);
+/* The JSON form's text. BULLA_E_NOT_FOUND without the extension, BULLA_E_UNSUPPORTED for the CBOR form. */
+BULLA_CHECK bulla_rc bulla_cmw_extension_text(const struct bulla_cert *cert, bulla_bytes *ret);
 
 /* ---- interoperable RA-TLS ---- */
 struct bulla_ratls {

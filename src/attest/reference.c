@@ -287,6 +287,8 @@ static bulla_rc read_dcap_member(struct bulla_reference_file *file, bulla_json n
 		return bulla_json_bool(item, &policy->allow_no_sept_ve_disable);
 	if (is(name, "event-log"))
 		return bulla_json_bool(item, &policy->demand_event_log);
+	if (is(name, "any-service-td"))
+		return bulla_json_bool(item, &policy->any_service_td);
 	if (is(name, "service-tds"))
 		return read_list(file, item, take_hex, &policy->service_tds, &policy->service_td_count);
 	if (is(name, "attributes-refused"))
@@ -421,6 +423,55 @@ static void write_name(bulla_wr *w, const struct bulla_attest_claim *claim)
 	bulla_text_wr(w, "\": ");
 }
 
+/* What of a sample's place is not the default is named, so that people see and judge it: its privilege level, its cloud, the service
+ * TD bound to it, a paravisor under it. Debug mode and published keys are never. */
+static void write_snp(bulla_wr *w, const struct bulla_attest_result *sample)
+{
+	const struct bulla_attest_claim *vmpl = bulla_attest_find(sample, BULLA_CLAIM_VMPL, 0);
+	const struct bulla_attest_claim *csp = bulla_attest_find(sample, BULLA_CLAIM_CSP_ID, 0);
+	bool plain = csp != NULL;
+
+	for (size_t i = 0; plain && i < csp->bytes.n; i++)
+		plain = csp->bytes.p[i] >= ' ' && csp->bytes.p[i] < 0x7f && csp->bytes.p[i] != '"' && csp->bytes.p[i] != '\\';
+	if (vmpl == NULL || (vmpl->number == 0 && !plain))
+		return;
+	bulla_text_wr(w, ",\n  \"snp\": {\"vmpl\": [");
+	bulla_text_wr_uint(w, vmpl->number);
+	bulla_text_wr(w, "]");
+	if (plain) {
+		bulla_text_wr(w, ", \"csp\": [\"");
+		bulla_wr_bytes(w, csp->bytes);
+		bulla_text_wr(w, "\"]");
+	}
+	bulla_text_wr(w, "}");
+}
+
+static void write_dcap(bulla_wr *w, const struct bulla_attest_result *sample)
+{
+	const struct bulla_attest_claim *service = bulla_attest_find(sample, BULLA_CLAIM_MRSERVICETD, 0);
+	bool bound = service != NULL && !bulla_bytes_is_zero_ct(service->bytes), azure = sample->tee == BULLA_TEE_AZ_TDX;
+
+	if (!bound && !azure)
+		return;
+	bulla_text_wr(w, ",\n  \"dcap\": {");
+	if (azure)
+		bulla_text_wr(w, "\"no-sept-ve-disable\": true");
+	if (bound) {
+		bulla_text_wr(w, azure ? ", \"service-tds\": [\"" : "\"service-tds\": [\"");
+		bulla_text_wr_hex(w, service->bytes);
+		bulla_text_wr(w, "\"]");
+	}
+	bulla_text_wr(w, "}");
+}
+
+static void write_psa(bulla_wr *w, const struct bulla_attest_result *sample)
+{
+	const struct bulla_attest_claim *profile = bulla_attest_find(sample, BULLA_CLAIM_PROFILE, 0);
+
+	if (profile != NULL && bulla_bytes_eq_str(profile->bytes, "PSA_IOT_PROFILE_1"))
+		bulla_text_wr(w, ",\n  \"psa\": {\"legacy\": true}");
+}
+
 void bulla_reference_write(bulla_wr *w, const struct bulla_attest_result *sample)
 {
 	bool first = true;
@@ -442,5 +493,9 @@ void bulla_reference_write(bulla_wr *w, const struct bulla_attest_result *sample
 		bulla_text_wr(w, "\"");
 		first = false;
 	}
-	bulla_text_wr(w, "\n    }\n  ]\n}\n");
+	bulla_text_wr(w, "\n    }\n  ]");
+	write_snp(w, sample);
+	write_dcap(w, sample);
+	write_psa(w, sample);
+	bulla_text_wr(w, "\n}\n");
 }

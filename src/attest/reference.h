@@ -7,7 +7,7 @@
  *  "snp": {"minimum": {"bootloader": 4, "tee": 0, "snp": 24, "microcode": 219}, "vmpl": [0], "csp": ["CN=.."],
  *          "guest-svn": 0, "abi": [0, 31], "policy-refused": 0, "policy-demanded": 0, "platform-demanded": 32},
  *  "dcap": {"status": ["UpToDate"], "evaluation": 17, "advisories": ["INTEL-SA-00615"], "any-advisory": false,
- *           "no-sept-ve-disable": false, "isvsvn": 1, "event-log": false},
+ *           "no-sept-ve-disable": false, "any-service-td": false, "isvsvn": 1, "event-log": false},
  *  "psa": {"legacy": false, "test-keys": false, "implementations": [".."]}} */
 #include "attest/attest.h"
 #include "base/wr.h"
@@ -33,7 +33,8 @@ struct bulla_reference_file {
  * refused: an empty list must be said with "any-image": true. */
 BULLA_CHECK bulla_rc bulla_reference_read(bulla_bytes json, struct bulla_reference_file *ret);
 
-/* Reference values from a sample that is believed: the measurements that its kind of TEE has. */
+/* Reference values from a sample that is believed: the measurements that its kind of TEE has, and what of its place is not the
+ * default (privilege level, cloud provider of a VLEK, service TD, Azure's paravisor, PSA's first profile). */
 void bulla_reference_write(bulla_wr *w, const struct bulla_attest_result *sample);
 
 /* "pcr0", "rtmr3", "measurement": claim and register. False for another name. */

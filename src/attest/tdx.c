@@ -75,6 +75,10 @@ static void check_service_td(struct bulla_attest_run *run, const struct bulla_qu
 		bulla_run_skip(run, BULLA_FACTOR_TDX_SERVICE_TD, BULLA_WHY_NO_SUCH_FIELD);
 		return;
 	}
+	if (policy->any_service_td) {
+		bulla_run_skip(run, BULLA_FACTOR_TDX_SERVICE_TD, BULLA_WHY_POLICY_ANY);
+		return;
+	}
 	bulla_bytes service = part(quote->body, 600, 48);
 	bulla_run_check(run, BULLA_FACTOR_TDX_SERVICE_TD,
 		bulla_bytes_is_zero_ct(service) ||

@@ -76,6 +76,16 @@ static bulla_rc jwk_to_spki(bulla_bytes text, uint8_t *ret, size_t *ret_size)
 	return BULLA_OK;
 }
 
+/* {"kty": "oct", "k"}: the key of a device whose tokens are COSE_Mac0. */
+static bulla_rc jwk_to_secret(bulla_bytes text, uint8_t *ret, size_t max, size_t *ret_size)
+{
+	bulla_json jwk, value;
+
+	BULLA_TRY(bulla_json_parse(text, &jwk));
+	BULLA_TRY(bulla_json_get_str(jwk, "k", &value));
+	return bulla_foreign_bytes(value, max, ret, ret_size);
+}
+
 static bulla_rc pem_to_spki(bulla_bytes text, uint8_t *ret, size_t max, size_t *ret_size)
 {
 	static const char first[] = "-----BEGIN PUBLIC KEY-----", last[] = "-----END PUBLIC KEY-----";
@@ -95,8 +105,16 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 {
 	bulla_bytes text = bulla_buf_view(&job->anchor_file), id;
 	size_t size = 0;
-	bulla_rc rc = text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, &size) :
-						       pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
+	enum bulla_anchor_how how = BULLA_ANCHOR_DEVICE;
+	bulla_rc rc;
+
+	if (jwk_to_secret(text, job->device_key, sizeof(job->device_key), &size) == BULLA_OK) {
+		how = BULLA_ANCHOR_SECRET;
+		rc = BULLA_OK;
+	} else {
+		rc = text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, &size) :
+						      pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
+	}
 
 	if (rc != BULLA_OK)
 		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
@@ -104,7 +122,7 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 	if (rc != BULLA_OK)
 		return say_rc(job->cli, rc, job->cli->args[0], NULL);
 	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
-		BULLA_ANCHOR_DEVICE, id, bulla_bytes_of(job->device_key, size)};
+		(uint8_t)how, id, bulla_bytes_of(job->device_key, size)};
 	return 0;
 }
 
@@ -233,6 +251,9 @@ int attest_expect(struct attest_job *job)
 		field ? &job->binding.nonce : &job->binding.binder);
 	if (code == 0)
 		code = read_hex(job, "--binder", job->cli->binder, sizeof(job->binder), job->binder, &job->binding.binder);
+	/* a certificate's evidence is bound to its key: its claims' hash is the report data */
+	if (code == 0 && job->foreign.has_binder && job->binding.binder.how == BULLA_EXPECT_ANY)
+		job->binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(job->foreign.binder));
 	return code;
 }
 
@@ -251,7 +272,7 @@ void attest_lax(struct attest_job *job)
 	policy->skew_ms = INT64_MAX / 4;
 	policy->dcap.without_collateral = true;
 	policy->dcap.any_advisory = true;
-	policy->dcap.allow_no_sept_ve_disable = true;
+	policy->dcap.allow_no_sept_ve_disable = policy->dcap.any_service_td = true;
 	policy->dcap.statuses = BULLA_TCB_BIT(BULLA_TCB_REVOKED) - 1;
 	policy->snp.vmpls = 0x0f;
 	policy->snp.allow_migration = policy->snp.allow_masked_chip = policy->snp.any_csp = true;

@@ -3,6 +3,7 @@
 #include "cose/header.h"
 #include "crypto/mac.h"
 
+#define TAG_MAC0 17
 #define ALG_HMAC_256 5 /* RFC 9053 section 3.1: HMAC 256/256 */
 
 bulla_rc bulla_mac0_make(bulla_secret key, const char *content_type, bulla_bytes kid, bulla_bytes payload,
@@ -53,4 +54,39 @@ bulla_rc bulla_mac0_peek(bulla_bytes message, const char *content_type, bulla_by
 	*ret_kid = ours.header.kid;
 	*ret_payload = ours.payload;
 	return BULLA_OK;
+}
+
+bulla_rc bulla_mac0_parse(bulla_bytes message, struct bulla_sign1 *ret)
+{
+	struct cose_message found;
+
+	BULLA_TRY(bulla_cose_message_read(message, TAG_MAC0, &found));
+	*ret = (struct bulla_sign1){
+		.protected_raw = found.protected_raw,
+		.unprotected = found.unprotected,
+		.payload = found.payload,
+		.signature = found.seal,
+		.content_type = found.header.content_type,
+		.kid = found.header.kid,
+		.alg = found.header.alg,
+	};
+	return BULLA_OK;
+}
+
+bulla_rc bulla_mac0_verify(const struct bulla_sign1 *mac0, bulla_bytes key)
+{
+	uint8_t memory[COSE_PREFIX_MAX];
+	struct bulla_hmac hmac;
+	bulla_bytes prefix;
+	bulla_digest tag;
+
+	if (mac0->alg != ALG_HMAC_256)
+		return BULLA_FAIL(BULLA_E_MAC, "a MAC is of another algorithm");
+	BULLA_TRY(bulla_cose_prefix("MAC0", mac0->protected_raw, (bulla_bytes){NULL, 0}, mac0->payload.n, memory, &prefix));
+	bulla_hmac_init(&hmac, key);
+	bulla_hmac_add(&hmac, prefix);
+	bulla_hmac_add(&hmac, mac0->payload);
+	bulla_hmac_end(&hmac, &tag);
+	return bulla_bytes_eq_ct(mac0->signature, bulla_bytes_digest(&tag)) ? BULLA_OK :
+									      BULLA_FAIL(BULLA_E_MAC, "a MAC does not verify");
 }

@@ -17,3 +17,9 @@ BULLA_CHECK bulla_rc bulla_mac0_open(bulla_bytes message, const char *content_ty
 /* Looks without verifying: content type must match; the kid to find the session by (view), and the payload. */
 BULLA_CHECK bulla_rc bulla_mac0_peek(bulla_bytes message, const char *content_type, bulla_bytes *ret_kid,
 	bulla_bytes *ret_payload);
+
+/* Any COSE_Mac0 with or without tag 17, of others: views, the tag in place of the signature. As bulla_sign1_parse. */
+BULLA_CHECK bulla_rc bulla_mac0_parse(bulla_bytes message, struct bulla_sign1 *ret);
+
+/* Verifies over the received bytes with a key that is not ours to hide; HMAC 256/256 only. BULLA_E_MAC. */
+BULLA_CHECK bulla_rc bulla_mac0_verify(const struct bulla_sign1 *mac0, bulla_bytes key);
