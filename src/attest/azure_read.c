@@ -88,6 +88,13 @@ static bulla_rc get_either(bulla_json object, const char *name, const char *old_
 	return rc == BULLA_E_NOT_FOUND ? bulla_json_get_str(object, old_name, ret) : rc;
 }
 
+static bulla_rc take_quote(struct bulla_attest_run *run, bulla_json quote, struct bulla_azure *ret)
+{
+	BULLA_TRY(take(run, quote, "message", decode_hex, 1024, &ret->message));
+	BULLA_TRY(take(run, quote, "signature", decode_hex, 512, &ret->signature));
+	return take_pcrs(run, quote, ret);
+}
+
 static bulla_rc read_json(struct bulla_attest_run *run, struct bulla_azure *ret)
 {
 	bulla_json evidence, quote, report;
@@ -96,10 +103,12 @@ static bulla_rc read_json(struct bulla_attest_run *run, struct bulla_azure *ret)
 	BULLA_TRY(bulla_json_parse(run->evidence, &evidence));
 	BULLA_TRY(get_either(evidence, "hcl_report", "report", &report));
 	BULLA_TRY(take_value(run, report, bulla_foreign_bytes, BULLA_HCL_SIZE_MAX, &ret->hcl));
-	BULLA_TRY(get_either(evidence, "tpm_quote", "quote", &quote));
-	BULLA_TRY(take(run, quote, "message", decode_hex, 1024, &ret->message));
-	BULLA_TRY(take(run, quote, "signature", decode_hex, 512, &ret->signature));
-	BULLA_TRY(take_pcrs(run, quote, ret));
+	/* without a quote the hardware's part is still read and shown; TPM_MAGIC then fails */
+	rc = get_either(evidence, "tpm_quote", "quote", &quote);
+	if (rc == BULLA_OK)
+		BULLA_TRY(take_quote(run, quote, ret));
+	else if (rc != BULLA_E_NOT_FOUND)
+		return rc;
 	rc = take(run, evidence, "vcek", decode_certificate, CERTIFICATE_MAX, &ret->certificate);
 	if (rc == BULLA_OK || rc == BULLA_E_NOT_FOUND)
 		rc = take(run, evidence, "td_quote", bulla_foreign_bytes, BULLA_AZURE_QUOTE_MAX, &ret->td_quote);

@@ -2,7 +2,7 @@
 
 #include "crypto/hash.h"
 
-/* SHA-256 of keys (SubjectPublicKeyInfo in DER; of shared secrets the bytes) whose private halves are published. Beside each: where. */
+/* SHA-256 of keys (SubjectPublicKeyInfo in DER; of shared secrets the bytes) whose private halves are published; and where. */
 static const uint8_t published[][sizeof(bulla_digest)] = {
 	/* Trusted Firmware-M: initial attestation key of its test platforms
 	 * (platform/ext/common/template/tfm_initial_attestation_key.pem; veraison/psatoken testvectors/tf-m) */

@@ -240,17 +240,22 @@ static bulla_rc text_evidence(struct bulla_foreign *foreign, bulla_bytes text, b
 	return bulla_foreign_text(foreign, text, ret);
 }
 
+static bool is_text(bulla_bytes text)
+{
+	return text.n > 0 && (text.p[0] == '{' || text.p[0] == '[' || text.p[0] == '-' || bulla_foreign_is_text(text));
+}
+
 /* Takes one envelope off; *ret is bytes when there is none. */
 static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	bulla_bytes text = without_space(bytes);
 
 	*ret = bytes;
-	if (text.n > 0 && (text.p[0] == '{' || text.p[0] == '[' || text.p[0] == '-' || bulla_foreign_is_text(text)))
+	if (is_text(text))
 		return text_evidence(foreign, text, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
 		return bulla_foreign_certificate(foreign, bytes, ret);
-	if (bytes.n > 0 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
+	if (bytes.n > 4 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
 		return cbor_evidence(foreign, bytes, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
 		return bulla_foreign_cmw_tag(bytes, ret);

@@ -21,8 +21,9 @@ void bulla_foreign_done(struct bulla_foreign *foreign);
 
 /* *ret_evidence: what appraise takes. Trustee: {"quote", "cc_eventlog"?} (TDX, SGX), {"token"} (CCA), {"attestation_report",
  * "cert_chain"?} (SNP), {"hcl_report", ...} (Azure; as it is). Veraison: TSM report as CBOR map or JSON object {provider,
- * outblob, auxblob}, also inside ratsd's {"cmw", ...}. Envelopes come off first: hexadecimal, base64, PEM; certificates with RA-TLS
- * or CMW; CMW's JSON, tag and collection forms; SNP reports with their certificate table. Anything else is taken as it is. Borrows from bytes and foreign. BULLA_E_FORMAT, BULLA_E_LIMIT. */
+ * outblob, auxblob}, also inside ratsd's {"cmw", ...}. Envelopes come off first: hexadecimal, base64, PEM; certificates with
+ * RA-TLS or CMW; CMW's JSON, tag and collection forms; SNP reports with their certificate table. Anything else is taken as it
+ * is. Borrows from bytes and foreign. BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_BINDER. */
 BULLA_CHECK bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence);
 
 /* Adds one file of collateral, by what is in it. BULLA_E_UNSUPPORTED for none of the known kinds. */

@@ -164,13 +164,14 @@ bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret)
 	return bulla_cbor_rd_end(&r);
 }
 
-/* A table begins with an entry whose certificate lies behind the entries and within the table; the entries' end is looked for later. */
+/* A table begins with an entry whose certificate lies behind the entries and within the table; more is looked at later. */
 static bool looks_like_table(bulla_bytes bytes)
 {
 	bulla_rd r = bulla_rd_of(bytes);
 	uint32_t offset = 0, size = 0;
 
-	return bulla_rd_skip(&r, 16) == BULLA_OK && bulla_rd_u32le(&r, &offset) == BULLA_OK && bulla_rd_u32le(&r, &size) == BULLA_OK &&
+	return bulla_rd_skip(&r, 16) == BULLA_OK && bulla_rd_u32le(&r, &offset) == BULLA_OK &&
+		bulla_rd_u32le(&r, &size) == BULLA_OK &&
 		offset % TABLE_ENTRY == 0 && offset >= 2 * TABLE_ENTRY && offset <= bytes.n && size <= bytes.n - offset;
 }
 

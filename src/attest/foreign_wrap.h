@@ -1,6 +1,6 @@
 #pragma once
-/* Envelopes around evidence, taken off one after the other: text (hexadecimal, base64, PEM), certificates (RA-TLS, CMW), CMW in its
- * JSON, tag and collection forms, AMD's extended reports and guest responses. */
+/* Envelopes around evidence, taken off one after the other: text (hexadecimal, base64, PEM), certificates (RA-TLS, CMW), CMW
+ * in its JSON, tag and collection forms, AMD's extended reports and guest responses. */
 #include "attest/foreign.h"
 #include "wire/json.h"
 
@@ -13,8 +13,8 @@ bool bulla_foreign_is_text(bulla_bytes bytes);
 /* The first certificate in PEM: its DER. */
 BULLA_CHECK bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret_der);
 
-/* The evidence in a certificate's extension. Interoperable RA-TLS: its claims must name the certificate's key (BULLA_E_BINDER), and
- * what REPORTDATA must then be is left in foreign->binder. BULLA_E_UNSUPPORTED for a certificate without evidence. */
+/* The evidence in a certificate's extension. Interoperable RA-TLS: its claims must name the certificate's key
+ * (BULLA_E_BINDER), and what REPORTDATA must then be is left in foreign->binder. BULLA_E_UNSUPPORTED without evidence. */
 BULLA_CHECK bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes der, bulla_bytes *ret);
 
 /* CMW (RFC 9999): JSON record [type, base64url, ? indicator]; the one record of a collection, CBOR or JSON; tag form. */
@@ -22,6 +22,6 @@ BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla
 BULLA_CHECK bulla_rc bulla_foreign_cmw_collection(bulla_bytes bytes, bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret);
 
-/* True for an SNP report with its certificate table behind it (SNP_GET_EXT_REPORT), or in /dev/sev-guest's response (32 bytes of head,
- * zeros behind): then *ret is the report, and the table is taken as collateral. */
+/* True for an SNP report with its certificate table behind it (SNP_GET_EXT_REPORT), or in /dev/sev-guest's response (32 bytes
+ * of head, zeros behind): then *ret is the report, and the table is taken as collateral. */
 bool bulla_foreign_snp_response(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);

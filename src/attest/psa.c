@@ -105,19 +105,29 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct ou
 }
 
 /* There is no certificate chain: a device is known by its endorsed key, or not at all. */
+static bool is_device(const struct bulla_attest_anchor *anchor, enum bulla_tee tee, bool mac)
+{
+	return anchor->tee == (unsigned)tee && anchor->how == (mac ? BULLA_ANCHOR_SECRET : BULLA_ANCHOR_DEVICE);
+}
+
 static const struct bulla_attest_anchor *find_device(const struct bulla_attest_run *run, enum bulla_tee tee, bool mac,
 	bulla_bytes instance_id)
 {
-	enum bulla_anchor_how how = mac ? BULLA_ANCHOR_SECRET : BULLA_ANCHOR_DEVICE;
-
 	for (size_t i = 0; i < run->anchors->count; i++) {
 		const struct bulla_attest_anchor *anchor = &run->anchors->list[i];
 
-		if (anchor->tee == (unsigned)tee && anchor->how == (unsigned)how &&
-			bulla_bytes_eq(anchor->id, instance_id))
+		if (is_device(anchor, tee, mac) && bulla_bytes_eq(anchor->id, instance_id))
 			return anchor;
 	}
 	return NULL;
+}
+
+static bool knows_devices(const struct bulla_attest_run *run, enum bulla_tee tee, bool mac)
+{
+	for (size_t i = 0; i < run->anchors->count; i++)
+		if (is_device(&run->anchors->list[i], tee, mac))
+			return true;
+	return false;
 }
 
 static bool check_signature(struct bulla_attest_run *run, const struct bulla_sign1 *sign1,
@@ -185,8 +195,8 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 		return false;
 	const struct bulla_attest_anchor *anchor = find_device(run, tee, outer.mac, ret->instance_id);
 	if (anchor == NULL)
-		return bulla_run_stop(run, BULLA_FACTOR_ANCHOR, bulla_run_at(run, ret->instance_id),
-			"no key is endorsed for this instance id");
+		return bulla_run_stop(run, knows_devices(run, tee, outer.mac) ? BULLA_FACTOR_PSA_INSTANCE : BULLA_FACTOR_ANCHOR,
+			bulla_run_at(run, ret->instance_id), "no key is endorsed for this instance id");
 	bulla_run_hold(run, BULLA_FACTOR_ANCHOR);
 	bulla_run_hold(run, BULLA_FACTOR_PSA_INSTANCE);
 	if (run->policy->psa.allow_test_keys)

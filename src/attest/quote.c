@@ -8,8 +8,9 @@
 #define CERTIFICATION_QE_REPORT 6
 #define AUTH_DATA_MAX 1024
 
-/* Quoting services hand a TD's quote over in a zero-filled buffer for the longest one, and guests pass the whole buffer on (seen: 5006,
- * 5243 and 8000 bytes). Its rest is at least the difference between TD reports 1.0 and 1.5; anything shorter was appended. */
+/* Quoting services hand a TD's quote over in a zero-filled buffer for the longest one, and guests pass the whole buffer on
+ * (seen: 5006, 5243 and 8000 bytes). Its rest is at least the difference between TD reports 1.0 and 1.5; anything shorter was
+ * appended. */
 #define PADDING_LEAST 64
 
 struct reading {

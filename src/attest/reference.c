@@ -423,8 +423,8 @@ static void write_name(bulla_wr *w, const struct bulla_attest_claim *claim)
 	bulla_text_wr(w, "\": ");
 }
 
-/* What of a sample's place is not the default is named, so that people see and judge it: its privilege level, its cloud, the service
- * TD bound to it, a paravisor under it. Debug mode and published keys are never. */
+/* What of a sample's place is not the default is named, so that people see and judge it: its privilege level, its cloud, the
+ * service TD bound to it, a paravisor under it. Debug mode and published keys are never. */
 static void write_snp(bulla_wr *w, const struct bulla_attest_result *sample)
 {
 	const struct bulla_attest_claim *vmpl = bulla_attest_find(sample, BULLA_CLAIM_VMPL, 0);

@@ -1,8 +1,11 @@
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 
 #include "attest/psa.h"
 #include "attest/textual.h"
+#include "cases.h"
+#include "cose/cmw.h"
 #include "crypto/hash.h"
 #include "pki.h"
 #include "samples.h"
@@ -160,6 +163,8 @@ struct lab {
 	uint64_t lifecycle;
 	const char *profile;
 	int64_t alg;
+	bool mac, cwt;        /* COSE_Mac0; inside of tag 61 */
+	uint64_t half_format; /* CCA: halves as CMW records of this content format; 0: byte strings */
 	bool twice, unknown, no_nonce, unbound, realm_signed_by_other;
 	struct bulla_attest_anchor anchor;
 	struct bulla_attest_policy policy;
@@ -195,6 +200,30 @@ static void write_sign1(bulla_wr *w, EVP_PKEY *key, int64_t alg, bulla_bytes pay
 	bulla_cbor_wr_bytes(w, bulla_bytes_of(signature, 2 * half));
 }
 
+/* COSE_Mac0 with HMAC 256/256 under lab->nonce's bytes, which are the device's secret here. */
+static void write_mac0(struct lab *lab, bulla_wr *w, bulla_bytes payload)
+{
+	uint8_t memory[4096], tag[32];
+	bulla_wr body = bulla_wr_fixed(memory, sizeof(memory));
+	const bulla_bytes protected_raw = BULLA_BYTES_LITERAL("\xa1\x01\x05");
+	bulla_bytes to_mac;
+	unsigned size = sizeof(tag);
+
+	bulla_cbor_wr_array(&body, 4);
+	bulla_cbor_wr_str(&body, "MAC0");
+	bulla_cbor_wr_bytes(&body, protected_raw);
+	bulla_cbor_wr_bytes(&body, (bulla_bytes){NULL, 0});
+	bulla_cbor_wr_bytes(&body, payload);
+	assert_ok(bulla_wr_end(&body, &to_mac));
+	assert_non_null(HMAC(EVP_sha256(), lab->nonce, 32, to_mac.p, to_mac.n, tag, &size));
+	bulla_cbor_wr_tag(w, 17);
+	bulla_cbor_wr_array(w, 4);
+	bulla_cbor_wr_bytes(w, protected_raw);
+	bulla_cbor_wr_map(w, 0);
+	bulla_cbor_wr_bytes(w, payload);
+	bulla_cbor_wr_bytes(w, BULLA_BYTES_ARRAY(tag));
+}
+
 static void write_platform(struct lab *lab, bulla_wr *w, bulla_bytes challenge)
 {
 	uint8_t memory[2048], implementation[32] = {4}, component[32] = {5};
@@ -228,7 +257,12 @@ static void write_platform(struct lab *lab, bulla_wr *w, bulla_bytes challenge)
 		bulla_cbor_wr_uint(&p, 1);
 	}
 	assert_ok(bulla_wr_end(&p, &payload));
-	write_sign1(w, lab->device, lab->alg, payload);
+	if (lab->cwt)
+		bulla_cbor_wr_tag(w, 61);
+	if (lab->mac)
+		write_mac0(lab, w, payload);
+	else
+		write_sign1(w, lab->device, lab->alg, payload);
 }
 
 static void lab_open(struct lab *lab, enum bulla_tee tee)
@@ -264,8 +298,9 @@ static bulla_rc lab_appraise(struct lab *lab)
 {
 	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
 
-	bulla_rc rc = bulla_attest_appraise(bulla_buf_view(&lab->token), NULL, &anchors, &lab->policy, &lab->binding,
-		sample_time(1770000000), NULL, &lab->result);
+	const struct attest_case about = {.evidence = bulla_buf_view(&lab->token), .anchors = &anchors, .policy = &lab->policy,
+		.binding = &lab->binding, .time = sample_time(1770000000)};
+	bulla_rc rc = case_judge(lab->anchor.tee == BULLA_TEE_CCA ? "cca" : "psa", &about, &lab->result);
 	sample_dump("arm", bulla_buf_view(&lab->token), &lab->result);
 	return rc;
 }
@@ -326,7 +361,73 @@ static void psa_rules_are_alive(void **state)
 	lab.binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(lab.nonce));
 	lab.anchor.id = other;
 	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_PSA_INSTANCE);
+	lab.anchor.how = BULLA_ANCHOR_KEY;
+	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_ANCHOR);
+	lab_close(&lab);
+}
+
+static void a_token_may_be_maced(void **state)
+{
+	struct lab lab;
+	uint8_t other[32] = {1};
+
+	(void)state;
+	lab_open(&lab, BULLA_TEE_PSA);
+	lab.mac = true;
+	lab.anchor.how = BULLA_ANCHOR_SECRET;
+	lab.anchor.key = bulla_bytes_of(lab.nonce, 32);
+	assert_ok(psa_judge(&lab));
+	lab.cwt = true;
+	assert_ok(psa_judge(&lab));
+	lab.anchor.key = BULLA_BYTES_ARRAY(other);
+	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_SIGNATURE);
+	lab.anchor.key = bulla_bytes_of(lab.nonce, 31);
+	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_CHAIN_KEYS);
+	/* a public key is no MAC key */
+	lab.anchor.how = BULLA_ANCHOR_DEVICE;
+	lab.anchor.key = bulla_bytes_of(lab.spki, lab.spki_size);
+	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_ANCHOR);
+	lab_close(&lab);
+}
+
+static bulla_rc psa_judge_with(struct lab *lab, bulla_bytes find, bulla_bytes put)
+{
+	static uint8_t bytes[8192];
+	size_t at = 0;
+
+	assert_ok(psa_judge(lab));
+	bulla_bytes token = bulla_buf_view(&lab->token);
+	while (!bulla_bytes_eq(bulla_bytes_of(token.p + at, find.n), find))
+		at++;
+	bulla_copy(bytes, token.p, at);
+	bulla_copy(bytes + at, put.p, put.n);
+	bulla_copy(bytes + at + put.n, token.p + at + find.n, token.n - at - find.n);
+	size_t size = token.n - find.n + put.n;
+	bulla_buf_clear(&lab->token);
+	assert_ok(bulla_buf_append(&lab->token, bulla_bytes_of(bytes, size)));
+	return lab_appraise(lab);
+}
+
+static void headers_are_exact(void **state)
+{
+	const bulla_bytes header = BULLA_BYTES_LITERAL("\x84\x44\xa1\x01\x38\x22\xa0");
+	struct lab lab;
+
+	(void)state;
+	lab_open(&lab, BULLA_TEE_PSA);
+	/* a key id outside is nobody's word, and welcome */
+	assert_ok(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x44\xa1\x01\x38\x22\xa1\x04\x41\x01")));
+	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x40\xa0")), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
+	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x41\xa0\xa1\x01\x38\x22")), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
+	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x44\xa1\x01\x38\x22\xa1\x01\x26")), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
 	lab_close(&lab);
 }
 
@@ -355,6 +456,16 @@ static void write_realm(struct lab *lab, bulla_wr *w)
 	write_sign1(w, lab->realm_signed_by_other ? lab->device : lab->realm, BULLA_ES384, payload);
 }
 
+static void write_half(const struct lab *lab, bulla_wr *w, bulla_bytes token)
+{
+	const struct bulla_cmw record = {.content_format = lab->half_format, .value = token};
+
+	if (lab->half_format != 0)
+		bulla_cmw_write(w, &record);
+	else
+		bulla_cbor_wr_bytes(w, token);
+}
+
 static bulla_rc cca_judge(struct lab *lab)
 {
 	uint8_t platform_memory[4096], realm_memory[4096];
@@ -375,9 +486,9 @@ static bulla_rc cca_judge(struct lab *lab)
 	bulla_cbor_wr_tag(&w, 907);
 	bulla_cbor_wr_map(&w, 2);
 	bulla_cbor_wr_uint(&w, 44234);
-	bulla_cbor_wr_bytes(&w, platform);
+	write_half(lab, &w, platform);
 	bulla_cbor_wr_uint(&w, 44241);
-	bulla_cbor_wr_bytes(&w, realm);
+	write_half(lab, &w, realm);
 	return lab_appraise(lab);
 }
 
@@ -404,6 +515,12 @@ static void cca_rules_are_alive(void **state)
 	assert_factor(&lab.result, BULLA_FACTOR_PSA_PROFILE);
 	lab.profile = "tag:arm.com,2023:cca_platform#1.0.0";
 	assert_ok(cca_judge(&lab));
+	lab.half_format = 263;
+	assert_ok(cca_judge(&lab));
+	lab.half_format = 60; /* application/cbor: no EAT */
+	assert_int_not_equal(cca_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_ENCODING);
+	lab.half_format = 0;
 	/* not on the curve */
 	lab.realm_point[96] ^= 1;
 	assert_int_not_equal(cca_judge(&lab), BULLA_OK);
@@ -417,6 +534,8 @@ int main(void)
 		cmocka_unit_test(psa_tokens_of_test_devices),
 		cmocka_unit_test(cca_tokens_of_test_devices),
 		cmocka_unit_test(psa_rules_are_alive),
+		cmocka_unit_test(a_token_may_be_maced),
+		cmocka_unit_test(headers_are_exact),
 		cmocka_unit_test(cca_rules_are_alive),
 	};
 

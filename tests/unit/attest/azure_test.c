@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "attest/azure.h"
+#include "azure_lab.h"
 #include "pki.h"
 #include "samples.h"
 #include "test.h"
@@ -148,11 +149,52 @@ static void each_part_is_bound_to_the_next(void **state)
 	lab_close(&lab);
 }
 
+static void lab_refused(struct azure_lab *lab, bool *fault, enum bulla_factor factor)
+{
+	*fault = true;
+	assert_int_not_equal(azure_lab_judge(lab), BULLA_OK);
+	assert_factor(&lab->result, factor);
+	*fault = false;
+}
+
+/* Without genuine samples too. */
+static void a_machine_of_our_own_is_bound_throughout(void **state)
+{
+	struct azure_lab lab;
+	uint8_t other[32] = {9};
+
+	(void)state;
+	azure_lab_open(&lab);
+	lab.binding.nonce = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(lab.nonce));
+	lab.binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(lab.user_data));
+	bulla_rc rc = azure_lab_judge(&lab);
+	assert_accepted(&lab.result);
+	assert_ok(rc);
+	assert_int_equal(lab.result.tee, BULLA_TEE_AZ_TDX);
+	lab_refused(&lab, &lab.unbound, BULLA_FACTOR_HCL_BINDING);
+	lab_refused(&lab, &lab.other_key, BULLA_FACTOR_TPM_SIGNATURE);
+	lab_refused(&lab, &lab.other_pcr, BULLA_FACTOR_TPM_PCRS);
+	lab_refused(&lab, &lab.no_quote, BULLA_FACTOR_TPM_MAGIC);
+	lab.magic = 0xff544348;
+	assert_int_not_equal(azure_lab_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_TPM_MAGIC);
+	lab.magic = 0xff544347;
+	lab.binding.nonce.value = BULLA_BYTES_ARRAY(other);
+	assert_int_not_equal(azure_lab_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_NONCE);
+	lab.binding = sample_binding();
+	lab.binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(other));
+	assert_int_not_equal(azure_lab_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_BINDER);
+	azure_lab_close(&lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_genuine_evidence_holds),
 		cmocka_unit_test(each_part_is_bound_to_the_next),
+		cmocka_unit_test(a_machine_of_our_own_is_bound_throughout),
 	};
 
 	return cmocka_run_group_tests_name("attest_azure", tests, NULL, NULL);

@@ -1,5 +1,7 @@
 #include "dcap_lab.h"
 
+#include "cases.h"
+
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +78,8 @@ static size_t pck_extension(const struct dcap_lab *lab, uint8_t *ret)
 	m += octets(1, 16, 0x11, all + m);
 	m += pair((const uint8_t *)"\x02", 1, value, value_size, all + m);
 	m += octets(3, 2, 0, all + m);
-	m += octets(4, 6, 0x44, all + m);
+	if (!lab->short_extension)
+		m += octets(4, 6, 0x44, all + m);
 	return wrap(0x30, all, m, ret);
 }
 
@@ -179,6 +182,7 @@ static void set_bodies(struct dcap_lab *lab)
 
 void dcap_lab_reset(struct dcap_lab *lab)
 {
+	lab->short_extension = false;
 	lab->version = 4;
 	lab->tdx = true;
 	lab->td15 = lab->reverse_chain = lab->sign_by_pck = false;
@@ -326,8 +330,9 @@ bulla_rc dcap_lab_judge_quote(struct dcap_lab *lab)
 {
 	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
 
-	bulla_rc rc = bulla_attest_appraise(bulla_bytes_of(lab->quote, lab->quote_size), &lab->collateral, &anchors,
-		&lab->policy, &lab->binding, lab->time, NULL, &lab->result);
+	const struct attest_case about = {.evidence = bulla_bytes_of(lab->quote, lab->quote_size), .collateral = &lab->collateral,
+		.parts = &lab->parts, .anchors = &anchors, .policy = &lab->policy, .binding = &lab->binding, .time = lab->time};
+	bulla_rc rc = case_judge(lab->tdx ? "tdx" : "sgx", &about, &lab->result);
 	sample_dump(lab->tdx ? "tdx" : "sgx", bulla_bytes_of(lab->quote, lab->quote_size), &lab->result);
 	return rc;
 }

@@ -19,6 +19,7 @@ struct dcap_lab {
 	/* what goes into the PCK extension */
 	uint8_t components[16];
 	unsigned pcesvn;
+	bool short_extension; /* without FMSPC */
 	/* what goes into the collateral */
 	char tcb_info[8192], qe_identity[4096];
 	int revoked_pck, revoked_ca;     /* serials on the lists; 0: none */

@@ -113,6 +113,37 @@ static void the_form_is_exact(void **state)
 	dcap_lab_close(&lab);
 }
 
+static void the_pck_names_its_platform(void **state)
+{
+	struct dcap_lab lab;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	lab.short_extension = true;
+	refused(&lab, BULLA_FACTOR_PCK_EXTENSION);
+	dcap_lab_close(&lab);
+}
+
+static void a_quote_may_fill_its_service_s_buffer(void **state)
+{
+	struct dcap_lab lab;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	accepted(&lab);
+	size_t whole = lab.quote_size;
+	bulla_zero(lab.quote + whole, 70);
+	lab.quote_size = whole + 63;
+	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_TRAILING);
+	lab.quote_size = whole + 64;
+	assert_ok(dcap_lab_judge_quote(&lab));
+	lab.quote[whole + 63] = 1;
+	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_TRAILING);
+	dcap_lab_close(&lab);
+}
+
 static void who_signed_what(void **state)
 {
 	struct dcap_lab lab;
@@ -309,6 +340,8 @@ int main(void)
 		cmocka_unit_test(the_lab_s_quotes_hold),
 		cmocka_unit_test(sgx_quotes_hold_too),
 		cmocka_unit_test(the_form_is_exact),
+		cmocka_unit_test(the_pck_names_its_platform),
+		cmocka_unit_test(a_quote_may_fill_its_service_s_buffer),
 		cmocka_unit_test(who_signed_what),
 		cmocka_unit_test(what_the_td_is),
 		cmocka_unit_test(registers_hold_manifest_and_bundles),

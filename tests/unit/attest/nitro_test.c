@@ -4,6 +4,7 @@
 #include "attest/cache.h"
 #include "attest/nitro.h"
 #include "base/mem.h"
+#include "cases.h"
 #include "cose/cmw.h"
 #include "cose/nitro_doc.h"
 #include "crypto/hash.h"
@@ -267,11 +268,23 @@ static void lab_close(struct lab *lab)
 	pki_free(&lab->leaf);
 }
 
+static bool has_word(bulla_bytes bytes, const char *word)
+{
+	const size_t n = bulla_bytes_str(word).n;
+
+	for (size_t i = 0; i + n <= bytes.n; i++)
+		if (bulla_bytes_eq_str(bulla_bytes_of(bytes.p + i, n), word))
+			return true;
+	return false;
+}
+
 static bulla_rc lab_judge_bytes(struct lab *lab, bulla_bytes document)
 {
 	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
 
-	bulla_rc rc = bulla_attest_appraise(document, NULL, &anchors, &lab->policy, &lab->binding, lab->time, NULL, &lab->result);
+	const struct attest_case about = {.evidence = document, .anchors = &anchors, .policy = &lab->policy,
+		.binding = &lab->binding, .time = lab->time};
+	bulla_rc rc = case_judge(has_word(document, "nitrotpm_pcrs") ? "nitrotpm" : "nitro", &about, &lab->result);
 	sample_dump("nitro", document, &lab->result);
 	return rc;
 }

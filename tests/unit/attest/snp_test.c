@@ -3,6 +3,7 @@
 #include "attest/foreign.h"
 #include "attest/snp.h"
 #include "base/mem.h"
+#include "cases.h"
 #include "pki.h"
 #include "samples.h"
 #include "test.h"
@@ -328,8 +329,9 @@ static bulla_rc lab_judge(struct lab *lab)
 		put_reversed(raw, lab->report + 0x2a0);
 		put_reversed(raw + 48, lab->report + 0x2e8);
 	}
-	bulla_rc rc = bulla_attest_appraise(BULLA_BYTES_ARRAY(lab->report), &lab->collateral, &anchors, &lab->policy,
-		&lab->binding, lab->time, NULL, &lab->result);
+	const struct attest_case about = {.evidence = BULLA_BYTES_ARRAY(lab->report), .collateral = &lab->collateral,
+		.anchors = &anchors, .policy = &lab->policy, .binding = &lab->binding, .time = lab->time};
+	bulla_rc rc = case_judge("snp", &about, &lab->result);
 	sample_dump("snp", BULLA_BYTES_ARRAY(lab->report), &lab->result);
 	return rc;
 }

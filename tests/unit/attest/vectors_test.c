@@ -1,109 +1,85 @@
-/* Committed evidence, one file per rule, named by the rule that refuses it (made by the tests beside, with BULLA_DUMP): the
- * verdicts must stay. They are also the corpora of the fuzz targets. */
+/* Committed cases (tests/vectors/attest), named by the family and by the rule that refuses them: each keeps its verdict, and no rule is
+ * without one. tools/attest_cases makes them anew. */
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include "attest/nitro.h"
-#include "attest/pem.h"
-#include "attest/quote.h"
-#include "crypto/hash.h"
+#include "cases.h"
 #include "samples.h"
 #include "test.h"
 
-#define NOW INT64_C(1795000000)
-
-static bulla_rc judge(bulla_bytes evidence, enum bulla_tee family, bulla_bytes root, struct bulla_attest_result *ret)
+/* "nitro-chain-ca.case": the factor behind the first dash; BULLA_FACTOR_COUNT for "held". */
+static enum bulla_factor factor_of(const char *file)
 {
-	struct bulla_attest_binding binding = sample_binding();
-	struct bulla_attest_policy policy;
-	bulla_digest id;
+	const char *dash = strchr(file, '-');
 
-	bulla_sha256(root, &id);
-	struct bulla_attest_anchor anchor = {(uint8_t)family, BULLA_ASSURANCE_DEV, BULLA_ANCHOR_CERTIFICATE,
-		bulla_bytes_digest(&id), {NULL, 0}};
-	struct bulla_attest_anchors anchors = {&anchor, 1};
-	sample_policy(&policy);
-	policy.assurance = BULLA_ASSURANCE_DEV;
-	policy.dcap.without_collateral = true;
-	return bulla_attest_appraise(evidence, NULL, &anchors, &policy, &binding, sample_time(NOW), NULL, ret);
-}
-
-static enum bulla_factor factor_of(const char *name)
-{
-	char dashed[64];
-	size_t n = 0;
-
-	for (; name[n] != 0 && n < sizeof(dashed) - 1; n++)
-		dashed[n] = name[n] == '_' ? '-' : name[n];
-	dashed[n] = 0;
+	assert_non_null(dash);
+	size_t n = strlen(dash + 1) - strlen(".case");
 	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
-		if (bulla_bytes_eq_str(bulla_bytes_str(dashed), bulla_factor_name(i)))
+		if (bulla_bytes_eq_str(bulla_bytes_of(dash + 1, n), bulla_factor_name(i)))
 			return i;
+	assert_true(bulla_bytes_eq_str(bulla_bytes_of(dash + 1, n), "held"));
 	return BULLA_FACTOR_COUNT;
 }
 
-static void check(const char *path, const char *name, bulla_bytes evidence, enum bulla_tee family, bulla_bytes root)
+static enum bulla_factor check(const char *file)
 {
+	struct attest_replay replay;
 	struct bulla_attest_result result;
-	enum bulla_factor factor = factor_of(name);
-	bulla_rc rc = judge(evidence, family, root, &result);
+	char path[512];
+	BULLA_AUTO_BUF buf;
 
+	(void)snprintf(path, sizeof(path), "tests/vectors/attest/%s", file);
+	assert_true(sample_read(path, &buf));
+	case_open(bulla_buf_view(&buf), &replay);
+	bulla_rc rc = case_run("again", &replay, &result);
+	enum bulla_factor factor = factor_of(file);
 	if (result.failed != (unsigned)factor)
-		printf("# %s: %s\n", path, bulla_factor_name(result.failed));
+		printf("# %s: %s\n", file, bulla_factor_name(result.failed));
 	assert_int_equal(result.failed, factor);
 	assert_int_equal(rc == BULLA_OK, factor == BULLA_FACTOR_COUNT);
+	if (factor != BULLA_FACTOR_COUNT) {
+		assert_rc(bulla_factor_rc(factor), rc);
+		assert_non_null(result.factors[factor].text);
+		/* the place lies in the evidence, or right behind it */
+		assert_true(result.factors[factor].at <= replay.evidence.n);
+	}
+	case_close(&replay);
+	return factor;
 }
 
-static void nitro_vectors_keep_their_verdict(void **state)
+static void every_case_keeps_its_verdict_and_every_rule_has_one(void **state)
 {
-	static const char *const names[] = {"held", "fields", "encoding", "nitro_digest", "nitro_module", "nitro_pcrs",
-		"unknown_fields", "chain_form", "chain_ca", "leaf_usage", "signature", "signature_range", "debug"};
+	const char *root = getenv("BULLA_SOURCE_ROOT");
+	bool seen[BULLA_FACTOR_COUNT + 1] = {false};
+	char folder[512];
+	unsigned cases = 0, missing = 0;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct bulla_nitro_fields doc;
-		enum bulla_factor factor;
-		bulla_bytes root = {NULL, 0};
-		char path[128];
-		size_t at;
-		BULLA_AUTO_BUF buf;
-
-		(void)snprintf(path, sizeof(path), "tests/fuzz/corpus/nitro/%s", names[i]);
-		assert_true(sample_read(path, &buf));
-		if (bulla_nitro_read(bulla_buf_view(&buf), &doc, &at, &factor) == BULLA_OK)
-			root = doc.cabundle[0];
-		check(path, names[i], bulla_buf_view(&buf), BULLA_TEE_DEV, root);
-	}
-}
-
-static void quote_vectors_keep_their_verdict(void **state)
-{
-	static const char *const names[] = {"held", "version", "algorithm", "reserved_zero", "qe_vendor", "trailing", "size",
-		"fields", "signature", "qe_signature", "qe_binding", "qe_binding_tail", "signature_range", "pck_present", "debug"};
-	static uint8_t memory[8192];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct bulla_quote quote;
-		enum bulla_factor factor;
-		bulla_bytes chain[3], root = {NULL, 0};
-		char path[128];
-		size_t at, count;
-		BULLA_AUTO_BUF buf;
-
-		(void)snprintf(path, sizeof(path), "tests/fuzz/corpus/quote/tdx_%s", names[i]);
-		assert_true(sample_read(path, &buf));
-		if (bulla_quote_read(bulla_buf_view(&buf), &quote, &factor, &at) == BULLA_OK &&
-			bulla_pem_chain(quote.certification, memory, sizeof(memory), 3, chain, &count) == BULLA_OK && count == 3)
-			root = chain[2];
-		check(path, names[i], bulla_buf_view(&buf), BULLA_TEE_TDX, root);
-	}
+	(void)snprintf(folder, sizeof(folder), "%s/tests/vectors/attest", root != NULL ? root : ".");
+	DIR *dir = opendir(folder);
+	assert_non_null(dir);
+	for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		if (strstr(entry->d_name, ".case") != NULL) {
+			seen[check(entry->d_name)] = true;
+			cases++;
+		}
+	closedir(dir);
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+		if (!seen[i]) {
+			printf("# no case breaks %s\n", bulla_factor_name(i));
+			missing++;
+		}
+	printf("# %u cases, %u rules\n", cases, (unsigned)BULLA_FACTOR_COUNT);
+	assert_int_equal(missing, 0);
+	assert_true(cases >= 200 && BULLA_FACTOR_COUNT >= 45);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nitro_vectors_keep_their_verdict),
-		cmocka_unit_test(quote_vectors_keep_their_verdict),
+		cmocka_unit_test(every_case_keeps_its_verdict_and_every_rule_has_one),
 	};
 
 	return cmocka_run_group_tests_name("attest_vectors", tests, NULL, NULL);
