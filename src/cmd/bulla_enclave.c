@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,10 +34,16 @@ struct program {
 	uint8_t boot_id[16];
 };
 
-static int usage(void)
+static int usage(FILE *to, int code)
 {
-	fputs("usage: bulla-enclave --listen ADDRESS --nsm fd:N|DEVICE --manifest FILE --agent HANDLE=DIR...\n", stderr);
-	return 2;
+	fputs("usage: bulla-enclave --listen ADDRESS --nsm fd:N|DEVICE --manifest FILE --agent HANDLE=FOLDER...\n"
+	      "The program in the TEE: runs agents on sealed state. bulla-platform, or an image's init, starts it.\n"
+	      "  --listen ADDRESS       of the engine's side: unix:PATH or vsock:CID:PORT\n"
+	      "  --nsm fd:N|DEVICE      the security module\n"
+	      "  --manifest FILE        the compiled project; it is measured\n"
+	      "  --agent HANDLE=FOLDER  an agent's bundle; it is measured\n",
+	      to);
+	return code;
 }
 
 /* HANDLE=DIR: 16 hexadecimal digits and a folder. */
@@ -57,16 +64,19 @@ static bool parse_agent(const char *text, struct options *ret)
 static bool parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option options[] = {{"listen", required_argument, NULL, 'l'}, {"nsm", required_argument, NULL, 'n'},
-		{"manifest", required_argument, NULL, 'm'}, {"agent", required_argument, NULL, 'a'}, {NULL, 0, NULL, 0}};
+		{"manifest", required_argument, NULL, 'm'}, {"agent", required_argument, NULL, 'a'},
+		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 'l')
 			ret->listen = optarg;
 		else if (c == 'n')
 			ret->nsm = optarg;
 		else if (c == 'm')
 			ret->manifest = optarg;
+		else if (c == 'h')
+			exit(usage(stdout, 0));
 		else if (c != 'a' || !parse_agent(optarg, ret))
 			return false;
 	}
@@ -215,7 +225,7 @@ int main(int argc, char **argv)
 	bulla_rc rc;
 
 	if (!parse(argc, argv, &options))
-		return usage();
+		return usage(stderr, 2);
 	rc = bulla_tee_fork(&program.base); /* before anything else: the zygote shall know nothing */
 	if (rc == BULLA_OK)
 		rc = start(&program, &options);

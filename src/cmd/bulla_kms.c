@@ -4,8 +4,9 @@
 #include "broker/server.h"
 #include "io/sys.h"
 
+#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #define SECRET_SLOTS 8192
 
@@ -28,26 +29,26 @@ struct options {
 
 static bool read_options(int argc, char **argv, struct options *ret)
 {
-	const struct {
-		const char *name;
-		const char **value;
-	} rows[] = {
-		{"--state", &ret->state},
-		{"--socket", &ret->server.socket},
-		{"--tls-socket", &ret->server.tls_socket},
-		{"--listen", &ret->server.listen},
-	};
+	static const struct option options[] = {{"state", required_argument, NULL, 's'},
+		{"socket", required_argument, NULL, 'l'}, {"tls-socket", required_argument, NULL, 't'},
+		{"listen", required_argument, NULL, 'a'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	int c;
 
-	for (int i = 1; i < argc; i += 2) {
-		size_t row = 0;
-
-		while (row < sizeof(rows) / sizeof(rows[0]) && strcmp(argv[i], rows[row].name) != 0)
-			row++;
-		if (row == sizeof(rows) / sizeof(rows[0]) || i + 1 == argc)
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		if (c == 's')
+			ret->state = optarg;
+		else if (c == 'l')
+			ret->server.socket = optarg;
+		else if (c == 't')
+			ret->server.tls_socket = optarg;
+		else if (c == 'a')
+			ret->server.listen = optarg;
+		else if (c == 'h')
+			exit(usage(stdout, 0));
+		else
 			return false;
-		*rows[row].value = argv[i + 1];
 	}
-	return ret->state != NULL && ret->server.socket != NULL;
+	return optind == argc && ret->state != NULL && ret->server.socket != NULL;
 }
 
 static bulla_rc run(const struct options *options)
@@ -82,8 +83,6 @@ int main(int argc, char **argv)
 	struct options options = {.state = NULL};
 	bulla_rc rc;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
-		return usage(stdout, 0);
 	if (!read_options(argc, argv, &options))
 		return usage(stderr, 2);
 	rc = run(&options);

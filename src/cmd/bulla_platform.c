@@ -6,29 +6,36 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define SLOTS 64
 
-static int usage(void)
+static int usage(FILE *to, int code)
 {
-	fputs("usage: bulla-platform --state DIR --run DIR --bin DIR\n"
-	      "`bulla up` starts it; it starts and watches broker, engine and enclaves.\n", stderr);
-	return 2;
+	fputs("usage: bulla-platform --state FOLDER --run FOLDER --bin FOLDER\n"
+	      "Starts and watches broker, engine and enclaves of one project. `bulla up` starts it.\n"
+	      "  --state FOLDER  the project's state: platform/, broker/, host/\n"
+	      "  --run FOLDER    its sockets\n"
+	      "  --bin FOLDER    where bulla-kms, bullad and bulla-enclave are\n",
+	      to);
+	return code;
 }
 
 static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
 {
 	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"run", required_argument, NULL, 'r'},
-		{"bin", required_argument, NULL, 'b'}, {NULL, 0, NULL, 0}};
+		{"bin", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 's')
 			ret->state = optarg;
 		else if (c == 'r')
 			ret->runtime = optarg;
 		else if (c == 'b')
 			ret->programs = optarg;
+		else if (c == 'h')
+			exit(usage(stdout, 0));
 		else
 			return false;
 	}
@@ -43,7 +50,7 @@ int main(int argc, char **argv)
 	bulla_rc rc;
 
 	if (!parse(argc, argv, &options))
-		return usage();
+		return usage(stderr, 2);
 	rc = bulla_sys_harden();
 	rc = rc == BULLA_OK ? bulla_secret_slab_init(SLOTS) : rc;
 	if (rc == BULLA_OK) {

@@ -5,12 +5,19 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-static int usage(void)
+static int usage(FILE *to, int code)
 {
-	fputs("usage: bullad --state DIR --socket PATH --broker ADDR --broker-tls ADDR [--enclave ADDR]...\n"
-	      "ADDR is unix:PATH, vsock:CID:PORT or HOST:PORT.\n", stderr);
-	return 2;
+	fputs("usage: bullad --state FOLDER --socket PATH --broker ADDRESS --broker-tls ADDRESS [--enclave ADDRESS]...\n"
+	      "The engine: moves runs, reads nothing. `bulla up` starts it.\n"
+	      "  --state FOLDER        its journal and catalogue; made when missing\n"
+	      "  --socket PATH         for clients\n"
+	      "  --broker ADDRESS      the broker: unix:PATH, vsock:CID:PORT or HOST:PORT\n"
+	      "  --broker-tls ADDRESS  where enclaves' sessions are relayed to\n"
+	      "  --enclave ADDRESS     an enclave; any number\n",
+	      to);
+	return code;
 }
 
 static bool parse(int argc, char **argv, struct bulla_host_options *ret)
@@ -20,10 +27,11 @@ static bool parse(int argc, char **argv, struct bulla_host_options *ret)
 						{"broker", required_argument, NULL, 'b'},
 						{"broker-tls", required_argument, NULL, 't'},
 						{"enclave", required_argument, NULL, 'e'},
+						{"help", no_argument, NULL, 'h'},
 						{NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		if (c == 's')
 			ret->state = optarg;
 		else if (c == 'l')
@@ -34,6 +42,8 @@ static bool parse(int argc, char **argv, struct bulla_host_options *ret)
 			ret->broker_tls = optarg;
 		else if (c == 'e' && ret->enclave_count < BULLA_HOST_ENCLAVES)
 			ret->enclaves[ret->enclave_count++] = optarg;
+		else if (c == 'h')
+			exit(usage(stdout, 0));
 		else
 			return false;
 	}
@@ -46,7 +56,7 @@ int main(int argc, char **argv)
 	bulla_rc rc;
 
 	if (!parse(argc, argv, &options))
-		return usage();
+		return usage(stderr, 2);
 	rc = bulla_sys_harden();
 	if (rc == BULLA_OK)
 		rc = bulla_host_run(&options);

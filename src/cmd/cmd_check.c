@@ -6,11 +6,10 @@
 
 static void print_ref(const struct workflow *workflow, const struct ref *ref)
 {
-	static const char *const words[] = {"input", "", "item", "result", "logs"};
+	char text[REF_TEXT];
 
-	printf("%s", ref->kind == REF_STEP ? workflow->steps[ref->step].name : words[ref->kind]);
-	for (unsigned i = 0; i < ref->field_count; i++)
-		printf(".%s", ref->fields[i]);
+	ref_text(workflow, ref, text);
+	printf("%s", text);
 }
 
 static void print_step(const struct project *project, const struct workflow *workflow, const struct step *step)

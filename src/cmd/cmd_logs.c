@@ -1,10 +1,12 @@
 /* bulla logs [RUN] [STEP]: what agents wrote to stderr, as far as your key may read it. */
 #include "cmd/owner.h"
+#include "cmd/plain.h"
 #include "cmd/run_bundle.h"
 
 #include "wire/kinds.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct logs {
 	struct context *context;
@@ -14,33 +16,27 @@ struct logs {
 	unsigned printed;
 };
 
-/* An agent's own words, a line each behind the step's name; control characters do not reach the terminal. */
-static void print_lines(const struct logs *l, const struct bulla_receipt *receipt, bulla_bytes text)
+/* An agent's own words, a line each behind the step's name. */
+static void print_lines(const char *step, uint32_t attempt, bulla_bytes text)
 {
-	const char *step = l->bundle->workflow->steps[receipt->position.slot.step - 1].name;
-	bool begin = true;
+	while (text.n > 0) {
+		const uint8_t *newline = memchr(text.p, '\n', text.n);
+		size_t n = newline == NULL ? text.n : (size_t)(newline - text.p);
 
-	for (size_t i = 0; i < text.n; i++) {
-		if (begin)
-			printf("%s %u  ", step, receipt->position.attempt);
-		begin = text.p[i] == '\n';
-		putchar(begin || text.p[i] == '\t' || text.p[i] >= 32 ? text.p[i] : '?');
+		printf("%s %u  ", step, attempt);
+		plain_print(bulla_bytes_of(text.p, n), false, stdout);
+		fputc('\n', stdout);
+		n += newline != NULL;
+		text = bulla_bytes_of(text.p + n, text.n - n);
 	}
-	if (!begin)
-		putchar('\n');
 }
 
-static void print_json(const struct logs *l, const struct bulla_receipt *receipt, bulla_bytes text)
+static void print_json(const char *step, uint32_t attempt, bulla_bytes text)
 {
-	char copy[32768];
-	size_t n = text.n < sizeof(copy) - 1 ? text.n : sizeof(copy) - 1;
-
-	bulla_copy(copy, text.p, n);
-	copy[n] = '\0';
 	printf("{\"v\":1,\"t\":\"log\",\"step\":");
-	json_string(l->bundle->workflow->steps[receipt->position.slot.step - 1].name);
-	printf(",\"try\":%u,\"text\":", receipt->position.attempt);
-	json_string(copy);
+	json_string(step);
+	printf(",\"try\":%u,\"text\":", attempt);
+	json_bytes(text);
 	printf("}\n");
 }
 
@@ -62,10 +58,8 @@ static bulla_rc print_one(struct logs *l, bulla_bytes record_bytes)
 	rc = owner_opener_open(l->opener, record_bytes, &envelopes, &objects, &wish, &payload);
 	if (rc != BULLA_OK)
 		return rc == BULLA_E_NOT_FOUND || rc == BULLA_E_ARGUMENT ? BULLA_OK : rc; /* it wrote nothing */
-	if (l->context->cli->json)
-		print_json(l, &record.receipt, bulla_buf_view(&payload));
-	else
-		print_lines(l, &record.receipt, bulla_buf_view(&payload));
+	(l->context->cli->json ? print_json : print_lines)(l->bundle->workflow->steps[step - 1].name,
+		record.receipt.position.attempt, bulla_buf_view(&payload));
 	l->printed++;
 	return BULLA_OK;
 }

@@ -2,6 +2,7 @@
 #include "cmd/input.h"
 #include "cmd/names.h"
 #include "cmd/owner.h"
+#include "cmd/plain.h"
 #include "cmd/runs.h"
 
 #include "io/sys.h"
@@ -46,12 +47,10 @@ static bulla_rc ask_keys(struct context *context, struct client *client, struct 
 	return bulla_msg_decode(&bulla_msg_keys_reply_desc, bulla_buf_view(memory), ret);
 }
 
-/* An agent's own words: control characters must not reach the terminal. */
-static void print_log(const uint8_t *p, size_t n)
+static void print_log(bulla_bytes text)
 {
-	for (size_t i = 0; i < n; i++)
-		fputc(p[i] == '\n' || p[i] == '\t' || p[i] >= 32 ? p[i] : '?', stderr);
-	if (n > 0 && p[n - 1] != '\n')
+	plain_print(text, true, stderr);
+	if (text.n > 0 && text.p[text.n - 1] != '\n')
 		fputc('\n', stderr);
 }
 
@@ -73,7 +72,7 @@ static int print_result(struct context *context, const struct bulla_workflow *wo
 	owner_opener_free(opener);
 	if (result->state != BULLA_RUN_DONE) { /* what the failing agent wrote to stderr, as far as this key may read it */
 		if (rc == BULLA_OK && !context->cli->quiet && !context->cli->json)
-			print_log(payload.p, payload.n);
+			print_log(bulla_buf_view(&payload));
 		return 0;
 	}
 	if (rc == BULLA_E_NOT_ADDRESSED || rc == BULLA_E_NOT_FOUND) {
@@ -234,7 +233,7 @@ static int wait_for(struct context *context, struct client *client, const bulla_
 	int code;
 
 	bulla_buf_init(&answer, START_MAX);
-	code = runs_get(context, client, run, false, &answer, &now);
+	code = runs_get(context, client, run, &answer, &now);
 	if (code != 0)
 		return code;
 	if (now.workflow.n == sizeof(digest.b))

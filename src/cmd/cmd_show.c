@@ -56,26 +56,17 @@ static bool same_ref(const struct ref *a, const struct ref *b)
 	return true;
 }
 
-static void print_ref(const struct workflow *workflow, const struct ref *ref, char ret[96])
-{
-	static const char *const words[] = {"input", "", "item", "result", "logs"};
-	size_t n = (size_t)snprintf(ret, 96, "%s", ref->kind == REF_STEP ? workflow->steps[ref->step].name : words[ref->kind]);
-
-	for (unsigned i = 0; i < ref->field_count && n < 96; i++)
-		n += (size_t)snprintf(ret + n, 96 - n, ".%s", ref->fields[i]);
-}
-
 /* One line per thing that somebody may read: the agents that do, and an x per party. */
 static void print_reader_row(const struct project *project, const struct workflow *workflow, const struct ref *ref)
 {
-	char name[96], agents[96] = "";
+	char name[REF_TEXT], agents[96] = "";
 	size_t n = 0;
 
 	for (unsigned s = 0; s < workflow->step_count; s++)
 		for (unsigned i = 0; i < workflow->steps[s].input_count; i++)
 			if (same_ref(&workflow->steps[s].inputs[i].ref, ref) && n < sizeof(agents))
 				n += (size_t)snprintf(agents + n, sizeof(agents) - n, "%s%s", n == 0 ? "" : " ", workflow->steps[s].name);
-	print_ref(workflow, ref, name);
+	ref_text(workflow, ref, name);
 	printf("%-18s %-16s", name, n == 0 ? "-" : agents);
 	for (unsigned p = 0; p < project->party_count; p++) {
 		bool sees = false;
@@ -141,7 +132,7 @@ static int show(struct context *context, const bulla_run_id *run, struct client 
 	int code;
 
 	bulla_buf_init(&answer, RUNS_ANSWER_MAX);
-	code = runs_get(context, client, run, false, &answer, &s.result);
+	code = runs_get(context, client, run, &answer, &s.result);
 	if (code != 0)
 		return code;
 	if (s.result.workflow.n == sizeof(digest.b))

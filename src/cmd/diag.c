@@ -1,5 +1,7 @@
 #include "cmd/diag.h"
 
+#include "cmd/plain.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -57,14 +59,6 @@ static bulla_bytes line_of(bulla_bytes text, unsigned line)
 	return bulla_bytes_of(p, (size_t)((newline == NULL ? end : newline) - p));
 }
 
-/* The file's own line, control characters shown as '?': a file may come from somewhere else. */
-static void print_line(bulla_bytes line, FILE *out)
-{
-	for (size_t i = 0; i < line.n; i++)
-		fputc(line.p[i] == '\t' || line.p[i] >= 32 ? line.p[i] : '?', out);
-	fputc('\n', out);
-}
-
 static void print_mark(const struct diag *diag, bulla_bytes line, FILE *out)
 {
 	for (unsigned i = 1; i < diag->place.column; i++)
@@ -83,7 +77,8 @@ void diag_print(const struct diags *diags, const char *file_name, bulla_bytes te
 		bulla_bytes line = line_of(text, diag->place.line);
 
 		fprintf(out, "%s:%u:%u: error[%s]: %s\n", file_name, diag->place.line, diag->place.column, diag->id, diag->what);
-		print_line(line, out);
+		plain_print(line, false, out); /* the file may come from somewhere else */
+		fputc('\n', out);
 		print_mark(diag, line, out);
 	}
 	if (diags->count > DIAG_MAX)

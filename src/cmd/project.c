@@ -20,6 +20,15 @@ int project_party(const struct project *project, const char *name)
 	return -1;
 }
 
+void ref_text(const struct workflow *workflow, const struct ref *ref, char ret[REF_TEXT])
+{
+	static const char *const words[] = {"input", "", "item", "result", "logs"};
+	size_t n = (size_t)snprintf(ret, REF_TEXT, "%s", ref->kind == REF_STEP ? workflow->steps[ref->step].name : words[ref->kind]);
+
+	for (unsigned i = 0; i < ref->field_count && n < REF_TEXT; i++)
+		n += (size_t)snprintf(ret + n, REF_TEXT - n, ".%s", ref->fields[i]);
+}
+
 const struct workflow *project_workflow(const struct project *project, const char *name)
 {
 	for (unsigned i = 0; i < project->workflow_count; i++)

@@ -106,6 +106,10 @@ struct project {
  * only when memory ends. Everything lives in the arena. */
 BULLA_CHECK bulla_rc project_parse(struct arena *arena, bulla_bytes text, struct diags *diags, struct project *ret);
 
+/* `risk.grade` as it is written; a longer one is cut. */
+#define REF_TEXT 320
+void ref_text(const struct workflow *workflow, const struct ref *ref, char ret[REF_TEXT]);
+
 /* The agent or party of this name, or -1. */
 int project_agent(const struct project *project, const char *name);
 int project_party(const struct project *project, const char *name);

@@ -65,27 +65,18 @@ int runs_find(struct context *context, struct client *client, const char *name, 
 	return 0;
 }
 
-int runs_get(struct context *context, struct client *client, const bulla_run_id *run, bool wait, struct bulla_buf *ret_answer,
+int runs_get(struct context *context, struct client *client, const bulla_run_id *run, struct bulla_buf *ret_answer,
 	struct bulla_msg_run_result *ret)
 {
-	const struct bulla_msg_wait message = {.run_id = bulla_run_id_view(run), .follow = wait};
+	const struct bulla_msg_wait message = {.run_id = bulla_run_id_view(run)};
 	uint8_t memory[64];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	struct follow follow;
-	struct client_events events;
 	bulla_bytes body;
 	bulla_rc rc;
 
-	follow_init(&follow, context, NULL, bulla_run_id_view(run));
-	events = follow_events(&follow);
 	bulla_msg_encode(&bulla_msg_wait_desc, &message, &w);
 	rc = bulla_wr_end(&w, &body);
-	rc = rc == BULLA_OK ? client_call(client, wait ? BULLA_OP_WAIT : BULLA_OP_GET, body, wait ? &events : NULL,
-		wait ? context->cli->timeout_ms : 10000, ret_answer) : rc;
+	rc = rc == BULLA_OK ? client_call(client, BULLA_OP_GET, body, NULL, 10000, ret_answer) : rc;
 	rc = rc == BULLA_OK ? bulla_msg_decode(&bulla_msg_run_result_desc, bulla_buf_view(ret_answer), ret) : rc;
-	if (rc == BULLA_E_TIMEOUT || rc == BULLA_E_CANCELLED) {
-		say(context->cli, "run %.8s goes on.  next: bulla wait %.8s", follow.run, follow.run);
-		return rc == BULLA_E_TIMEOUT ? EXIT_TIMED_OUT : EXIT_INTERRUPTED;
-	}
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine", "bulla status");
 }

@@ -5,9 +5,8 @@
 /* Finds the run of this name (NULL: the latest) at the engine. Says what is wrong (none, several); exit code or 0. */
 int runs_find(struct context *context, struct client *client, const char *name, bulla_run_id *ret);
 
-/* Asks for a run's result as it stands (op GET), or follows it to its end (op WAIT; prints events). ret_answer holds the
- * message that *ret views. Exit code or 0. */
-int runs_get(struct context *context, struct client *client, const bulla_run_id *run, bool wait, struct bulla_buf *ret_answer,
+/* Asks for a run's result as it stands. ret_answer holds the message that *ret views. Exit code or 0. */
+int runs_get(struct context *context, struct client *client, const bulla_run_id *run, struct bulla_buf *ret_answer,
 	struct bulla_msg_run_result *ret);
 
 /* "done", "failed", ... */

@@ -1,26 +1,32 @@
 #include "cmd/say.h"
 
+#include "wire/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static void json_escaped(const char *text, FILE *out)
+void json_bytes(bulla_bytes text)
 {
-	fputc('"', out);
-	for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-		if (*p == '"' || *p == '\\')
-			fprintf(out, "\\%c", *p);
-		else if (*p < 32)
-			fprintf(out, "\\u%04x", *p);
+	bool good = bulla_text_is_utf8(text);
+
+	fputc('"', stdout);
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '"' || text.p[i] == '\\')
+			printf("\\%c", text.p[i]);
+		else if (text.p[i] < 32)
+			printf("\\u%04x", text.p[i]);
+		else if (text.p[i] >= 128 && !good)
+			printf("\\ufffd");
 		else
-			fputc(*p, out);
+			fputc(text.p[i], stdout);
 	}
-	fputc('"', out);
+	fputc('"', stdout);
 }
 
 void json_string(const char *text)
 {
-	json_escaped(text, stdout);
+	json_bytes(bulla_bytes_str(text));
 }
 
 void say_error(const struct cli *cli, const char *id, const char *where, const char *next, const char *format, ...)

@@ -23,5 +23,8 @@ void say_dev_only(const struct cli *cli);
 /* A JSON string literal of text (escaped) to stdout. */
 void json_string(const char *text);
 
+/* The same of any bytes: where the whole is not UTF-8, its bytes above 127 become U+FFFD. */
+void json_bytes(bulla_bytes text);
+
 /* "0.4 s", "38 ms", "2 min", "3 d 2 h" */
 void duration_text(int64_t ms, char ret[32]);
