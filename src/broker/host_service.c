@@ -44,6 +44,16 @@ static bulla_rc op_put_manifest(struct bulla_conn *conn, bulla_bytes body, struc
 	return rc;
 }
 
+static bulla_rc op_revoke(struct bulla_conn *conn, bulla_bytes body, struct bulla_buf *ret)
+{
+	struct bulla_broker *broker = conn->server->broker;
+	struct bulla_msg_revoke message;
+
+	(void)ret;
+	BULLA_TRY(bulla_msg_revoke_decode(body, &message));
+	return bulla_ledger_revoke(broker->ledger, message.order, bulla_wall_ms(broker->clock));
+}
+
 struct keys_lists {
 	bulla_bytes births[BULLA_MAX_AGENTS], objects[BULLA_MAX_AGENTS];
 	size_t count;
@@ -124,6 +134,7 @@ static const struct {
 	{BULLA_OP_ADVANCE, true, false, op_advance}, {BULLA_OP_SYNC, true, false, op_sync},
 	{BULLA_OP_RECORD, true, false, op_record},   {BULLA_OP_BROKER_KEYS, true, false, op_keys},
 	{BULLA_OP_KEYS, true, true, op_keys},        {BULLA_OP_PUT_MANIFEST, true, true, op_put_manifest},
+	{BULLA_OP_REVOKE, true, true, op_revoke},
 };
 
 bulla_rc bulla_host_service(struct bulla_conn *conn, const struct bulla_frame *request)

@@ -24,6 +24,7 @@ struct instance_job {
 	/* ATTEST */
 	struct bulla_session_ask ask;
 	int64_t valid_to_ms;
+	bulla_digest image;
 	/* BIRTH_PUT */
 	struct bulla_msg_birth message;
 	struct bulla_birth birth;
@@ -99,6 +100,7 @@ static void attest_run(struct bulla_job *base)
 	bulla_copy(instance.challenge, job->ask.nonce.b, sizeof(instance.challenge));
 	job->rc = bulla_judge_instance(&job->epoch->manifest, &instance, time, job->server->cache, &result);
 	job->valid_to_ms = result.valid_to_ms;
+	bulla_judge_image(&result, &job->image);
 }
 
 static int64_t lapse(const struct instance_job *job)
@@ -123,6 +125,8 @@ static bulla_rc keep(struct bulla_conn *conn, const struct instance_job *job, bu
 	struct bulla_ledger_session entry = {
 		.instance = job->ask.kid,
 		.manifest = job->ask.manifest,
+		.image = job->image,
+		.epoch = job->epoch->manifest.epoch,
 		.agents = bulla_bytes_of(job->ask.agents, job->ask.agent_count * BULLA_SESSION_HANDLE),
 		.lapses_ms = (int64_t)session->reattest_ms,
 	};
@@ -135,6 +139,16 @@ static bulla_rc keep(struct bulla_conn *conn, const struct instance_job *job, bu
 	return bulla_ledger_session_add(broker->ledger, &entry);
 }
 
+/* Sessions and births are refused to what an approver revoked, and it is told so. */
+static bulla_rc check_revoked(const struct bulla_conn *conn, const bulla_digest *kid, const bulla_digest *image,
+                              const struct bulla_epoch *epoch)
+{
+	const struct bulla_revocable what = {
+		.instance = kid, .image = image, .epoch = epoch->manifest.epoch, .run_epoch = epoch->manifest.epoch};
+
+	return bulla_ledger_revoked(conn->server->broker->ledger, &what);
+}
+
 static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 {
 	uint8_t exporter[EXPORTER], memory[128];
@@ -143,6 +157,7 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	bulla_bytes body;
 	bulla_rc rc;
 
+	BULLA_TRY(check_revoked(conn, &job->ask.kid, &job->image, job->epoch));
 	BULLA_TRY(bulla_tls_export(bulla_pipe_tls(conn->pipe), BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	rc = bulla_session_server_grant(conn->server->broker->random, BULLA_BYTES_ARRAY(exporter),
 	                                job->epoch->manifest.epoch, (uint64_t)job->now_ms, (uint64_t)lapse(job), &w, &session);
@@ -154,6 +169,7 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	conn->attested = true;
 	conn->kid = job->ask.kid;
 	conn->manifest = job->ask.manifest;
+	conn->image = job->image;
 	conn->agent_count = job->ask.agent_count;
 	bulla_copy(conn->agents, job->ask.agents, sizeof(conn->agents));
 	BULLA_TRY(bulla_wr_end(&w, &body));
@@ -225,12 +241,15 @@ static bool hosts(const struct bulla_conn *conn, bulla_bytes agent)
 
 static bulla_rc op_birth_ask(struct bulla_conn *conn, const struct bulla_frame *request)
 {
+	const struct bulla_epoch *epoch = NULL;
 	struct bulla_msg_birth_ask ask;
 	bulla_bytes body;
 
 	BULLA_TRY(bulla_msg_birth_ask_decode(request->body, &ask));
 	if (!conn->attested || !hosts(conn, ask.agent))
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "only an attested instance of the agent asks for its key");
+	BULLA_TRY(bulla_epochs_open(&conn->server->broker->epochs, &conn->manifest, &epoch));
+	BULLA_TRY(check_revoked(conn, &conn->kid, &conn->image, epoch));
 	BULLA_TRY(bulla_births_find(&conn->server->broker->births, ask.agent, ask.epoch, &body));
 	return bulla_conn_reply_durable(conn, request->op, request->stream, body);
 }
@@ -243,6 +262,7 @@ static bulla_rc read_birth(struct bulla_conn *conn, struct instance_job *job)
 	if (!conn->attested || !hosts(conn, job->message.agent))
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "only an attested instance of the agent gives birth to its key");
 	BULLA_TRY(bulla_epochs_open(&broker->epochs, &conn->manifest, &job->epoch));
+	BULLA_TRY(check_revoked(conn, &conn->kid, &conn->image, job->epoch));
 	if (job->message.epoch != job->epoch->manifest.epoch)
 		return BULLA_FAIL(BULLA_E_EPOCH_CLOSED, "a key is born in the epoch of its instance");
 	return BULLA_OK;

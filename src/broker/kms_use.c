@@ -425,12 +425,33 @@ static bulla_rc allow(struct bulla_broker *broker, struct bulla_kms_use *use, st
 	return bulla_kms_policy_eval(bulla_buf_view(&(*ret_key)->policy), &use->facts);
 }
 
-static bulla_rc context_manifest(const struct bulla_kms_context *context, bulla_digest *ret)
+static bulla_rc context_value(const struct bulla_kms_context *context, const char *name, size_t size, uint8_t *ret)
 {
 	for (size_t i = 0; i < context->count; i++)
-		if (bulla_bytes_eq_str(context->pairs[i].key, "bulla:manifest"))
-			return bulla_text_hex(context->pairs[i].value, sizeof(ret->b), ret->b);
+		if (bulla_bytes_eq_str(context->pairs[i].key, name))
+			return bulla_text_hex(context->pairs[i].value, size, ret);
 	return BULLA_E_NOT_FOUND;
+}
+
+/* No seed of an agent, or to an enclave, that an approver revoked. by: what the enclave was measured with. */
+static bulla_rc check_revoked(const struct bulla_broker *broker, const struct bulla_kms_use *use, const struct bulla_epoch *by,
+                              const bulla_digest *named)
+{
+	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, named);
+	struct bulla_revocable what = {.epoch = by->manifest.epoch, .run_epoch = epoch->manifest.epoch};
+	const struct bulla_agent *agent;
+	bulla_handle handle;
+	bulla_digest image;
+	bulla_rc rc;
+
+	bulla_sha256(use->facts.pcrs[0], &image);
+	what.image = &image;
+	rc = context_value(&use->request.context, "bulla:agent", sizeof(handle.b), handle.b);
+	if (rc != BULLA_E_NOT_FOUND)
+		BULLA_TRY(rc);
+	agent = rc == BULLA_OK ? bulla_manifest_agent(&epoch->manifest, &handle) : NULL;
+	what.bundle = agent != NULL ? &agent->bundle : NULL;
+	return bulla_ledger_revoked(broker->ledger, &what);
 }
 
 /* A seed's context names a manifest; who asks for it was measured with that one, or with one that may serve its runs. The
@@ -439,7 +460,7 @@ static bulla_rc check_manifest(const struct bulla_broker *broker, const struct b
 {
 	uint8_t expected[BULLA_PCR_BYTES];
 	bulla_digest named;
-	bulla_rc rc = context_manifest(&use->request.context, &named);
+	bulla_rc rc = context_value(&use->request.context, "bulla:manifest", sizeof(named.b), named.b);
 
 	if (rc == BULLA_E_NOT_FOUND || !use->attested)
 		return BULLA_OK; /* not a seed's context; or the policy has let somebody in who shows no document */
@@ -448,8 +469,10 @@ static bulla_rc check_manifest(const struct bulla_broker *broker, const struct b
 		const bulla_digest *mine = &broker->epochs.list[i]->manifest.digest;
 
 		bulla_pcr_manifest(mine, expected);
-		if (bulla_bytes_eq(use->facts.pcrs[BULLA_PCR_MANIFEST], BULLA_BYTES_ARRAY(expected)))
-			return bulla_epochs_serves(&broker->epochs, mine, &named);
+		if (!bulla_bytes_eq(use->facts.pcrs[BULLA_PCR_MANIFEST], BULLA_BYTES_ARRAY(expected)))
+			continue;
+		BULLA_TRY(bulla_epochs_serves(&broker->epochs, mine, &named));
+		return check_revoked(broker, use, broker->epochs.list[i], &named);
 	}
 	return BULLA_FAIL(BULLA_E_MEASUREMENT, "the document is of an enclave under no accepted manifest");
 }

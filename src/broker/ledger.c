@@ -293,25 +293,45 @@ static bulla_rc record_item(bulla_bytes bytes, struct bulla_buf *ret_reply)
 	return bulla_wr_end(&w, &ignored);
 }
 
-/* Entries as items of the reply, and their root. */
+static bulla_rc record_entry(const struct bulla_entry *entry, struct bulla_merkle *tree, struct bulla_buf *ret_reply)
+{
+	uint8_t memory[BULLA_ENTRY_BYTES];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes bytes;
+
+	bulla_entry_write(&w, entry);
+	BULLA_TRY(bulla_wr_end(&w, &bytes));
+	BULLA_TRY(bulla_merkle_add(tree, bytes));
+	return record_item(bytes, ret_reply);
+}
+
+/* Revocations recorded before this sequence, each after its order; *at: the first that was not shown yet. */
+static bulla_rc record_revocations(const struct bulla_ledger *ledger, uint64_t before, uint32_t *at, struct bulla_merkle *tree,
+	struct bulla_buf *ret_reply)
+{
+	for (; *at < ledger->revocation_count && ledger->revocations[*at].entry.sequence < before; ++*at) {
+		BULLA_TRY(record_item(bulla_buf_view(&ledger->revocations[*at].sign1), ret_reply));
+		BULLA_TRY(record_entry(&ledger->revocations[*at].entry, tree, ret_reply));
+	}
+	return BULLA_OK;
+}
+
+/* Entries as items of the reply, the ledger's revocations among them where they belong, and the root over all. */
 static bulla_rc record_entries(const struct bulla_ledger *ledger, const struct ledger_run *run, struct bulla_buf *ret_reply,
 	bulla_digest *ret_root)
 {
 	struct bulla_merkle tree;
+	uint32_t revocation = 0;
 
 	bulla_merkle_init(&tree);
 	for (uint32_t n = run->first_row; n != 0;) {
 		const struct ledger_row *row = ledger_pool_at(&ledger->rows, n);
-		uint8_t memory[BULLA_ENTRY_BYTES];
-		bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-		bulla_bytes entry;
 
-		bulla_entry_write(&w, &row->entry);
-		BULLA_TRY(bulla_wr_end(&w, &entry));
-		BULLA_TRY(bulla_merkle_add(&tree, entry));
-		BULLA_TRY(record_item(entry, ret_reply));
+		BULLA_TRY(record_revocations(ledger, row->entry.sequence, &revocation, &tree, ret_reply));
+		BULLA_TRY(record_entry(&row->entry, &tree, ret_reply));
 		n = row->next;
 	}
+	BULLA_TRY(record_revocations(ledger, UINT64_MAX, &revocation, &tree, ret_reply));
 	bulla_merkle_root(&tree, ret_root);
 	return BULLA_OK;
 }
@@ -331,7 +351,7 @@ bulla_rc bulla_ledger_record(struct bulla_ledger *ledger, bulla_bytes ask, int64
 	BULLA_TRY(record_entries(ledger, run, ret_reply, &head.root));
 	head.tenant = run->start.tenant;
 	head.run = run->id;
-	head.count = run->row_count;
+	head.count = run->row_count + ledger->revocation_count;
 	head.sequence = ledger->next_lsn - 1;
 	head.time_ms = (uint64_t)now_ms;
 	head.head = ledger->head;
@@ -348,30 +368,13 @@ bulla_rc bulla_ledger_session_add(struct bulla_ledger *ledger, const struct bull
 	struct ledger_fact fact = {.type = BULLA_LEDGER_SESSION,
 		.instance = session->instance,
 		.manifest = session->manifest,
+		.image = session->image,
+		.epoch = session->epoch,
 		.expires_ms = (uint64_t)session->lapses_ms,
 		.rest = session->agents};
 
 	bulla_copy(fact.session, session->id, sizeof(fact.session));
 	return ledger_say(ledger, NULL, &fact, 0);
-}
-
-bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, const bulla_digest *instance, int64_t now_ms)
-{
-	for (uint32_t i = 0; i < ledger->session_count && ledger->sessions[i].used; i++) {
-		const struct ledger_session *session = &ledger->sessions[i];
-		struct ledger_fact fact = {.type = BULLA_LEDGER_SESSION,
-			.instance = session->instance,
-			.manifest = session->manifest,
-			.expires_ms = (uint64_t)session->lapses_ms,
-			.revoked = true,
-			.rest = bulla_bytes_of(session->agents, session->agent_count * sizeof(bulla_handle))};
-
-		if (session->revoked || !bulla_digest_eq(&session->instance, instance))
-			continue;
-		bulla_copy(fact.session, session->id, sizeof(fact.session));
-		BULLA_TRY(ledger_say(ledger, NULL, &fact, now_ms));
-	}
-	return BULLA_OK;
 }
 
 bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_bytes body, uint64_t *ret_lsn)

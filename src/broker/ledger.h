@@ -34,6 +34,7 @@ enum bulla_ledger_record {
 	BULLA_LEDGER_EPOCH = 8,
 	BULLA_LEDGER_BIRTH = 9,
 	BULLA_LEDGER_STORED = 10, /* escrow no longer needed */
+	BULLA_LEDGER_REVOKE = 11, /* an approver's order: of no run */
 };
 
 /* A run's plan and the manifest it belongs to, as far as the ledger cares. */
@@ -57,6 +58,11 @@ struct bulla_ledger_world {
 	bulla_rc (*open_signal)(void *ctx, bulla_bytes record, struct bulla_receipt_record *ret, bulla_handle *ret_party);
 	bulla_rc (*open_order)(void *ctx, bulla_bytes sign1, const bulla_digest *manifest, struct bulla_order *ret,
 		bulla_digest *ret_kid);
+	/* An approver's order under the manifest in force, and that manifest's epoch: E_SIGNATURE, E_PARTY, E_EPOCH_OLD. */
+	bulla_rc (*open_revocation)(void *ctx, bulla_bytes sign1, struct bulla_order *ret, bulla_digest *ret_kid,
+		uint64_t *ret_epoch);
+	/* Digest of the bundle that an accepted manifest names for an agent. E_NOT_FOUND. */
+	bulla_rc (*bundle)(void *ctx, const bulla_digest *manifest, const bulla_handle *agent, bulla_digest *ret);
 	/* Verifies the MAC under the session's key (also of a session that has lapsed while permits of it live): E_MAC,
 	 * E_SESSION. */
 	bulla_rc (*open_commit)(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
@@ -123,13 +129,19 @@ struct bulla_ledger_session {
 	uint8_t id[BULLA_SESSION_ID_BYTES];
 	bulla_digest instance; /* kid of the receipt key */
 	bulla_digest manifest;
+	bulla_digest image; /* as in struct bulla_revocable */
+	uint64_t epoch;     /* the manifest's */
 	bulla_bytes agents;
 	int64_t lapses_ms;
 };
 BULLA_CHECK bulla_rc bulla_ledger_session_add(struct bulla_ledger *ledger, const struct bulla_ledger_session *session);
 
-/* A revoked instance gets no permits, its commits are refused. (Gathers an ORDER record of no run.) */
-BULLA_CHECK bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, const bulla_digest *instance, int64_t now_ms);
+/* Takes an approver's revocation (protocol.md section 3): from now on what it names gets no permit, and its commits are
+ * refused. The same order again changes nothing. Errors of world.open_revocation; BULLA_E_LIMIT. */
+BULLA_CHECK bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, bulla_bytes sign1, int64_t now_ms);
+
+/* BULLA_E_REVOKED when an order in the ledger says so of any part; for sessions, births and releases of keys. */
+BULLA_CHECK bulla_rc bulla_ledger_revoked(const struct bulla_ledger *ledger, const struct bulla_revocable *what);
 
 /* Any record of broker/'s own tables (EPOCH, BIRTH), in order with the ledger's. *ret_lsn: its sequence. */
 BULLA_CHECK bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_bytes body,

@@ -206,9 +206,10 @@ static bulla_rc apply_session(struct bulla_ledger *ledger, const struct ledger_f
 	bulla_free(session->agents);
 	*session = (struct ledger_session){.instance = fact->instance,
 		.manifest = fact->manifest,
+		.image = fact->image,
+		.epoch = fact->epoch,
 		.lapses_ms = (int64_t)fact->expires_ms,
 		.used = true,
-		.revoked = fact->revoked,
 		.agent_count = (uint16_t)count,
 		.agents = agents};
 	bulla_copy(session->id, fact->session, sizeof(session->id));
@@ -239,6 +240,8 @@ bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const
 		return BULLA_OK;
 	case BULLA_LEDGER_SESSION:
 		return apply_session(ledger, fact);
+	case BULLA_LEDGER_REVOKE:
+		return ledger_apply_revocation(ledger, fact);
 	case BULLA_LEDGER_EPOCH:
 	case BULLA_LEDGER_BIRTH:
 		return BULLA_OK;

@@ -108,18 +108,6 @@ bulla_rc ledger_clock(struct bulla_ledger *ledger, struct ledger_run *run, bulla
 	return say_time(ledger, run, &command, now_ms, ret_receipt);
 }
 
-static bulla_rc order_digest(const struct bulla_order *order, bulla_digest *ret)
-{
-	uint8_t memory[BULLA_ORDER_MAX];
-	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	bulla_bytes payload;
-
-	bulla_order_write(&w, order);
-	BULLA_TRY(bulla_wr_end(&w, &payload));
-	bulla_sha256(payload, ret);
-	return BULLA_OK;
-}
-
 bulla_rc ledger_order(struct bulla_ledger *ledger, struct ledger_run *run, bulla_bytes bytes, int64_t now_ms)
 {
 	struct ledger_fact fact = {.type = BULLA_LEDGER_ORDER, .entry = {.kind = BULLA_ENTRY_ORDER}, .rest = bytes};
@@ -133,7 +121,7 @@ bulla_rc ledger_order(struct bulla_ledger *ledger, struct ledger_run *run, bulla
 	if (order.kind == BULLA_ORDER_CANCEL ? run->cancelled : run->fold.state == BULLA_RUN_ERASED)
 		return BULLA_OK; /* once is enough */
 	fact.entry.other = order.kind;
-	BULLA_TRY(order_digest(&order, &fact.entry.digest));
+	BULLA_TRY(bulla_order_digest(&order, &fact.entry.digest));
 	return ledger_say(ledger, run, &fact, now_ms); /* the secret goes with the run's end, if it has not gone before */
 }
 

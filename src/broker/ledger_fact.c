@@ -2,7 +2,7 @@
 
 static bool has_entry(uint8_t type)
 {
-	return type >= BULLA_LEDGER_RUN && type <= BULLA_LEDGER_ORDER;
+	return (type >= BULLA_LEDGER_RUN && type <= BULLA_LEDGER_ORDER) || type == BULLA_LEDGER_REVOKE;
 }
 
 bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf)
@@ -29,8 +29,9 @@ bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf
 		bulla_wr_bytes(&w, BULLA_BYTES_ARRAY(fact->session));
 		bulla_wr_digest(&w, &fact->instance);
 		bulla_wr_digest(&w, &fact->manifest);
+		bulla_wr_digest(&w, &fact->image);
+		bulla_wr_u64le(&w, fact->epoch);
 		bulla_wr_u64le(&w, fact->expires_ms);
-		bulla_wr_u8(&w, fact->revoked);
 		break;
 	case BULLA_LEDGER_RUN:
 	case BULLA_LEDGER_GIVEN_UP:
@@ -38,6 +39,7 @@ bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf
 	case BULLA_LEDGER_ORDER:
 	case BULLA_LEDGER_EPOCH:
 	case BULLA_LEDGER_BIRTH:
+	case BULLA_LEDGER_REVOKE:
 		break;
 	}
 	bulla_wr_bytes(&w, fact->rest);
@@ -46,17 +48,12 @@ bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf
 
 static bulla_rc read_session(bulla_rd *r, struct ledger_fact *fact)
 {
-	uint8_t revoked = 0;
-
 	BULLA_TRY(bulla_rd_copy(r, sizeof(fact->session), fact->session));
 	BULLA_TRY(bulla_rd_digest(r, &fact->instance));
 	BULLA_TRY(bulla_rd_digest(r, &fact->manifest));
-	BULLA_TRY(bulla_rd_u64le(r, &fact->expires_ms));
-	BULLA_TRY(bulla_rd_u8(r, &revoked));
-	if (revoked > 1)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a session is revoked or it is not");
-	fact->revoked = revoked == 1;
-	return BULLA_OK;
+	BULLA_TRY(bulla_rd_digest(r, &fact->image));
+	BULLA_TRY(bulla_rd_u64le(r, &fact->epoch));
+	return bulla_rd_u64le(r, &fact->expires_ms);
 }
 
 static bulla_rc read_commit(bulla_rd *r, struct ledger_fact *fact)
@@ -94,7 +91,7 @@ bulla_rc ledger_fact_read(uint8_t type, bulla_bytes body, struct ledger_fact *re
 	bulla_rd r = bulla_rd_of(body);
 	bulla_bytes entry;
 
-	if (type < BULLA_LEDGER_RUN || type > BULLA_LEDGER_STORED)
+	if (type < BULLA_LEDGER_RUN || type > BULLA_LEDGER_REVOKE)
 		return BULLA_FAIL(BULLA_E_VERSION, "the ledger has a record of unknown type");
 	if (has_entry(type)) {
 		BULLA_TRY(bulla_rd_bytes(&r, BULLA_ENTRY_BYTES, &entry));

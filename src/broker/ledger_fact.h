@@ -7,7 +7,8 @@
  *   CLOCK     entry | receipt record                                              entry: CLOCK or LOST
  *   ORDER     entry | signed order
  *   STORED    step u32 | item u32
- *   SESSION   session 16 | instance 32 | manifest 32 | lapses_ms u64 | revoked u8 | agents, 8 bytes each
+ *   SESSION   session 16 | instance 32 | manifest 32 | image 32 | epoch u64 | lapses_ms u64 | agents, 8 bytes each
+ *   REVOKE    entry | signed order
  * The entry (receipt/entry.h) is what bundles show of it. A record of a run that had ended before begins with its run id
  * (flag LEDGER_NAMED): the run may have left memory. */
 #include "broker/ledger.h"
@@ -19,8 +20,8 @@ struct ledger_fact {
 	struct bulla_entry entry;
 	uint8_t session[BULLA_SESSION_ID_BYTES];
 	uint64_t expires_ms; /* PERMIT; SESSION: when it lapses */
-	bulla_digest instance, manifest; /* SESSION */
-	bool revoked;                    /* SESSION */
+	bulla_digest instance, manifest, image; /* SESSION */
+	uint64_t epoch;                         /* SESSION */
 	bulla_bytes lengths;
 	bulla_bytes rest; /* start record, escrow, receipt record, order, agents */
 };

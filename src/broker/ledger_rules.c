@@ -86,6 +86,7 @@ bulla_rc ledger_start(struct bulla_ledger *ledger, const bulla_run_id *id, bulla
 	BULLA_TRY(world->plan(world->ctx, &start.start.manifest, &start.start.workflow, &plan));
 	if (!bulla_handle_eq(&plan.tenant, &start.start.tenant))
 		return BULLA_FAIL(BULLA_E_POSITION_TENANT, "the start record is another tenant's");
+	BULLA_TRY(bulla_ledger_revoked(ledger, &(struct bulla_revocable){.epoch = plan.epoch, .run_epoch = plan.epoch}));
 	BULLA_TRY(world->keep_secret(world->ctx, &start.start));
 	fact.entry.digest = start.digest;
 	fact.entry.who = start.start.party;
@@ -152,13 +153,12 @@ static bulla_rc check_session(const struct bulla_ledger *ledger, const struct le
 		return BULLA_FAIL(BULLA_E_SESSION, "there is no such session");
 	if (BULLA_CHECK_ON(LEDGER_SESSION) && asking->session->lapses_ms <= now_ms)
 		return BULLA_FAIL(BULLA_E_SESSION, "the session has lapsed");
-	if (BULLA_CHECK_ON(LEDGER_REVOKED) && asking->session->revoked)
-		return BULLA_FAIL(BULLA_E_REVOKED, "the instance was revoked");
 	if (step->kind != BULLA_FLOW_AGENT || step->actor >= run->flow->actor_count)
 		return BULLA_FAIL(BULLA_E_PLAN, "no agent runs that step");
 	bulla_copy(agent.b, run->flow->actors[step->actor].handle, sizeof(agent.b));
 	if (BULLA_CHECK_ON(LEDGER_SESSION_AGENT) && !ledger_session_hosts(asking->session, &agent))
 		return BULLA_FAIL(BULLA_E_PERMIT_INSTANCE, "the instance does not host the step's agent");
+	BULLA_TRY(ledger_check_revoked(ledger, run, asking->session, asking->step));
 	if (BULLA_CHECK_ON(LEDGER_SESSION_EPOCH))
 		BULLA_TRY(ledger->world.serves(ledger->world.ctx, &asking->session->manifest, &run->start.manifest));
 	return BULLA_OK;
@@ -316,15 +316,14 @@ static bulla_rc not_open(const struct ledger_slot *slot, uint32_t attempt)
 	return BULLA_FAIL(BULLA_E_ATTEMPT_CLOSED, "that attempt was given up");
 }
 
-static bulla_rc check_commit(const struct ledger_session *session, const struct ledger_slot *slot,
-	const struct bulla_commit *commit, int64_t now_ms)
+static bulla_rc check_commit(const struct bulla_ledger *ledger, const struct ledger_run *run,
+	const struct ledger_session *session, const struct ledger_slot *slot, const struct bulla_commit *commit, int64_t now_ms)
 {
 	if (BULLA_CHECK_ON(LEDGER_COMMIT_ATTEMPT) && (!slot->open || slot->attempt != commit->position.attempt))
 		return not_open(slot, commit->position.attempt);
 	if (BULLA_CHECK_ON(LEDGER_COMMIT_INSTANCE) && !bulla_digest_eq(&slot->instance, &session->instance))
 		return BULLA_FAIL(BULLA_E_PERMIT_INSTANCE, "the attempt is another instance's");
-	if (BULLA_CHECK_ON(LEDGER_REVOKED) && session->revoked)
-		return BULLA_FAIL(BULLA_E_REVOKED, "the instance was revoked");
+	BULLA_TRY(ledger_check_revoked(ledger, run, session, slot->step));
 	if (BULLA_CHECK_ON(LEDGER_COMMIT_EXPIRY) && slot->expires_ms <= (uint64_t)now_ms)
 		return BULLA_FAIL(BULLA_E_PERMIT_EXPIRED, "the permit has expired");
 	return BULLA_OK;
@@ -374,7 +373,7 @@ static bulla_rc enclave_commit(struct bulla_ledger *ledger, struct ledger_run *r
 	if (entry == NULL) {
 		if (BULLA_CHECK_ON(LEDGER_RUN_OPEN) && run->fold.state == BULLA_RUN_ERASED)
 			return BULLA_FAIL(BULLA_E_RUN_CLOSED, "the run was erased");
-		BULLA_TRY(check_commit(session, slot, &commit, now_ms));
+		BULLA_TRY(check_commit(ledger, run, session, slot, &commit, now_ms));
 		BULLA_TRY(new_commit(ledger, run, slot, &commit, &session->instance, escrow, now_ms));
 		entry = &((const struct ledger_row *)ledger_pool_at(&ledger->rows, run->last_row))->entry;
 	}

@@ -68,6 +68,8 @@ bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledge
 	BULLA_TRY(hash_new(residents * 4, &ledger->slot_hash, &ledger->slot_mask));
 	BULLA_TRY(bulla_alloc(ledger->session_count, sizeof(struct ledger_session), &p));
 	ledger->sessions = p;
+	BULLA_TRY(bulla_alloc(BULLA_MAX_REVOCATIONS, sizeof(struct ledger_revocation), &p));
+	ledger->revocations = p;
 	BULLA_TRY(bulla_alloc(LEDGER_PENDING, sizeof(struct ledger_pending), &p));
 	ledger->pending = p;
 	BULLA_TRY(bulla_alloc(LEDGER_TOUCHES, sizeof(struct ledger_touch), &p));
@@ -105,6 +107,9 @@ void ledger_state_done(struct bulla_ledger *ledger)
 	}
 	for (uint32_t i = 0; ledger->sessions != NULL && i < ledger->session_count; i++)
 		bulla_free(ledger->sessions[i].agents);
+	for (uint32_t i = 0; i < ledger->revocation_count; i++)
+		bulla_buf_done(&ledger->revocations[i].sign1);
+	bulla_free(ledger->revocations);
 	ledger_pool_done(&ledger->runs);
 	ledger_pool_done(&ledger->slots);
 	ledger_pool_done(&ledger->rows);

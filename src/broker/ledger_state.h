@@ -59,11 +59,19 @@ struct ledger_run {
 
 struct ledger_session {
 	uint8_t id[BULLA_SESSION_ID_BYTES];
-	bulla_digest instance, manifest;
+	bulla_digest instance, manifest, image;
+	uint64_t epoch;
 	int64_t lapses_ms;
-	bool used, revoked;
+	bool used;
 	uint16_t agent_count;
 	bulla_handle *agents;
+};
+
+/* A revocation in force; order.subject is a view of sign1. */
+struct ledger_revocation {
+	struct bulla_buf sign1;
+	struct bulla_order order;
+	struct bulla_entry entry;
 };
 
 /* A commit that waits for its token. */
@@ -92,6 +100,8 @@ struct bulla_ledger {
 	uint32_t run_mask, slot_mask;
 	struct ledger_session *sessions;
 	uint32_t session_count;
+	struct ledger_revocation *revocations; /* BULLA_MAX_REVOCATIONS, in the ledger's order */
+	uint32_t revocation_count;
 	struct ledger_escrow *escrow_free;
 	uint64_t next_run_no, next_lsn, durable_lsn, placed_lsn;
 	struct ledger_touches touches;
@@ -151,6 +161,12 @@ BULLA_CHECK bulla_rc ledger_touch(struct bulla_ledger *ledger, struct ledger_run
 
 /* The run, from memory or from the journal; NULL: there is none. Errors: the journal cannot be read. */
 BULLA_CHECK bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run_id *id, struct ledger_run **ret);
+
+/* --- ledger_revoke.c --- */
+/* BULLA_E_REVOKED: the instance behind this session may not run this step. */
+BULLA_CHECK bulla_rc ledger_check_revoked(const struct bulla_ledger *ledger, const struct ledger_run *run,
+	const struct ledger_session *session, uint32_t step);
+BULLA_CHECK bulla_rc ledger_apply_revocation(struct bulla_ledger *ledger, const struct ledger_fact *fact);
 
 /* --- ledger_apply.c --- */
 

@@ -21,7 +21,7 @@ struct bulla_conn {
 	struct bulla_session_server session;
 	bool session_ready; /* session is initialised */
 	bool attested;
-	bulla_digest kid, manifest;
+	bulla_digest kid, manifest, image;
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE];
 	size_t agent_count;
 	/* HTTP */

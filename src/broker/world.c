@@ -109,6 +109,39 @@ static bulla_rc world_open_order(void *ctx, bulla_bytes sign1, const bulla_diges
 	return bulla_order_open(sign1, key, ret);
 }
 
+/* One approver of the manifest in force is enough, and the order names that manifest: an old one cannot be given again. */
+static bulla_rc world_open_revocation(void *ctx, bulla_bytes sign1, struct bulla_order *ret, bulla_digest *ret_kid,
+                                      uint64_t *ret_epoch)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
+	const struct bulla_approver *approver;
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+
+	BULLA_TRY(bulla_order_peek(sign1, ret_kid, ret));
+	if (epoch == NULL || !bulla_digest_eq(&ret->manifest, &epoch->manifest.digest) ||
+	    !bulla_handle_eq(&ret->tenant, &epoch->manifest.tenant))
+		return BULLA_FAIL(BULLA_E_EPOCH_OLD, "the order is not under the manifest in force");
+	approver = bulla_manifest_approver(&epoch->manifest, ret_kid);
+	if (approver == NULL)
+		return BULLA_FAIL(BULLA_E_PARTY, "the order is signed by nobody who may approve");
+	BULLA_TRY(bulla_verify_key_spki(approver->spki, &key));
+	*ret_epoch = epoch->manifest.epoch;
+	return bulla_order_open(sign1, key, ret);
+}
+
+static bulla_rc world_bundle(void *ctx, const bulla_digest *manifest, const bulla_handle *agent, bulla_digest *ret)
+{
+	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
+	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, manifest);
+	const struct bulla_agent *found = epoch == NULL ? NULL : bulla_manifest_agent(&epoch->manifest, agent);
+
+	if (found == NULL)
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "no accepted manifest has this agent");
+	*ret = found->bundle;
+	return BULLA_OK;
+}
+
 static bulla_rc world_open_commit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
                                   struct bulla_commit *ret)
 {
@@ -245,6 +278,8 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 		.open_start = world_open_start,
 		.open_signal = world_open_signal,
 		.open_order = world_open_order,
+		.open_revocation = world_open_revocation,
+		.bundle = world_bundle,
 		.open_commit = world_open_commit,
 		.keep_secret = world_keep_secret,
 		.erase_secret = world_erase_secret,

@@ -80,6 +80,7 @@ COMMAND(bundle);
 COMMAND(trust);
 COMMAND(key);
 COMMAND(manifest);
+COMMAND(revoke);
 COMMAND(explain);
 COMMAND(attest_show);
 COMMAND(attest_verify);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define STEP_MS 5
+#define REVOKED_MS 3000
 #define BROKER_MS 15000
 #define RESTART_MS 3000
 #define ROOM_BYTES ((uint64_t)68 << 20)
@@ -204,7 +205,7 @@ static int say_not_ready(struct context *context, unsigned ready, unsigned agent
 
 int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 {
-	int64_t until = now_ms() + wait_ms;
+	int64_t until = now_ms() + wait_ms, soon = now_ms() + REVOKED_MS;
 	struct client *client = NULL;
 	unsigned ready = 0;
 	bool broker = false;
@@ -219,6 +220,8 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 			client = client_close(client);
 			rc = local_connect(path, wait_ms, &client);
 		}
+		if (why == BULLA_E_REVOKED && soon < until)
+			until = soon; /* waiting brings nothing back; what is shown may be an older epoch's, though, on its way out */
 		if (rc == BULLA_OK && !(ready >= agents && broker))
 			pause_ms(STEP_MS);
 	}

@@ -17,7 +17,6 @@ static const struct planned rows[] = {
 	{"verify", NULL, "at", "bulla verify: evidence is judged at its own time, whatever the day"},
 	{"secret", NULL, NULL, "put it into the run's input, which is sealed"},
 	{"approve", NULL, NULL, "bulla up: on the development TEE the owner's key approves by itself"},
-	{"revoke", NULL, NULL, "change the project; bulla up: the next epoch takes the old one's place"},
 	{"image", NULL, NULL, HERE},
 	{"aws", NULL, NULL, HERE},
 	{"log", NULL, NULL, "bulla bundle; bulla verify: the ledger's record of the run is in its bundle"},

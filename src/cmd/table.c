@@ -19,6 +19,7 @@ const struct command commands[] = {
 	{"trust", "", "print this project's trust file", "trust", 0, 0, "", cmd_trust},
 	{"key new", "NAME", "make a key; public half in keys/", "trust", 1, 1, "", cmd_key},
 	{"manifest", "", "the compiled project; who approved", "trust", 0, 0, "", cmd_manifest},
+	{"revoke", "AGENT|EPOCH", "bites at the next step", "trust", 1, 1, "", cmd_revoke},
 	{"attest show", "FILE", "evidence of a TEE: what, where from, what fails today", "machine", 1, 1,
 		"anchor collateral checks", cmd_attest_show},
 	{"attest verify", "FILE", "judge it: every expectation is said or waived", "machine", 1, 1,

@@ -438,9 +438,10 @@ bulla_rc book_why(struct bulla_engine *e, const struct run *run)
 		return BULLA_E_BROKER;
 	for (uint32_t s = 1; s < run->fold.slot_count; s++) {
 		const struct bulla_flow_step *step = &run_flow(e, run)->steps[s];
+		bulla_rc why = run->works[s].phase == QUEUED ? runner_why(e, run, run_workflow(e, run)->agent_of[step->actor]) : BULLA_OK;
 
-		if (run->works[s].phase == QUEUED && !runner_serves(e, run, run_workflow(e, run)->agent_of[step->actor]))
-			return BULLA_E_UNREACHABLE;
+		if (why != BULLA_OK)
+			return why;
 	}
 	return BULLA_OK;
 }

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "receipt/bundle.h"
 #include "receipt/entry.h"
+#include "receipt/order.h"
 #include "receipt/receipt.h"
 #include "receipt/start.h"
 #include "wire/cbor.h"
@@ -423,7 +424,13 @@ static bulla_rc put_record(struct bundle *b, bulla_bytes record)
 	BULLA_TRY(bulla_msg_record_decode(record, &m));
 	for (iter = bulla_pb_list_begin(&m.items); bulla_pb_list_next(&iter, &item);) {
 		struct bulla_entry entry;
+		struct bulla_order order;
+		bulla_digest signer;
 
+		if (bulla_order_peek(item, &signer, &order) == BULLA_OK) {
+			BULLA_TRY(put(b, BULLA_BUNDLE_ORDER, item));
+			continue;
+		}
 		if (item.n != BULLA_ENTRY_BYTES || bulla_entry_decode(item, &entry) != BULLA_OK) {
 			for (size_t i = 0; i < b->h->token_count; i++)
 				BULLA_TRY(put(b, BULLA_BUNDLE_TOKEN, b->h->tokens[i]));

@@ -51,6 +51,16 @@ bool runner_serves(struct bulla_engine *e, const struct run *run, uint16_t agent
 	return false;
 }
 
+bulla_rc runner_why(struct bulla_engine *e, const struct run *run, uint16_t agent)
+{
+	if (runner_serves(e, run, agent))
+		return BULLA_OK;
+	for (size_t k = 0; k < e->instance_count; k++)
+		if (e->instances[k].peer != 0 && hosts(&e->instances[k], agent) && e->instances[k].why == BULLA_E_REVOKED)
+			return BULLA_E_REVOKED;
+	return BULLA_E_UNREACHABLE;
+}
+
 static uint16_t agent_of(struct bulla_engine *e, ref r)
 {
 	const struct workflow *workflow = run_workflow(e, run_by_ref(e, r));

@@ -363,6 +363,8 @@ void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state);
 BULLA_CHECK bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t due_ms);
 BULLA_CHECK bulla_rc runner_assign(struct bulla_engine *e, ref r);
 bool runner_serves(struct bulla_engine *e, const struct run *run, uint16_t agent); /* however busy it is */
+/* Why none does: BULLA_E_REVOKED, BULLA_E_UNREACHABLE; BULLA_OK when one does. */
+bulla_rc runner_why(struct bulla_engine *e, const struct run *run, uint16_t agent);
 struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint16_t agent);
 void runner_release(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);

@@ -1,5 +1,6 @@
 #include "judge/judge.h"
 
+#include "crypto/hash.h"
 #include "manifest/pcr.h"
 
 #define IMAGES_MAX 16
@@ -113,6 +114,17 @@ static bulla_rc judge_for(const struct bulla_manifest *manifest, const struct bu
 	BULLA_TRY(read_images(agent, instance->tee, &references));
 	read_policy(manifest, &references, &policy);
 	return bulla_attest_appraise(instance->evidence, &none, anchors, &policy, &bound->binding, time, cache, ret);
+}
+
+void bulla_judge_image(const struct bulla_attest_result *result, bulla_digest *ret)
+{
+	const struct bulla_attest_claim *claim = bulla_attest_find(result, BULLA_CLAIM_PCR, 0);
+
+	*ret = (bulla_digest){{0}};
+	if (claim == NULL)
+		claim = bulla_attest_find(result, BULLA_CLAIM_MEASUREMENT, 0);
+	if (claim != NULL)
+		bulla_sha256(claim->bytes, ret);
 }
 
 bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,

@@ -18,6 +18,9 @@ struct bulla_judge_time {
 BULLA_CHECK bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result);
 
+/* SHA-256 of what the evidence says of the image as a whole: PCR0, the launch digest. Zeros where it says nothing. */
+void bulla_judge_image(const struct bulla_attest_result *result, bulla_digest *ret);
+
 /* The same by these anchors alone: a verifier takes no anchor's class from the manifest. */
 BULLA_CHECK bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache,

@@ -29,7 +29,7 @@ bulla_rc bulla_entry_decode(bulla_bytes bytes, struct bulla_entry *ret)
 	uint64_t kind;
 
 	BULLA_TRY(bulla_cbor_rd_expect_array(&r, ENTRY_ITEMS));
-	BULLA_TRY(bulla_cbor_rd_uint_max(&r, BULLA_ENTRY_LOST, &kind));
+	BULLA_TRY(bulla_cbor_rd_uint_max(&r, BULLA_ENTRY_REVOKE, &kind));
 	BULLA_TRY(bulla_fixed_rd_u8(&r, &entry.outcome));
 	BULLA_TRY(bulla_fixed_rd_u8(&r, &entry.filled));
 	BULLA_TRY(bulla_fixed_rd_u32(&r, &entry.step));

@@ -13,6 +13,8 @@ enum bulla_entry_kind {
 	BULLA_ENTRY_PARTY = 6,    /* digest: the party's receipt; who: party kid */
 	BULLA_ENTRY_ORDER = 7,    /* digest: order's payload; who: party kid; other: enum bulla_order_kind */
 	BULLA_ENTRY_LOST = 8,     /* digest: the broker's receipt that fills the slot */
+	BULLA_ENTRY_REVOKE = 9,   /* of no run, shown in all: digest: order's payload; who: approver's kid; other: the epoch of the
+	                           * manifest whose approver signed */
 };
 
 #define BULLA_ENTRY_BYTES 116
@@ -21,7 +23,7 @@ struct bulla_entry {
 	uint8_t kind;
 	uint8_t outcome;    /* of commits, clock and party receipts */
 	uint8_t filled;     /* 1: this entry filled its slot */
-	uint32_t step;      /* 0 for START and ORDER */
+	uint32_t step;      /* 0 for START, ORDER and REVOKE */
 	uint32_t item;
 	uint32_t attempt;
 	uint64_t sequence;  /* of the whole ledger */

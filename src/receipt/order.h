@@ -13,6 +13,7 @@ enum bulla_order_kind {
 
 #define BULLA_ORDER_VERSION 1
 #define BULLA_ORDER_MAX 512
+#define BULLA_ORDER_SUBJECT_MAX 64
 
 struct bulla_order {
 	uint8_t kind;
@@ -28,6 +29,22 @@ BULLA_CHECK bulla_rc bulla_order_decode(bulla_bytes payload, struct bulla_order 
 
 BULLA_CHECK bulla_rc bulla_order_make(const struct bulla_order *order, struct bulla_sign_key *key,
 	struct bulla_buf *ret);
+
+/* What a receipt's or a bundle's entry of it shows: SHA-256 of the payload. */
+BULLA_CHECK bulla_rc bulla_order_digest(const struct bulla_order *order, bulla_digest *ret);
+
+/* What a revocation may be about. Parts that are not there, or not known, are NULL. */
+struct bulla_revocable {
+	const bulla_digest *instance; /* kid of its receipt key */
+	const bulla_digest *image;    /* SHA-256 of what the instance's evidence measured of its image */
+	const bulla_digest *bundle;   /* of the agent */
+	uint64_t epoch;               /* of the manifest that the instance was attested under */
+	uint64_t run_epoch;           /* of the run's manifest, or of the agent's */
+};
+
+/* Does this revocation say so? epoch: of the manifest whose approver signed it. A measurement (an image's, an agent's
+ * bundle) is revoked up to that epoch: a newer one that names it again lifts that. Instances and epochs never come back. */
+bool bulla_order_revokes(const struct bulla_order *order, uint64_t epoch, const struct bulla_revocable *what);
 
 /* Kid and content before the signature is checked: to find the key. */
 BULLA_CHECK bulla_rc bulla_order_peek(bulla_bytes sign1, bulla_digest *ret_kid, struct bulla_order *ret);

@@ -86,6 +86,7 @@ static bulla_rc appraise(struct bulla_verify *v, const struct bulla_instance *in
 	claim = bulla_attest_find(&result, BULLA_CLAIM_TIME, 0);
 	ret->evidence_ms = claim != NULL ? claim->number : instance->time_ms;
 	ret->assurance = result.assurance;
+	bulla_judge_image(&result, &ret->image);
 	ret->tee = result.tee;
 	return BULLA_OK;
 }

@@ -173,6 +173,7 @@ static bulla_rc permit_entry(struct bulla_verify *v, const struct bulla_entry *e
 	rc = parents_of(v, entry, &count, &root);
 	BULLA_TRY(VERIFY(v, PERMIT_PARENTS, rc == BULLA_OK && bulla_digest_eq(&root, &entry->digest), BULLA_E_PARENT,
 		"a permit rests on other parents than the committed ones"));
+	BULLA_TRY(verify_not_revoked(v, entry));
 	check_recent(v, entry);
 	slot->who = entry->who;
 	slot->permit_ms = entry->time_ms;
@@ -206,6 +207,7 @@ static bulla_rc check_agent(struct bulla_verify *v, const struct bulla_entry *en
 		BULLA_E_PERMIT_INSTANCE, "an attempt ran on another instance than was permitted"));
 	BULLA_TRY(VERIFY(v, RECEIPT_TIME, receipt->time_ms >= slot->permit_ms && receipt->time_ms <= entry->time_ms, BULLA_E_CLOCK,
 		"a receipt was not made between its permit and its commit"));
+	BULLA_TRY(verify_not_revoked(v, entry));
 	slot->permitted = 0;
 	if (v->result.facts.assurance == BULLA_ASSURANCE_NONE || v->pending.assurance < v->result.facts.assurance)
 		v->result.facts.assurance = v->pending.assurance;
@@ -326,6 +328,8 @@ static bulla_rc dispatch(struct bulla_verify *v, const struct bulla_entry *entry
 		return given_up_entry(v, entry);
 	case BULLA_ENTRY_ORDER:
 		return order_entry(v, entry);
+	case BULLA_ENTRY_REVOKE:
+		return verify_revocation_entry(v, entry);
 	case BULLA_ENTRY_COMMIT:
 	case BULLA_ENTRY_CLOCK:
 	case BULLA_ENTRY_PARTY:
@@ -349,7 +353,8 @@ bulla_rc verify_entry_item(struct bulla_verify *v, bulla_bytes body)
 		v->entries.count == 0 || (entry.sequence > v->last_sequence && entry.time_ms >= v->last_ms), BULLA_E_GRAPH,
 		"the ledger's entries do not rise"));
 	BULLA_TRY(VERIFY(v, LEDGER_HEAD, !v->has_head, BULLA_E_GRAPH, "an entry follows the head that the ledger signed"));
-	BULLA_TRY(VERIFY(v, GRAPH_ORDER, v->started || entry.kind == BULLA_ENTRY_START, BULLA_E_GRAPH,
+	BULLA_TRY(VERIFY(v, GRAPH_ORDER, v->started || entry.kind == BULLA_ENTRY_START || entry.kind == BULLA_ENTRY_REVOKE,
+		BULLA_E_GRAPH,
 		"the ledger's first entry of a run is not its start"));
 	BULLA_TRY(bulla_merkle_add(&v->entries, body));
 	v->last_sequence = entry.sequence;

@@ -248,6 +248,8 @@ bulla_rc verify_order_item(struct bulla_verify *v, bulla_bytes body)
 
 	BULLA_TRY(verify_form(v, BULLA_VERIFY_ORDER_SIGNATURE, bulla_order_peek(body, &kid, &order),
 		"an order is not in its form"));
+	if (order.kind >= BULLA_ORDER_REVOKE_INSTANCE)
+		return verify_revocation_item(v, body, &order, &kid);
 	rc = verify_party_key(v, &kid, &party, &key);
 	BULLA_TRY(verify_form(v, BULLA_VERIFY_ORDER_SIGNATURE, rc, "an order is of no party of the manifest"));
 	rc = bulla_order_open(body, key, &order);

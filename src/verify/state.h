@@ -7,6 +7,7 @@
 #include "receipt/entry.h"
 #include "receipt/instance.h"
 #include "receipt/merkle.h"
+#include "receipt/order.h"
 #include "receipt/receipt.h"
 #include "receipt/start.h"
 #include "receipt/token.h"
@@ -34,6 +35,14 @@ struct verify_instance {
 	uint8_t tee;
 	uint64_t evidence_ms; /* newest */
 	uint64_t evidence_first_ms;
+	bulla_digest image; /* bulla_judge_image */
+};
+
+/* An approver's order. */
+struct verify_revocation {
+	struct bulla_order order; /* its subject is a view of bytes */
+	uint8_t bytes[BULLA_ORDER_SUBJECT_MAX];
+	uint64_t epoch; /* of the manifest whose approver signed, by the ledger's word */
 };
 
 /* A link: from whom to whom. */
@@ -124,6 +133,8 @@ struct bulla_verify {
 		bulla_digest digest, kid;
 		uint8_t kind;
 	} order;
+	struct verify_revocation *revocations; /* BULLA_MAX_REVOCATIONS, made when first needed; one more waits for its entry */
+	size_t revocation_count;
 	struct bulla_merkle entries;
 	uint64_t last_sequence, last_ms;
 	bool has_head;
@@ -167,6 +178,13 @@ BULLA_CHECK bulla_rc verify_head_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body, bool whole);
 BULLA_CHECK bulla_rc verify_birth_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_link_item(struct bulla_verify *v, bulla_bytes body);
+
+/* An order that is an approver's, not a party's; and its entry. */
+BULLA_CHECK bulla_rc verify_revocation_item(struct bulla_verify *v, bulla_bytes body, const struct bulla_order *order,
+	const bulla_digest *kid);
+BULLA_CHECK bulla_rc verify_revocation_entry(struct bulla_verify *v, const struct bulla_entry *entry);
+/* The instance with this kid may do this step, as far as revocations before it go. */
+BULLA_CHECK bulla_rc verify_not_revoked(struct bulla_verify *v, const struct bulla_entry *entry);
 
 /* --- shared --- */
 /* NULL when there is none. */

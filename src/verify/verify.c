@@ -83,6 +83,7 @@ struct bulla_verify *bulla_verify_free(struct bulla_verify *v)
 	bulla_buf_done(&v->pending.pairs);
 	bulla_free(v->instances);
 	bulla_free(v->links);
+	bulla_free(v->revocations);
 	bulla_free(v->flow_memory);
 	bulla_free(v->flow_slots);
 	bulla_free(v->slots);

@@ -121,6 +121,24 @@ static bulla_rc world_open_order(void *ctx, bulla_bytes bytes, const bulla_diges
 	return bulla_order_decode(bulla_bytes_of(bytes.p + r.at, bulla_rd_left(&r)), ret);
 }
 
+static bulla_rc world_open_revocation(void *ctx, bulla_bytes bytes, struct bulla_order *ret, bulla_digest *ret_kid,
+	uint64_t *ret_epoch)
+{
+	(void)ctx;
+	*ret_kid = sim_digest('A');
+	*ret_epoch = 1;
+	return bulla_order_peek(bytes, ret_kid, ret); /* signatures: world_test.c */
+}
+
+/* The bundle of agent `a` is all `a`. */
+static bulla_rc world_bundle(void *ctx, const bulla_digest *manifest, const bulla_handle *agent, bulla_digest *ret)
+{
+	(void)ctx;
+	(void)manifest;
+	*ret = sim_digest(agent->b[0]);
+	return BULLA_OK;
+}
+
 static bulla_rc world_open_commit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
 	struct bulla_commit *ret)
 {
@@ -187,7 +205,7 @@ static bulla_rc world_make_head(void *ctx, const struct bulla_run_head *head, st
 struct bulla_ledger_world sim_world_table(struct sim_world *world)
 {
 	return (struct bulla_ledger_world){world, world_plan, world_serves, world_open_start, world_open_signal,
-		world_open_order, world_open_commit, world_keep_secret, world_erase_secret, world_make_permit,
+		world_open_order, world_open_revocation, world_bundle, world_open_commit, world_keep_secret, world_erase_secret, world_make_permit,
 		world_make_receipt, world_make_head, NULL};
 }
 

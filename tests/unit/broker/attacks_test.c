@@ -67,23 +67,50 @@ static bulla_rc lapsed_session(struct bench *bench)
 	return ask(bench, 1, 1, 1, &start);
 }
 
-static bulla_rc revoked_instance(struct bench *bench)
+/* What is revoked, and how: instance 1 with its image, agent a's bundle, epoch 1. */
+static const struct revocation {
+	uint8_t kind, letter;
+	size_t size;
+} revocations[] = {{BULLA_ORDER_REVOKE_INSTANCE, '1', 32}, {BULLA_ORDER_REVOKE_MEASUREMENT, '1', 48},
+	{BULLA_ORDER_REVOKE_MEASUREMENT, 'a', 32}, {BULLA_ORDER_REVOKE_EPOCH, 1, 8}};
+static const struct revocation *revocation;
+
+static void revoke(struct bench *bench)
 {
-	bulla_digest start, instance = sim_instance('1');
+	uint8_t subject[48] = {0};
+
+	memset(subject, revocation->letter, sizeof(subject));
+	if (revocation->kind == BULLA_ORDER_REVOKE_INSTANCE) {
+		bulla_digest instance = sim_instance('1');
+
+		memcpy(subject, instance.b, 32);
+	} else if (revocation->kind == BULLA_ORDER_REVOKE_EPOCH) {
+		memset(subject, 0, 7);
+	}
+	assert_ok(bench_revoke(bench, revocation->kind, bulla_bytes_of(subject, revocation->size)));
+}
+
+static bulla_rc revoked_permit(struct bench *bench)
+{
+	bulla_digest start;
 
 	assert_ok(bench_start(bench, (struct say){0}));
 	start = bench_start_digest(bench, 0);
-	assert_ok(bulla_ledger_revoke(bench->ledger, &instance, bench->now));
+	revoke(bench);
 	return ask(bench, 1, 1, 1, &start);
 }
 
 static bulla_rc revoked_commit(struct bench *bench)
 {
-	bulla_digest instance = sim_instance('1');
-
 	bench_first_step(bench);
-	assert_ok(bulla_ledger_revoke(bench->ledger, &instance, bench->now));
+	revoke(bench);
 	return bench_commit(bench, bench_commit_of(bench, 1, 1, 0, 0xa1), 1, true);
+}
+
+static bulla_rc revoked_start(struct bench *bench)
+{
+	revoke(bench);
+	return bench_start(bench, (struct say){0});
 }
 
 static bulla_rc session_without_the_agent(struct bench *bench)
@@ -109,8 +136,12 @@ static void who_asks(void **state)
 {
 	(void)state;
 	assert_attack(LEDGER_SESSION, BULLA_E_SESSION, on_bench(lapsed_session));
-	assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_instance));
-	assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_commit));
+	for (revocation = revocations; revocation < revocations + 4; revocation++) {
+		assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_permit));
+		assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_commit));
+	}
+	revocation = &revocations[3]; /* the epoch: it starts nothing, either */
+	assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_start));
 	assert_attack(LEDGER_SESSION_AGENT, BULLA_E_PERMIT_INSTANCE, on_bench(session_without_the_agent));
 	assert_attack(LEDGER_SESSION_EPOCH, BULLA_E_EPOCH_OLD, on_bench(session_of_another_epoch));
 }

@@ -3,9 +3,24 @@
 #include "test.h"
 
 #include "broker/ledger.h"
+#include "crypto/hash.h"
+#include "crypto/sign.h"
 #include "flow/flows.h"
 #include "wire/messages.h"
 #include "world.h"
+
+#include <string.h>
+
+/* Digest of the image of session `letter`: 48 times that letter. */
+static inline bulla_digest sim_image(uint8_t letter)
+{
+	uint8_t bytes[48];
+	bulla_digest ret;
+
+	memset(bytes, letter, sizeof(bytes));
+	bulla_sha256(BULLA_BYTES_ARRAY(bytes), &ret);
+	return ret;
+}
 
 #define BENCH_NOW INT64_C(1800000000000)
 #define LINEAR 0
@@ -46,11 +61,25 @@ static inline void bench_session(struct bench *bench, uint32_t number, uint8_t l
 		.instance = sim_instance(letter), .manifest = sim_digest(epoch), .lapses_ms = BENCH_NOW + 3600000};
 	size_t n = 0;
 
+	session.image = sim_image(letter);
+	session.epoch = epoch;
 	for (; agents[n] != 0; n++)
 		handles[n] = sim_handle((uint8_t)agents[n]);
 	session.agents = bulla_bytes_of(handles, n * sizeof(bulla_handle));
 	sim_session_id(number, session.id);
 	assert_ok(bulla_ledger_session_add(bench->ledger, &session));
+}
+
+/* An approver's order: against these bytes. */
+static inline bulla_rc bench_revoke(struct bench *bench, uint8_t kind, bulla_bytes subject)
+{
+	struct bulla_order order = {.kind = kind, .subject = subject, .time_ms = (uint64_t)bench->now};
+	BULLA_AUTO_SIGN_KEY key = NULL;
+	BULLA_AUTO_BUF sign1 = {.max = BULLA_ORDER_MAX};
+
+	assert_ok(bulla_sign_key_new(BULLA_ES256, &key));
+	assert_ok(bulla_order_make(&order, key, &sign1));
+	return bulla_ledger_revoke(bench->ledger, bulla_buf_view(&sign1), bench->now);
 }
 
 static inline void bench_new_ledger(struct bench *bench)

@@ -362,6 +362,52 @@ static void replayed(void **state)
 	bench_close(&bench);
 }
 
+/* A revocation is in force after a restart, too, and stands in the record of every run, where it came. */
+static void revocation_kept(void **state)
+{
+	static const uint8_t kinds[] = {BULLA_ENTRY_START, BULLA_ENTRY_PERMIT, BULLA_ENTRY_REVOKE};
+	struct bench bench;
+	bulla_digest start, instance = sim_instance('2');
+	BULLA_AUTO_BUF ask = {.max = 64}, reply = {.max = 65536};
+	struct bulla_msg_record_ask message;
+	struct bulla_msg_record record;
+	bulla_wr w = bulla_wr_buf(&ask);
+	bulla_bytes body;
+	size_t seen = 0;
+
+	(void)state;
+	bench_open(&bench);
+	bench_first_step(&bench);
+	start = bench_start_digest(&bench, 0);
+	assert_ok(bench_revoke(&bench, BULLA_ORDER_REVOKE_INSTANCE, bulla_bytes_digest(&instance)));
+	bench_say(&bench, (struct say){.given_up = 1, .given_up_attempt = 1});
+	replay(&bench);
+	assert_rc(BULLA_E_REVOKED, bench_permit(&bench,
+		(struct say){.permit = 1, .attempt = 2, .session = 2, .parents = &start, .parent_count = 1}));
+	assert_ok(bench_permit(&bench,
+		(struct say){.permit = 1, .attempt = 2, .session = 1, .parents = &start, .parent_count = 1}));
+	message.run_id = bulla_run_id_view(&bench.run);
+	bulla_msg_record_ask_encode(&message, &w);
+	assert_ok(bulla_wr_end(&w, &body));
+	assert_ok(bulla_ledger_record(bench.ledger, body, bench.now, &reply));
+	assert_ok(bulla_msg_record_decode(bulla_buf_view(&reply), &record));
+	assert_int_equal(record.items.count, 7); /* START, PERMIT, order, REVOKE, GIVEN_UP, PERMIT, head */
+	for (size_t i = 0; i < 4; i++) {
+		struct bulla_entry entry;
+
+		if (bulla_entry_decode(bulla_pb_list_at(&record.items, i), &entry) == BULLA_OK)
+			assert_int_equal(entry.kind, kinds[seen++]);
+	}
+	assert_int_equal(seen, 3);
+	for (unsigned i = 1; i < BULLA_MAX_REVOCATIONS; i++) {
+		instance.b[0] = (uint8_t)(i + '2'); /* all but the one above */
+		assert_ok(bench_revoke(&bench, BULLA_ORDER_REVOKE_INSTANCE, bulla_bytes_digest(&instance)));
+	}
+	instance.b[2] ^= 1;
+	assert_rc(BULLA_E_LIMIT, bench_revoke(&bench, BULLA_ORDER_REVOKE_INSTANCE, bulla_bytes_digest(&instance)));
+	bench_close(&bench);
+}
+
 /* SYNC and RECORD */
 static void sync_and_record(void **state)
 {
@@ -457,6 +503,7 @@ int main(void)
 		cmocka_unit_test(signal_timeout),
 		cmocka_unit_test(orders),
 		cmocka_unit_test(replayed),
+		cmocka_unit_test(revocation_kept),
 		cmocka_unit_test(sync_and_record),
 		cmocka_unit_test(bad_frames),
 	};

@@ -24,8 +24,8 @@ static int64_t mono(void *ctx)
 
 static const struct bulla_clock set_clock = {.wall_ms = wall, .mono_us = mono};
 
-static long writes_left; /* < 0: never killed */
-static bool killed;
+static _Atomic long writes_left; /* < 0: never killed */
+static _Atomic bool killed;
 static bulla_rc (*real_pwrite)(void *ctx, int file, uint64_t offset, bulla_bytes bytes, bool durable);
 
 static bulla_rc killed_pwrite(void *ctx, int file, uint64_t offset, bulla_bytes bytes, bool durable)
@@ -159,7 +159,7 @@ static bool killed_at(long write)
 	rc = rc == BULLA_OK ? bulla_broker_minute(broker) : rc;
 	rc = rc == BULLA_OK ? order_run(1, BULLA_ORDER_CANCEL) : rc;
 	rc = rc == BULLA_OK ? sync_all() : rc;
-	assert_int_equal(killed, rc != BULLA_OK);
+	assert_true(rc == BULLA_OK || killed); /* the journal confirms its last batch when nobody waits: that may be what died */
 	died = killed;
 	killed = false;
 	writes_left = -1;

@@ -197,6 +197,42 @@ static void test_orders(void **state)
 	              world.open_order(world.ctx, bulla_buf_view(&sign1), &epoch->manifest.digest, &read, &kid));
 }
 
+/* A revocation is an approver's, and under the manifest in force. */
+static void test_revocations(void **state)
+{
+	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
+	static const uint8_t kid[32] = {1};
+	struct bulla_order order = {.kind = BULLA_ORDER_REVOKE_INSTANCE, .tenant = handle_of('t'), .subject = BULLA_BYTES_ARRAY(kid),
+	                            .manifest = epoch->manifest.digest}, read;
+	struct bulla_revocable what = {.epoch = 3, .run_epoch = 3};
+	uint64_t number = 0;
+	bulla_digest signer, revoked = {{1}};
+	BULLA_AUTO_BUF sign1;
+
+	(void)state;
+	what.instance = &revoked;
+	bulla_buf_init(&sign1, BULLA_ORDER_MAX);
+	assert_ok(bulla_order_make(&order, reader, &sign1)); /* a party, no approver */
+	assert_rc(BULLA_E_PARTY, world.open_revocation(world.ctx, bulla_buf_view(&sign1), &read, &signer, &number));
+	bulla_buf_clear(&sign1);
+	order.manifest = broker->epochs.list[0]->manifest.digest;
+	assert_ok(bulla_order_make(&order, owner, &sign1)); /* of another time */
+	assert_rc(BULLA_E_EPOCH_OLD, world.open_revocation(world.ctx, bulla_buf_view(&sign1), &read, &signer, &number));
+	bulla_buf_clear(&sign1);
+	order.manifest = epoch->manifest.digest;
+	assert_ok(bulla_order_make(&order, owner, &sign1));
+	sign1.p[sign1.n - 1] ^= 1;
+	assert_rc(BULLA_E_SIGNATURE, bulla_ledger_revoke(broker->ledger, bulla_buf_view(&sign1), 5));
+	assert_ok(bulla_ledger_revoked(broker->ledger, &what));
+	sign1.p[sign1.n - 1] ^= 1;
+	assert_ok(bulla_ledger_revoke(broker->ledger, bulla_buf_view(&sign1), 5));
+	assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, bulla_ledger_revoked(broker->ledger, &what));
+	bulla_buf_clear(&sign1); /* an order to a run is none */
+	order = (struct bulla_order){.kind = BULLA_ORDER_CANCEL, .tenant = handle_of('t'), .manifest = epoch->manifest.digest};
+	assert_ok(bulla_order_make(&order, owner, &sign1));
+	assert_rc(BULLA_E_ARGUMENT, bulla_ledger_revoke(broker->ledger, bulla_buf_view(&sign1), 5));
+}
+
 static void test_own_receipts(void **state)
 {
 	struct bulla_receipt receipt = {.position = {.slot = {.step = 1}, .attempt = 1}, .executor = BULLA_EXECUTOR_CLOCK};
@@ -289,6 +325,7 @@ int main(void)
 		cmocka_unit_test(test_wrong_day_key),
 		cmocka_unit_test(test_permit_commit_erase),
 		cmocka_unit_test(test_orders),
+		cmocka_unit_test(test_revocations),
 		cmocka_unit_test(test_own_receipts),
 		cmocka_unit_test(test_evidence_of_the_manifest),
 		cmocka_unit_test(test_restart),

@@ -2,6 +2,7 @@
  * check is taken away (builds of mutants). */
 #include "attack.h"
 #include "crypto/slab.h"
+#include "receipt/order.h"
 #include "verify/maker.h"
 
 static struct maker maker;
@@ -446,6 +447,52 @@ static void orders(void **state)
 	assert_rc(BULLA_E_PARTY, attack(0, hooks));
 }
 
+/* What an approver revoked does nothing more; what it did before stays good. */
+static void revocations(void **state)
+{
+	static const struct {
+		uint8_t kind;
+		bool image;
+	} rows[] = {{BULLA_ORDER_REVOKE_INSTANCE, false}, {BULLA_ORDER_REVOKE_EPOCH, false},
+		{BULLA_ORDER_REVOKE_MEASUREMENT, false}, {BULLA_ORDER_REVOKE_MEASUREMENT, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct maker_hooks hooks = MAKER_HONEST;
+
+		hooks.revoke = rows[i].kind;
+		hooks.revoke_image = rows[i].image;
+		hooks.revoke_under = 99;
+		for (hooks.revoke_at = 0; hooks.revoke_at < 3; hooks.revoke_at++)
+			assert_attack(VERIFY_ORDER_REVOKED, BULLA_E_REVOKED, attack(0, hooks));
+		hooks.revoke_at = 3;
+		assert_rc(BULLA_OK, attack(0, hooks));
+		hooks.revoke_at = 0;
+		hooks.revoke_under = 0; /* a newer epoch names the measurement again */
+		assert_rc(rows[i].kind == BULLA_ORDER_REVOKE_MEASUREMENT ? BULLA_OK : BULLA_E_REVOKED, attack(0, hooks));
+		hooks.revoke_at = 3;
+		hooks.unsigned_order = true;
+		assert_attack(VERIFY_ORDER_SIGNATURE, BULLA_E_NO_RIGHT, attack(0, hooks));
+	}
+}
+
+static void flip_order(enum bulla_bundle_kind kind, uint8_t *body, size_t size)
+{
+	if (kind == BULLA_BUNDLE_ORDER)
+		body[size - 1] ^= 1;
+}
+
+static void forged_revocation(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+
+	(void)state;
+	hooks.revoke = BULLA_ORDER_REVOKE_INSTANCE;
+	hooks.revoke_at = 3;
+	hooks.raw = flip_order;
+	assert_attack(VERIFY_ORDER_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+}
+
 static void entry_out_of_order(struct bulla_entry *entry)
 {
 	if (entry->kind == BULLA_ENTRY_GIVEN_UP)
@@ -648,6 +695,8 @@ int main(void)
 		cmocka_unit_test(graphs),
 		cmocka_unit_test(permits),
 		cmocka_unit_test(orders),
+		cmocka_unit_test(revocations),
+		cmocka_unit_test(forged_revocation),
 		cmocka_unit_test(ledgers),
 		cmocka_unit_test(births_and_links),
 		cmocka_unit_test(envelopes),

@@ -492,6 +492,48 @@ static void cancel(struct maker *maker)
 	put_entry(maker, entry);
 }
 
+static void revocation_of(const struct maker *maker, uint8_t memory[48], struct bulla_order *ret)
+{
+	bulla_wr w = bulla_wr_fixed(memory, 48);
+	bulla_handle handle;
+
+	if (ret->kind == BULLA_ORDER_REVOKE_INSTANCE) {
+		bulla_wr_digest(&w, bulla_sign_key_kid(maker->keys[MAKER_INSTANCE]));
+	} else if (ret->kind == BULLA_ORDER_REVOKE_EPOCH) {
+		bulla_wr_u64be(&w, maker->manifest.epoch);
+	} else if (maker->hooks.revoke_image) {
+		bulla_copy(memory, measured, sizeof(measured));
+		w.n = 48;
+	} else {
+		bulla_copy(handle.b, maker->flow->actors[maker->flow->steps[5].actor].handle, 8);
+		bulla_wr_digest(&w, &bulla_manifest_agent(&maker->manifest, &handle)->bundle);
+	}
+	ret->subject = bulla_bytes_of(memory, w.n);
+}
+
+/* An approver's order and the ledger's entry of it, when it is time. */
+static void revoke(struct maker *maker, unsigned at)
+{
+	struct bulla_order order = {.kind = maker->hooks.revoke, .tenant = maker->slot.tenant,
+		.manifest = maker->manifest.digest, .time_ms = maker->now};
+	struct bulla_entry entry = {.kind = BULLA_ENTRY_REVOKE, .other = maker->hooks.revoke_under, .time_ms = maker->now,
+		.who = *bulla_sign_key_kid(maker->keys[maker->hooks.orderer])};
+	uint8_t subject[48];
+	struct bulla_buf buf;
+
+	if (order.kind == 0 || maker->hooks.revoke_at != at)
+		return;
+	revocation_of(maker, subject, &order);
+	assert_ok(bulla_order_digest(&order, &entry.digest));
+	bulla_buf_init(&buf, BULLA_ORDER_MAX);
+	assert_ok(bulla_order_make(&order, maker->keys[maker->hooks.orderer], &buf));
+	if (maker->hooks.unsigned_order)
+		bulla_buf_done(&buf);
+	else
+		maker_put_buf(maker, BULLA_BUNDLE_ORDER, &buf);
+	put_entry(maker, entry);
+}
+
 static void make_steps(struct maker *maker, uint8_t outcome)
 {
 	permit(maker, 1, 1);
@@ -514,8 +556,11 @@ static void make_steps(struct maker *maker, uint8_t outcome)
 		maker->now += maker->hooks.early ? 100 : 10000;
 		end(maker, 4, 1, 0, BULLA_EXECUTOR_CLOCK);
 	}
+	revoke(maker, 1);
 	permit(maker, 5, 1);
+	revoke(maker, 2);
 	end(maker, 5, 1, 0, maker->hooks.ledger_answers ? BULLA_EXECUTOR_CLOCK : BULLA_EXECUTOR_AGENT);
+	revoke(maker, 3);
 }
 
 bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks hooks)
@@ -562,6 +607,7 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	if (hooks.renewed > 0)
 		make_instance(maker, hooks.renewed);
 	maker_links(maker);
+	revoke(maker, 0);
 	make_start(maker);
 	make_steps(maker, outcome);
 	if (!hooks.cancel) {

@@ -49,6 +49,11 @@ struct maker_hooks {
 	bool each;            /* the workflow demands a signature per receipt */
 	bool fresh;           /* step e demands a fresh process */
 	bool cancel;          /* the run is cancelled after the crash */
+	uint8_t revoke;       /* kind of an approver's order, by orderer; 0: none */
+	bool revoke_image;    /* REVOKE_MEASUREMENT: of the instance's image, not of agent e's bundle */
+	unsigned revoke_at;   /* 0: before the start, 1: before the last permit, 2: before the last commit, 3: after it */
+	uint64_t revoke_under; /* the epoch of its manifest, by the ledger's word */
+	bool unsigned_order;  /* entry without order */
 	bool more_outputs;    /* step e seals one more */
 	bool late_manifest;   /* the manifest again, at the end */
 	bool boot, boot_wrong; /* evidence of purpose "boot"; with another public key than its channel names */
