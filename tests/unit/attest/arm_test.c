@@ -164,6 +164,7 @@ struct lab {
 	const char *profile;
 	int64_t alg;
 	bool mac, cwt;        /* COSE_Mac0; inside of tag 61 */
+	bulla_bytes find, put; /* replaced in the platform's claims before they are signed */
 	uint64_t half_format; /* CCA: halves as CMW records of this content format; 0: byte strings */
 	bool twice, unknown, no_nonce, unbound, realm_signed_by_other;
 	struct bulla_attest_anchor anchor;
@@ -224,6 +225,22 @@ static void write_mac0(struct lab *lab, bulla_wr *w, bulla_bytes payload)
 	bulla_cbor_wr_bytes(w, BULLA_BYTES_ARRAY(tag));
 }
 
+static bulla_bytes patched(const struct lab *lab, bulla_bytes payload)
+{
+	static uint8_t bytes[4096];
+	size_t at = 0;
+
+	if (lab->put.n == 0)
+		return payload;
+	while (lab->find.n > 0 && !bulla_bytes_eq(bulla_bytes_of(payload.p + at, lab->find.n), lab->find))
+		at++;
+	at = lab->find.n > 0 ? at : payload.n;
+	bulla_copy(bytes, payload.p, at);
+	bulla_copy(bytes + at, lab->put.p, lab->put.n);
+	bulla_copy(bytes + at + lab->put.n, payload.p + at + lab->find.n, payload.n - at - lab->find.n);
+	return bulla_bytes_of(bytes, payload.n - lab->find.n + lab->put.n);
+}
+
 static void write_platform(struct lab *lab, bulla_wr *w, bulla_bytes challenge)
 {
 	uint8_t memory[2048], implementation[32] = {4}, component[32] = {5};
@@ -257,6 +274,7 @@ static void write_platform(struct lab *lab, bulla_wr *w, bulla_bytes challenge)
 		bulla_cbor_wr_uint(&p, 1);
 	}
 	assert_ok(bulla_wr_end(&p, &payload));
+	payload = patched(lab, payload);
 	if (lab->cwt)
 		bulla_cbor_wr_tag(w, 61);
 	if (lab->mac)
@@ -392,6 +410,38 @@ static void a_token_may_be_maced(void **state)
 	lab.anchor.key = bulla_bytes_of(lab.spki, lab.spki_size);
 	assert_int_not_equal(psa_judge(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_ANCHOR);
+	lab_close(&lab);
+}
+
+static void rewritten(struct lab *lab, bulla_bytes find, bulla_bytes put, enum bulla_factor factor)
+{
+	lab->find = find;
+	lab->put = put;
+	assert_int_not_equal(psa_judge(lab), BULLA_OK);
+	assert_factor(&lab->result, factor);
+	assert_true(lab->result.factors[factor].at > 0);
+	lab->put = (bulla_bytes){NULL, 0};
+}
+
+#define L(text_) BULLA_BYTES_LITERAL(text_)
+
+static void a_good_signature_excuses_no_claim(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_open(&lab, BULLA_TEE_PSA);
+	rewritten(&lab, L("\xa6\x0a\x58\x40"), L("\xa7\x0a\x41\x00\x0a\x58\x40"), BULLA_FACTOR_FIELDS); /* a size it may not have */
+	rewritten(&lab, L("\xa6\x0a"), L("\xa7\x19\x09\x5b\x19\x30\x00\x0a"), BULLA_FACTOR_FIELDS);            /* twice */
+	rewritten(&lab, L("\xa6\x0a"), L("\xa6\x18\x0a"), BULLA_FACTOR_ENCODING);                               /* long key */
+	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x00\x30\x00"), BULLA_FACTOR_ENCODING);                 /* long number */
+	rewritten(&lab, L("\xa6\x0a"), L("\xbf\x0a"), BULLA_FACTOR_ENCODING);                                   /* indefinite */
+	rewritten(&lab, L("\x19\x30\x00"), L("\xc1\x19\x30\x00"), BULLA_FACTOR_ENCODING);                      /* tagged */
+	rewritten(&lab, L("\x0a\x58\x40"), L("\x0a\x78\x40"), BULLA_FACTOR_ENCODING);                           /* text for bytes */
+	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x01\x30\x00"), BULLA_FACTOR_FIELDS);                   /* too large */
+	rewritten(&lab, (bulla_bytes){NULL, 0}, L("\x00"), BULLA_FACTOR_TRAILING);                               /* inside of what is signed */
+	rewritten(&lab, L("\xa6\x0a"), L("\xa7\x19\x23\x28\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x0a"),
+		BULLA_FACTOR_ENCODING); /* nested too deep */
 	lab_close(&lab);
 }
 
@@ -536,6 +586,7 @@ int main(void)
 		cmocka_unit_test(psa_rules_are_alive),
 		cmocka_unit_test(a_token_may_be_maced),
 		cmocka_unit_test(headers_are_exact),
+		cmocka_unit_test(a_good_signature_excuses_no_claim),
 		cmocka_unit_test(cca_rules_are_alive),
 	};
 
