@@ -2,31 +2,10 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 
-BUILD = os.path.abspath(os.environ["BULLA_BUILD"])
-VENV = os.path.join(BUILD, "sdk-venv")
+import others
 
-
-def enter_venv():
-    """Runs again inside a virtual environment with the SDK; made once, kept in the build folder."""
-    if sys.prefix == VENV or os.environ.get("BULLA_IN_VENV"):
-        return
-    python = os.path.join(VENV, "bin", "python")
-    if not os.path.exists(os.path.join(VENV, "done")):
-        made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True)
-        got = subprocess.run([python, "-m", "pip", "install", "-q", "boto3==1.42.0"], capture_output=True, text=True) if made.returncode == 0 else made
-        if got.returncode != 0:
-            print("1..0 # SKIP boto3 cannot be installed:", (got.stderr or got.stdout).strip().splitlines()[-1:])
-            sys.exit(0)
-        with open(os.path.join(VENV, "done"), "w", encoding="ascii"):
-            pass
-    os.environ["BULLA_IN_VENV"] = "1"
-    os.execv(python, [python, os.path.abspath(__file__)])
-
-
-enter_venv()
+others.enter("boto3==1.42.0")
 
 import boto3  # noqa: E402
 import botocore.config  # noqa: E402
