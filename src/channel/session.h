@@ -29,6 +29,8 @@ struct bulla_session {
 	uint8_t id[BULLA_SESSION_ID];
 	uint64_t epoch;
 	uint64_t time_ms;     /* the broker's clock when it was granted: permits' expiry counts from it */
+	uint64_t asked_ms;    /* the instance's monotonic clock when it showed its evidence, for this: before time_ms was read. A
+	                       * clock that counts from here is never behind the broker's, however late the host brings the answer */
 	uint64_t reattest_ms; /* lapses then, by the broker's clock */
 	struct bulla_session_keys keys;
 };

@@ -25,7 +25,7 @@ uint64_t bulla_enclave_now(const struct bulla_enclave *enclave, const struct bul
 {
 	uint64_t mono_ms = (uint64_t)bulla_mono_us(enclave->base->clock) / 1000;
 
-	return session->session.time_ms + (mono_ms - session->granted_mono_ms);
+	return session->session.time_ms + (mono_ms - session->session.asked_ms);
 }
 
 static void on_session(void *ctx, struct bulla_session *session)
@@ -37,8 +37,7 @@ static void on_session(void *ctx, struct bulla_session *session)
 	place = &enclave->sessions[enclave->newest_session];
 	if (place->live)
 		bulla_session_keys_done(&place->session.keys);
-	*place = (struct bulla_tee_session){
-		.live = true, .session = *session, .granted_mono_ms = (uint64_t)bulla_mono_us(enclave->base->clock) / 1000};
+	*place = (struct bulla_tee_session){.live = true, .session = *session};
 }
 
 static bool session_is_good(const struct bulla_enclave *enclave)

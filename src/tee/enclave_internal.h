@@ -13,11 +13,10 @@
 #define BULLA_TEE_WINDOW 256  /* most steps at once */
 #define BULLA_TEE_OUTPUTS 64  /* parts of one step, its log included */
 
-/* A session with the broker: its clock is ours plus what was between them when it was granted. */
+/* A session with the broker: its clock is ours plus what was between them when it was asked for. */
 struct bulla_tee_session {
 	bool live;
 	struct bulla_session session;
-	uint64_t granted_mono_ms;
 };
 
 enum bulla_work_state { BULLA_WORK_FREE = 0, BULLA_WORK_OPENED, BULLA_WORK_RUNNING, BULLA_WORK_SEALED };

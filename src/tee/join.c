@@ -1,5 +1,6 @@
 #include "tee/join.h"
 
+#include "base/checks.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
@@ -106,6 +107,7 @@ static bulla_rc attest(struct bulla_join *join, bulla_bytes challenge)
 	BULLA_TRY(bulla_session_client_attest(&join->client, bulla_buf_view(&join->evidence), &w));
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	join->state = BULLA_JOIN_ATTEST;
+	join->asked_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
 	return bulla_join_call(join, BULLA_OP_ATTEST, body);
 }
 
@@ -133,27 +135,39 @@ static bulla_rc make_record(struct bulla_join *join, uint64_t time_ms)
 	return bulla_peers_learn(join->peers, bulla_buf_view(&join->record)); /* what I would not believe, nobody should */
 }
 
+/* The host may hold the answer back, and with it the broker's clock as this instance knows it: permits that ended would be
+ * good. So the clock counts from the question, and an answer that is later than the challenge lives is none. */
+static bulla_rc check_delay(const struct bulla_join *join, struct bulla_session *session)
+{
+	uint64_t now_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
+
+	session->asked_ms = BULLA_CHECK_ON(SESSION_DELAY) ? join->asked_ms : now_ms;
+	if (now_ms - session->asked_ms > BULLA_CHALLENGE_MS)
+		return BULLA_FAIL(BULLA_E_CLOCK, "the broker's answer came more than a minute after the evidence was shown");
+	return BULLA_OK;
+}
+
 static bulla_rc take_session(struct bulla_join *join, bulla_bytes body)
 {
 	uint8_t exporter[BULLA_EXPORTER_SIZE];
 	struct bulla_session session;
-	uint64_t life, now_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
+	uint64_t life;
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_tls_export(join->broker.tls, BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	rc = bulla_session_client_done(&join->client, body, BULLA_BYTES_ARRAY(exporter), &session);
 	bulla_wipe(exporter, sizeof(exporter));
 	BULLA_TRY(rc);
-	if (session.epoch == join->base->manifest.epoch)
-		rc = make_record(join, session.time_ms);
-	else
+	rc = check_delay(join, &session);
+	if (rc == BULLA_OK && session.epoch != join->base->manifest.epoch)
 		rc = BULLA_FAIL(BULLA_E_EPOCH_OLD, "the broker serves another epoch");
+	rc = rc == BULLA_OK ? make_record(join, session.time_ms) : rc;
 	if (rc != BULLA_OK) {
 		bulla_session_keys_done(&session.keys);
 		return rc;
 	}
 	life = session.reattest_ms > session.time_ms ? session.reattest_ms - session.time_ms : 0;
-	join->renew_ms = now_ms + life * RENEW_PART;
+	join->renew_ms = session.asked_ms + life * RENEW_PART;
 	join->events.on_session(join->events.ctx, &session);
 	join->at = 0;
 	return bulla_join_next_birth(join);

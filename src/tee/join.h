@@ -71,6 +71,7 @@ struct bulla_join {
 	bulla_digest policy;
 	uint8_t boot_id[16];
 	uint64_t renew_ms;        /* monotonic: renew then; 0: never */
+	uint64_t asked_ms;        /* monotonic: evidence was shown */
 	int64_t retry_us;         /* monotonic: try again then; 0: no */
 	uint32_t failures;
 	bulla_rc why;             /* of the newest failure */

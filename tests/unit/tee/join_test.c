@@ -1,4 +1,5 @@
 /* Session and births against a broker of the test's own, which does as it is told: right, wrong, twice, another's. */
+#include "attack.h"
 #include "attest/nitro.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
@@ -36,6 +37,7 @@ struct misdeeds {
 	bool break_birth;     /* one bit of the birth record */
 	bool other_key;       /* KeyId of another wrapping key */
 	uint64_t epoch;       /* of the session; 0: the right one */
+	int64_t late_ms;      /* the host brings the answer to ATTEST so much later */
 };
 
 struct town {
@@ -67,6 +69,9 @@ struct house {
 	struct relay relays[2];
 	struct bulla_session_server server;
 	uint32_t sessions, readies, failures;
+	int64_t late_ms; /* its clock is so much ahead: time that the host let pass */
+	struct bulla_clock clock;
+	uint64_t time_ms, asked_ms; /* of the newest session */
 	bulla_rc why;
 	bool hello;
 };
@@ -104,6 +109,7 @@ static bulla_rc broker_attest(struct house *house, struct relay *relay, const st
 	assert_ok(bulla_session_server_grant(bulla_random_os(), BULLA_BYTES_ARRAY(exporter),
 		town.misdeeds.epoch != 0 ? town.misdeeds.epoch : 3, now, now + town.life_ms, &w, &session));
 	bulla_session_keys_done(&session.keys);
+	house->late_ms += town.misdeeds.late_ms;
 	reply(relay, message, bulla_bytes_of(memory, w.n));
 	return BULLA_OK;
 }
@@ -360,6 +366,8 @@ static void on_session(void *ctx, struct bulla_session *session)
 	struct house *house = ctx;
 
 	house->sessions++;
+	house->time_ms = session->time_ms;
+	house->asked_ms = session->asked_ms;
 	bulla_session_keys_done(&session->keys);
 }
 
@@ -374,6 +382,17 @@ static void on_failed(void *ctx, bulla_rc why)
 
 	house->failures++;
 	house->why = why;
+}
+
+static int64_t house_mono(void *ctx)
+{
+	return bulla_mono_us(bulla_sys_clock()) + ((struct house *)ctx)->late_ms * 1000;
+}
+
+static int64_t house_wall(void *ctx)
+{
+	(void)ctx;
+	return bulla_wall_ms(bulla_sys_clock());
 }
 
 /* A security module without a socket. */
@@ -405,7 +424,9 @@ static bool carry(struct bulla_frames *from, struct bulla_frames *to)
 
 static void drain(void *ctx, int64_t now_us)
 {
-	bulla_join_turn(&((struct house *)ctx)->join, now_us);
+	struct house *house = ctx;
+
+	bulla_join_turn(&house->join, now_us + house->late_ms * 1000);
 }
 
 static void turn(struct house *house)
@@ -457,10 +478,10 @@ static void open_house(struct house *house)
 	const struct bulla_loop_hooks hooks = {.ctx = house, .drain = drain};
 	uint8_t value[BULLA_NSM_PCR_SIZE];
 
-	*house = (struct house){0};
+	*house = (struct house){.clock = {house, house_wall, house_mono}};
 	assert_ok(bulla_dev_nsm_init(&house->nsm, &town.pki, bulla_sys_clock(), bulla_random_os(), measured));
 	module = (struct module){.nsm = {.fd = -1, .call = ask_module}, .dev = &house->nsm};
-	house->base = (struct bulla_tee_base){.nsm = module.nsm, .clock = bulla_sys_clock(), .random = bulla_random_os(),
+	house->base = (struct bulla_tee_base){.nsm = module.nsm, .clock = &house->clock, .random = bulla_random_os(),
 		.manifest = town.manifest, .agent_count = 1};
 	house->base.agents[0] = (struct bulla_tee_agent){
 		.handle = town.manifest.agents[0].handle, .row = &town.manifest.agents[0]};
@@ -654,6 +675,32 @@ static void refusals_are_said_and_retried(void **state)
 	fails_with((struct misdeeds){.refuse = BULLA_E_REVOKED}, BULLA_E_REVOKED);
 }
 
+/* The host holds the answer back. What the enclave then takes for the broker's clock is behind it: OK, the attack works. */
+static bulla_rc held_back(int64_t late_ms)
+{
+	uint64_t mono, told;
+	bulla_rc rc;
+
+	town.misdeeds = (struct misdeeds){.late_ms = late_ms};
+	open_house(&house);
+	while (house.sessions == 0 && house.failures == 0)
+		turn(&house);
+	mono = (uint64_t)house_mono(&house) / 1000;
+	told = house.time_ms + (mono - house.asked_ms);
+	rc = house.sessions == 0 ? house.why
+		: told + 2 >= (uint64_t)(bulla_wall_ms(bulla_sys_clock()) + late_ms) ? BULLA_E_PERMIT_EXPIRED : BULLA_OK;
+	town.misdeeds = (struct misdeeds){0};
+	close_house(&house);
+	return rc;
+}
+
+static void a_late_answer_sets_no_clock_back(void **state)
+{
+	(void)state;
+	assert_attack(SESSION_DELAY, BULLA_E_CLOCK, held_back(BULLA_CHALLENGE_MS + 1000));
+	assert_attack(SESSION_DELAY, BULLA_E_PERMIT_EXPIRED, held_back(BULLA_CHALLENGE_MS - 1000)); /* what ended has ended */
+}
+
 static void another_server_is_not_the_broker(void **state)
 {
 	(void)state;
@@ -706,6 +753,7 @@ int main(void)
 		cmocka_unit_test(the_second_comer_drops_its_seed),
 		cmocka_unit_test(a_lying_broker_is_not_believed),
 		cmocka_unit_test(refusals_are_said_and_retried),
+		cmocka_unit_test(a_late_answer_sets_no_clock_back),
 		cmocka_unit_test(another_server_is_not_the_broker),
 		cmocka_unit_test(sessions_are_renewed),
 		cmocka_unit_test(a_host_may_vanish_at_any_time),

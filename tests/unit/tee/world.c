@@ -141,7 +141,7 @@ static void make_session(struct world *world)
 	session->session.time_ms = (uint64_t)bulla_wall_ms(bulla_sys_clock());
 	session->session.reattest_ms = session->session.time_ms + 3600000;
 	session->session.keys = (struct bulla_session_keys){world->mac_up, world->mac_down, world->wrap};
-	session->granted_mono_ms = (uint64_t)bulla_mono_us(bulla_sys_clock()) / 1000;
+	session->session.asked_ms = (uint64_t)bulla_mono_us(bulla_sys_clock()) / 1000;
 	enclave->newest_session = 0;
 	enclave->join.state = BULLA_JOIN_DONE;
 }
