@@ -46,6 +46,7 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 
 	BULLA_TRY(bulla_journal_record_put(&record, &e->journal));
 	BULLA_TRY(pending_add(e, &pending));
+	e->objects_pending += type == BULLA_HOST_OBJECT;
 	e->journal_count++;
 	e->journal_urgent = e->journal_urgent || urgent;
 	return BULLA_OK;
@@ -174,6 +175,7 @@ bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_
 		e->pending_head = (e->pending_head + 1) % e->pending_capacity;
 		e->pending_count--;
 		last = record.last;
+		e->objects_pending -= record.type == BULLA_HOST_OBJECT;
 		e->submissions -= last ? 1 : 0;
 		e->urgent_submissions -= record.urgent ? 1 : 0;
 		if (record.run != NO_REF)

@@ -14,12 +14,13 @@
 /* --- from running to durable --- */
 
 /* With few runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`:
- * the host need not sync it (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. */
+ * the host need not sync it (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. Links
+ * that a result names are not in the escrow: they must be durable here first. */
 static bool may_escrow(struct bulla_engine *e, ref r)
 {
 	const struct work *work = work_at(e, r);
 
-	return e->broker != 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
+	return e->broker != 0 && e->objects_pending == 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
 	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
 	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
 }

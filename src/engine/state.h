@@ -240,6 +240,7 @@ struct bulla_engine {
 	struct pending_record *pending;
 	uint32_t pending_head, pending_count, pending_capacity;
 	uint64_t durable_lsn, next_lsn;
+	uint32_t objects_pending; /* OBJECT records that are not durable yet */
 
 	struct timer *timers;
 	uint32_t timer_count, timer_capacity;

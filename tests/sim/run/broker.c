@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "signed.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +43,8 @@ void broker_start(struct sim *sim)
 	broker->tokens_due = false;
 	sim->world.disk = &broker->w.disk.table;
 	options.world.read = read_back;
+	if (sim->is_signed)
+		signed_world(&options.world);
 	if (sim->short_permits)
 		options.world.make_permit = short_permit;
 	if (bulla_ledger_new(&options, &broker->ledger) != BULLA_OK)
@@ -209,6 +211,8 @@ void broker_deliver(struct sim *sim, uint32_t conn, const struct sim_event *even
 		rc = bulla_ledger_sync(sim->broker.ledger, body, sim_now_ms(sim), &reply);
 	else if (event->op == BULLA_OP_RECORD)
 		rc = bulla_ledger_record(sim->broker.ledger, body, sim_now_ms(sim), &reply);
+	else if (event->op == BULLA_OP_BROKER_KEYS && sim->is_signed)
+		signed_keys(&reply);
 	else if (event->op != BULLA_OP_BROKER_KEYS)
 		return;
 	/* runs that ended are read back: from a disk that just died, the process is about to follow */
@@ -312,6 +316,8 @@ static void tokens(struct sim *sim)
 		struct bulla_msg_token_for item = {.run_id = bulla_run_id_view(&commits[i].token.slot.run),
 			.receipt = bulla_bytes_digest(&commits[i].token.receipt)};
 
+		if (sim->is_signed)
+			signed_token(&commits[i].token, &auth);
 		w = bulla_wr_fixed(records[i], sizeof(records[i]));
 		bulla_token_record_write(&w, &commits[i].token, &auth);
 		item.token = bulla_bytes_of(records[i], w.n);

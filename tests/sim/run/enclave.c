@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "signed.h"
 
 #include "flow/parents.h"
 
@@ -24,11 +24,14 @@ void enclave_boot(struct sim *sim, uint32_t i)
 		free(enclave->jobs[j].result);
 	memset(enclave->jobs, 0, sizeof(enclave->jobs));
 	enclave->seen_count = 0;
+	enclave->kid = sim_digest((uint8_t)(16 + i));
+	enclave->kid.b[1] = (uint8_t)enclave->boot;
+	if (sim->is_signed && !signed_boot(i, enclave->life, &enclave->kid))
+		return;
+	enclave->life++;
 	enclave->alive = true;
 	enclave->boot++;
 	enclave->session = enclave->attesting = 0;
-	enclave->kid = sim_digest((uint8_t)(16 + i));
-	enclave->kid.b[1] = (uint8_t)enclave->boot;
 	attest_later(sim, i, 1);
 	net_connect(sim, CONN_ENCLAVE(i));
 }
@@ -50,7 +53,7 @@ void enclave_crash(struct sim *sim, uint32_t i)
 static void say_instance(struct sim *sim, uint32_t i)
 {
 	struct sim_enclave *enclave = &sim->enclaves[i];
-	uint8_t id[BULLA_SESSION_ID_BYTES], body[1024];
+	uint8_t id[BULLA_SESSION_ID_BYTES], body[16384];
 	bulla_handle agents[SIM_AGENTS];
 	bulla_bytes list[SIM_AGENTS];
 	struct bulla_msg_instance message = {.kid = bulla_bytes_digest(&enclave->kid),
@@ -64,6 +67,8 @@ static void say_instance(struct sim *sim, uint32_t i)
 
 	if (enclave->session == 0)
 		return;
+	if (sim->is_signed)
+		message.record = signed_instance(i, enclave->life - 1);
 	sim_session_id(enclave->session, id);
 	for (uint8_t k = 0; k < SIM_AGENTS; k++) {
 		agents[k] = sim_handle((uint8_t)('a' + k));
@@ -222,6 +227,8 @@ static void execute(struct sim *sim, uint32_t i, const struct sim_event *event)
 	sim->seen_execute_sizes[at] = event->n;
 	if (rc == BULLA_OK)
 		rc = job == NULL ? BULLA_E_BUSY : check(sim, enclave, &message, &made, parents, &count);
+	if (rc == BULLA_OK && sim->is_signed)
+		rc = signed_inputs(sim->world.plans[made.plan], made.position.slot.step, parents, count, &message.parents, &made.inputs);
 	if (rc != BULLA_OK) {
 		refuse(sim, i, event, rc);
 		return;
@@ -249,63 +256,90 @@ static uint8_t outcome_of(struct sim *sim)
 	return sim_one_in(sim, 12) ? failures[sim_rand(sim, 3)] : BULLA_OUTCOME_OK;
 }
 
-static void make_result(struct sim *sim, struct sim_enclave *enclave, struct sim_job *job)
+/* What the model seals: bytes without meaning. */
+static void dummy_outputs(struct sim *sim, uint32_t parts, struct signed_outputs *ret)
 {
-	const struct bulla_flow_step *step = &sim->world.plans[job->plan]->steps[job->position.slot.step];
-	uint8_t payload[BULLA_RECEIPT_BYTES], body[4096], envelope[100];
-	struct bulla_receipt receipt = {.position = job->position, .manifest = job->manifest,
-		.executor = BULLA_EXECUTOR_AGENT, .reuse = BULLA_REUSE_FRESH, .outcome = outcome_of(sim), .kid = enclave->kid,
-		.parents = job->parents, .time_ms = (uint64_t)sim_now_ms(sim)};
-	uint32_t parts = BULLA_OUTCOME_IS_FAILURE(receipt.outcome) ? 1 : step->parts.count;
-	struct bulla_pair pairs[16];
-	bulla_bytes outputs[16], view, pairs_view;
-	struct bulla_commit commit = {.position = job->position, .outcome = receipt.outcome};
-	struct bulla_auth auth = {.signature = {SIM_SIGNED}};
-	struct bulla_msg_executed message = {.outcome = receipt.outcome, .took_us = 5};
-	BULLA_AUTO_BUF record = {.max = 4096}, mac0 = {.max = 4096};
-	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), r = bulla_wr_buf(&record), b = bulla_wr_fixed(body, sizeof(body));
-
-	memset(envelope, (int)sim_rand(sim, 256), sizeof(envelope));
+	ret->count = parts;
+	ret->object_count = 0;
+	memset(ret->memory, (int)sim_rand(sim, 256), 100);
 	for (uint32_t k = 0; k < parts; k++) {
-		pairs[k].envelope = sim_digest((uint8_t)sim_rand(sim, 256));
-		pairs[k].commitment = pairs[k].envelope;
-		outputs[k] = BULLA_BYTES_ARRAY(envelope);
+		ret->pairs[k].envelope = sim_digest((uint8_t)sim_rand(sim, 256));
+		ret->pairs[k].commitment = ret->pairs[k].envelope;
+		ret->envelopes[k] = bulla_bytes_of(ret->memory, 100);
 	}
-	bulla_pairs_root(NULL, 0, &receipt.inputs);
-	receipt.capabilities = receipt.inputs;
-	bulla_pairs_root(pairs, parts, &receipt.outputs);
-	pairs_view = bulla_bytes_of(pairs, parts * sizeof(pairs[0]));
+}
+
+static void remember_commit(struct sim *sim, const struct sim_job *job, bulla_bytes mac0)
+{
+	uint64_t at = sim->seen_commit_count % 64;
+
+	if (mac0.n > sizeof(sim->seen_commits[at].bytes))
+		return;
+	sim->seen_commit_count++;
+	sim->seen_commits[at].run = job->position.slot.run;
+	sim->seen_commits[at].n = mac0.n;
+	bulla_copy(sim->seen_commits[at].bytes, mac0.p, mac0.n);
+}
+
+/* The receipt record, and its digest. */
+static void make_record(struct sim *sim, uint32_t i, struct sim_job *job, uint8_t outcome, struct signed_outputs *outputs,
+	struct bulla_buf *ret)
+{
+	const struct bulla_flow *flow = sim->world.plans[job->plan];
+	uint8_t payload[BULLA_RECEIPT_BYTES], pairs[4 * BULLA_PAIR_BYTES];
+	struct bulla_receipt receipt = {.position = job->position, .manifest = job->manifest,
+		.executor = BULLA_EXECUTOR_AGENT, .reuse = BULLA_REUSE_FRESH, .outcome = outcome, .kid = sim->enclaves[i].kid,
+		.parents = job->parents, .inputs = job->inputs, .time_ms = (uint64_t)sim_now_ms(sim)};
+	struct bulla_auth auth = {.signature = {SIM_SIGNED}};
+	bulla_wr w = bulla_wr_fixed(payload, sizeof(payload)), r = bulla_wr_buf(ret);
+
+	bulla_pairs_root(NULL, 0, &receipt.capabilities);
+	if (!sim->is_signed) {
+		receipt.inputs = receipt.capabilities;
+		dummy_outputs(sim, BULLA_OUTCOME_IS_FAILURE(outcome) ? 1 : flow->steps[job->position.slot.step].parts.count, outputs);
+	} else {
+		signed_outputs_of(i, sim->enclaves[i].life - 1, flow, &receipt, outputs);
+	}
+	bulla_pairs_root(outputs->pairs, outputs->count, &receipt.outputs);
+	signed_pairs(outputs, pairs);
 	bulla_receipt_write(&w, &receipt);
-	bulla_receipt_digest(&receipt, &commit.receipt);
-	view = bulla_bytes_of(payload, w.n);
-	bulla_receipt_record_write(&r, view, &auth, pairs_view, (bulla_bytes){0});
+	bulla_receipt_digest(&receipt, &job->receipt);
+	if (sim->is_signed)
+		signed_receipt(i, sim->enclaves[i].life - 1, bulla_bytes_of(payload, w.n), &auth);
+	bulla_receipt_record_write(&r, bulla_bytes_of(payload, w.n), &auth,
+		bulla_bytes_of(pairs, outputs->count * BULLA_PAIR_BYTES), (bulla_bytes){0});
+}
+
+static void make_result(struct sim *sim, uint32_t i, struct sim_job *job)
+{
+	static struct signed_outputs outputs;
+	static uint8_t body[32768];
+	struct bulla_commit commit = {.position = job->position, .outcome = outcome_of(sim)};
+	struct bulla_msg_executed message = {.outcome = commit.outcome, .took_us = 5};
+	BULLA_AUTO_BUF record = {.max = 4096}, mac0 = {.max = 4096};
+	bulla_wr b = bulla_wr_fixed(body, sizeof(body));
+
+	make_record(sim, i, job, commit.outcome, &outputs, &record);
+	commit.receipt = job->receipt;
 	sim_commit(&sim->world, &commit, job->session, true, &mac0);
 	message.receipt = bulla_buf_view(&record);
 	message.commit = bulla_buf_view(&mac0);
-	message.outputs = bulla_pb_list_of(outputs, parts);
+	message.outputs = bulla_pb_list_of(outputs.envelopes, outputs.count);
+	message.objects = bulla_pb_list_of(outputs.objects, outputs.object_count);
 	bulla_msg_executed_encode(&message, &b);
 	if (b.rc != BULLA_OK)
 		abort();
-	if (mac0.n <= sizeof(sim->seen_commits[0].bytes)) {
-		uint64_t at = sim->seen_commit_count++ % 64;
-
-		sim->seen_commits[at].run = job->position.slot.run;
-		sim->seen_commits[at].n = mac0.n;
-		bulla_copy(sim->seen_commits[at].bytes, mac0.p, mac0.n);
-	}
+	remember_commit(sim, job, bulla_buf_view(&mac0));
 	truth_makes(sim, &job->position, &commit.receipt);
 	mischief_sees(sim, bulla_buf_view(&record), &commit.receipt);
 	mischief_commit(sim, &job->position.slot.run, bulla_buf_view(&mac0));
-	job->receipt = commit.receipt;
 	job->result = sim_copy(bulla_bytes_of(body, b.n));
 	job->n = b.n;
 }
 
 static void done(struct sim *sim, uint32_t i, struct sim_job *job)
 {
-	struct sim_enclave *enclave = &sim->enclaves[i];
-
-	make_result(sim, enclave, job);
+	make_result(sim, i, job);
 	job->running = false;
 	if (sim->conns[CONN_ENCLAVE(i)].gen == job->conn_gen)
 		net_send(sim, CONN_ENCLAVE(i), SIDE_HOST, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY, job->stream,

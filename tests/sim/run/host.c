@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "signed.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -134,12 +134,27 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 	return BULLA_OK;
 }
 
+static void store_object(struct sim *sim, bulla_bytes arg)
+{
+	struct sim_host *host = &sim->host;
+
+	for (size_t i = 0; i < host->object_count; i++)
+		if (bulla_bytes_eq(bulla_bytes_of(host->objects[i].p, host->objects[i].n), arg))
+			return;
+	if (host->object_count == SIM_OBJECTS)
+		sim_fail(sim, "more objects than anybody makes", 0, 0);
+	else
+		host->objects[host->object_count++] = (struct sim_stored){sim_copy(arg), arg.n, host->row_count};
+}
+
 static bulla_rc effect_tell(void *ctx, enum bulla_engine_question question, bulla_bytes arg)
 {
 	struct sim *sim = ctx;
 	struct bulla_rec_row record;
 	struct sim_row *row;
 
+	if (question == BULLA_ENGINE_PUT_OBJECT)
+		store_object(sim, arg);
 	if (question != BULLA_ENGINE_PUT_ROW || bulla_rec_row_read(arg, &record) != BULLA_OK)
 		return BULLA_OK;
 	row = row_of(sim, bulla_run_id_view(&record.run));
@@ -197,6 +212,9 @@ static void forget_rows(struct sim *sim, size_t keep)
 		free(sim->host.rows[i].p);
 	memset(&sim->host.rows[keep], 0, (sizeof(sim->host.rows) / sizeof(sim->host.rows[0]) - keep) * sizeof(sim->host.rows[0]));
 	sim->host.row_count = keep;
+	while (sim->host.object_count > 0 &&
+		(keep == 0 || sim->host.objects[sim->host.object_count - 1].after_rows > keep))
+		free(sim->host.objects[--sim->host.object_count].p);
 	sim->host.row_sure = keep < sim->host.row_sure ? keep : sim->host.row_sure;
 }
 
@@ -232,11 +250,16 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim)};
 	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
 		effect_arm, effect_ask, effect_tell, effect_note};
+	bulla_bytes approval = signed_approval();
 	uint64_t from = open_catalogue(sim, keep, &options.next_run_no, ret_known);
 
 	if (bulla_engine_new(&options, &effects, &host->engine) != BULLA_OK ||
-		bulla_engine_manifest(host->engine, bulla_bytes_of(sim->manifest, sim->manifest_size), NULL, 0) != BULLA_OK)
+		bulla_engine_manifest(host->engine, bulla_bytes_of(sim->manifest, sim->manifest_size), &approval,
+			sim->is_signed ? 1 : 0) != BULLA_OK)
 		sim_fail(sim, "the engine does not start", 0, 0);
+	for (size_t i = 0; i < host->object_count; i++)
+		if (bulla_engine_recall_object(host->engine, bulla_bytes_of(host->objects[i].p, host->objects[i].n)) != BULLA_OK)
+			sim_fail(sim, "an object is not recalled", (uint32_t)i, 0);
 	for (size_t i = 0; i < host->row_count; i++)
 		bulla_engine_recall_run(host->engine, &host->rows[i].run);
 	return writer_open(sim, &host->w, from, replay, sim);

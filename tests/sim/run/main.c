@@ -78,10 +78,12 @@ static uint64_t kill_each(struct sim_options options, bool host)
 int main(int argc, char **argv)
 {
 	struct sim_options options = {.seed = 1};
-	uint64_t from = 1, count = 0, failures = 0, steps = 0, crashes = 0;
+	uint64_t from = 1, count = 0, failures = 0, steps = 0, crashes = 0, verified = 0;
 	const char *kill = NULL;
 	double began = seconds();
 
+	if (bulla_secret_slab_init(1024) != BULLA_OK)
+		return 77;
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* large buffers stay untouched until used */
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--trace") == 0)
@@ -112,6 +114,7 @@ int main(int argc, char **argv)
 		failures += one(&options) ? 0 : 1;
 		steps += sim.steps;
 		crashes += sim.crashes;
+		verified += sim.verified;
 		if (failures > 0 && options.mutant != NULL) {
 			printf("mutant %s is caught\n", options.mutant);
 			return 0;
@@ -121,8 +124,8 @@ int main(int argc, char **argv)
 		printf("mutant %s survives %llu seeds\n", options.mutant, (unsigned long long)count);
 		return 1;
 	}
-	printf("%llu seeds, %llu failed, %llu events, %llu crashes, %.0f seeds/s\n", (unsigned long long)count,
-		(unsigned long long)failures, (unsigned long long)steps, (unsigned long long)crashes,
+	printf("%llu seeds, %llu failed, %llu events, %llu crashes, %llu bundles verified, %.0f seeds/s\n", (unsigned long long)count,
+		(unsigned long long)failures, (unsigned long long)steps, (unsigned long long)crashes, (unsigned long long)verified,
 		(double)count / (seconds() - began));
 	return failures == 0 ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "signed.h"
 
 #include "manifest/manifest.h"
 
@@ -311,7 +311,9 @@ static void build_manifest(struct sim *sim)
 	if (bulla_manifest_encode(&m, &w) != BULLA_OK || bulla_wr_end(&w, &view) != BULLA_OK)
 		sim_fail(sim, "the simulator's manifest does not encode", 0, 0);
 	sim->manifest_size = view.n;
-	bulla_sha256(view, &sim->manifest_digest);
+	if (sim->is_signed)
+		signed_manifest(sim);
+	bulla_sha256(bulla_bytes_of(sim->manifest, sim->manifest_size), &sim->manifest_digest);
 	sim->world.manifest = sim->manifest_digest;
 }
 
@@ -321,6 +323,7 @@ static void begin(struct sim *sim, const struct sim_options *options)
 	sim->options = *options;
 	sim->rng.state = options->seed * 2654435761u + 12345;
 	sim->disk_rng.state = options->seed ^ UINT64_C(0xd15c);
+	sim->is_signed = options->seed % 100 == 0;
 	sim_world_init(&sim->world);
 	build_flows(sim);
 	build_manifest(sim);
@@ -332,7 +335,7 @@ static void begin(struct sim *sim, const struct sim_options *options)
 	sim->run_count = 2 + (uint32_t)sim_rand(sim, SIM_RUNS - 2);
 	sim->faults_end_us = FAULTS_US;
 	sim->residents = sim_one_in(sim, 3) ? 2 + (uint32_t)sim_rand(sim, 4) : 64;
-	sim->mischief = !options->quiet && options->kill_host + options->kill_broker == 0 && sim_one_in(sim, 4);
+	sim->mischief = !sim->is_signed && !options->quiet && options->kill_host + options->kill_broker == 0 && sim_one_in(sim, 4);
 	sim->short_permits = sim->mischief && sim_one_in(sim, 2);
 	broker_start(sim);
 	host_start(sim);
@@ -374,6 +377,10 @@ static void end(struct sim *sim)
 	for (size_t i = 0; i < SIM_ENCLAVES; i++)
 		for (size_t j = 0; j < SIM_JOBS; j++)
 			free(sim->enclaves[i].jobs[j].result);
+	for (size_t i = 0; i < sim->host.object_count; i++)
+		free(sim->host.objects[i].p);
+	for (size_t i = 0; i < SIM_RUNS; i++)
+		free(sim->runs[i].start_body);
 	if (sim->have_old_host)
 		sim_disk_copy_done(&sim->old_host);
 	if (sim->have_old_broker)

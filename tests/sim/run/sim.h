@@ -116,6 +116,13 @@ struct sim_row {
 	size_t n;
 };
 
+/* An object in the catalogue; told after so many rows. */
+#define SIM_OBJECTS 512
+struct sim_stored {
+	uint8_t *p;
+	size_t n, after_rows;
+};
+
 struct sim_host {
 	bool alive;
 	uint32_t gen; /* of the process */
@@ -127,6 +134,8 @@ struct sim_host {
 	/* the catalogue: rows in the order they were told; the first `row_sure` are in it for good */
 	struct sim_row rows[SIM_RUNS + 4];
 	size_t row_count, row_sure;
+	struct sim_stored objects[SIM_OBJECTS];
+	size_t object_count;
 	uint64_t stuck;
 };
 
@@ -155,12 +164,13 @@ struct sim_job {
 	uint32_t session, conn_gen, stream, plan;
 	uint8_t *result; /* `executed`, until stored */
 	size_t n;
-	bulla_digest receipt, parents;
+	bulla_digest receipt, parents, inputs;
 	bulla_digest manifest;
 };
 
 struct sim_enclave {
-	bool alive, attested;
+	bool alive;
+	uint32_t life; /* how often it was started */
 	uint32_t boot, session, attesting; /* session numbers; 0: none */
 	uint64_t attest_lsn;
 	uint32_t attest_gen; /* of the broker */
@@ -174,7 +184,7 @@ struct sim_enclave {
 
 struct sim_client {
 	uint32_t run; /* number of the run it drives now; SIM_RUNS: none */
-	bool waiting, started;
+	bool waiting, started, fetching; /* fetching: its bundle */
 	uint32_t stream;
 	int64_t asked_us;
 };
@@ -193,6 +203,8 @@ struct sim_run {
 	bulla_run_id id;
 	uint32_t plan;
 	uint64_t made_ms;
+	uint8_t *start_body; /* of its START */
+	size_t start_size;
 	bool wanted, acknowledged, ended; /* asked for; START answered; result seen by a client */
 	uint8_t state;
 	/* truth */
@@ -240,6 +252,7 @@ struct sim {
 	uint32_t sessions;
 	/* faults */
 	bool faults_over, mischief;
+	bool is_signed; /* signed.h */
 	bool lossy_host, lossy_ledger; /* an old disk was put back, or its last batch is gone: named in what follows */
 	bool short_permits;            /* the broker sometimes lists fewer parents than the plan has */
 	uint32_t residents;            /* of the host */
@@ -272,7 +285,7 @@ struct sim {
 	char failure[160];
 	bool failed;
 	/* figures */
-	uint64_t crashes, cuts, tears, refused_jobs, rot;
+	uint64_t crashes, cuts, refused_jobs, verified;
 };
 
 /* --- scheduler --- */
