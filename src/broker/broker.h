@@ -15,6 +15,7 @@
 #include "broker/run_secrets.h"
 #include "broker/seen.h"
 #include "broker/sessions.h"
+#include "broker/standing.h"
 #include "broker/wrapping.h"
 #include "io/sys.h"
 #include "io/tls.h"
@@ -39,6 +40,7 @@ struct bulla_broker {
 	struct bulla_births births;
 	struct bulla_wrapping wrapping;
 	struct bulla_seen seen;
+	struct bulla_standing standing;
 	struct bulla_ledger *ledger;
 	struct bulla_journal *journal;
 	struct bulla_buf outbox; /* framed records that the journal has not taken yet */

@@ -5,6 +5,7 @@
 /* Operations of the host and the owner on the unix socket. */
 
 #define REPLY_MAX ((size_t)BULLA_MAX_MESSAGE)
+#define DEMAND_MAX_MS UINT64_C(3600000)
 
 static bulla_rc op_advance(struct bulla_conn *conn, bulla_bytes body, struct bulla_buf *ret)
 {
@@ -125,6 +126,29 @@ static bulla_rc op_keys(struct bulla_conn *conn, bulla_bytes body, struct bulla_
 	return bulla_wr_end(&w, &ignored);
 }
 
+/* Sessions lapse soon; who wants more attests again. */
+static bulla_rc op_demand(struct bulla_conn *conn, bulla_bytes body, struct bulla_buf *ret)
+{
+	struct bulla_broker *broker = conn->server->broker;
+	int64_t now_ms = bulla_wall_ms(broker->clock), by_ms;
+	struct bulla_msg_demand demand;
+	bulla_digest instance = {{0}};
+	bool all;
+
+	BULLA_TRY(bulla_msg_demand_decode(body, &demand));
+	all = demand.instance.n == 0;
+	if (demand.within_ms > DEMAND_MAX_MS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "who demands evidence wants it within an hour");
+	if (!all)
+		BULLA_TRY(bulla_bytes_copy_exact(demand.instance, sizeof(instance.b), instance.b));
+	by_ms = now_ms + (int64_t)demand.within_ms;
+	BULLA_TRY(bulla_ledger_demand(broker->ledger, all ? NULL : &instance, by_ms, now_ms));
+	for (struct bulla_conn *other = conn->server->conns; other != NULL; other = other->next)
+		if (other->attested && other->lapses_ms > by_ms && (all || bulla_digest_eq(&other->kid, &instance)))
+			other->lapses_ms = by_ms;
+	return bulla_buf_append(ret, body);
+}
+
 static const struct {
 	uint8_t op;
 	bool durable; /* the reply waits: it tells of changes */
@@ -134,7 +158,7 @@ static const struct {
 	{BULLA_OP_ADVANCE, true, false, op_advance}, {BULLA_OP_SYNC, true, false, op_sync},
 	{BULLA_OP_RECORD, true, false, op_record},   {BULLA_OP_BROKER_KEYS, true, false, op_keys},
 	{BULLA_OP_KEYS, true, true, op_keys},        {BULLA_OP_PUT_MANIFEST, true, true, op_put_manifest},
-	{BULLA_OP_REVOKE, true, true, op_revoke},
+	{BULLA_OP_REVOKE, true, true, op_revoke},    {BULLA_OP_DEMAND, true, true, op_demand},
 };
 
 bulla_rc bulla_host_service(struct bulla_conn *conn, const struct bulla_frame *request)

@@ -1,5 +1,6 @@
 #include "broker/server.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "judge/birth.h"
@@ -9,6 +10,7 @@
 
 #define SESSION_MS INT64_C(3600000) /* a session lives at most that long */
 #define EXPORTER BULLA_EXPORTER_SIZE
+#define MODULE_ID_MAX 64
 
 /* A job of one connection; the memory behind its views is its own. */
 struct instance_job {
@@ -25,6 +27,9 @@ struct instance_job {
 	struct bulla_session_ask ask;
 	int64_t valid_to_ms;
 	bulla_digest image;
+	bool proved; /* what was refused is evidence of this very instance: genuine, and bound to its key */
+	uint8_t module_id[MODULE_ID_MAX];
+	size_t module_id_size;
 	/* BIRTH_PUT */
 	struct bulla_msg_birth message;
 	struct bulla_birth birth;
@@ -82,6 +87,13 @@ static bulla_rc op_challenge(struct bulla_conn *conn, const struct bulla_frame *
 	return bulla_conn_reply(conn, request->op, request->stream, body);
 }
 
+static void take_module(struct instance_job *job, const struct bulla_attest_claim *claim)
+{
+	job->module_id_size = claim == NULL || claim->bytes.n > MODULE_ID_MAX ? 0 : claim->bytes.n;
+	if (job->module_id_size > 0)
+		bulla_copy(job->module_id, claim->bytes.p, job->module_id_size);
+}
+
 static void attest_run(struct bulla_job *base)
 {
 	struct instance_job *job = (struct instance_job *)(void *)base;
@@ -101,6 +113,9 @@ static void attest_run(struct bulla_job *base)
 	job->rc = bulla_judge_instance(&job->epoch->manifest, &instance, time, job->server->cache, &result);
 	job->valid_to_ms = result.valid_to_ms;
 	bulla_judge_image(&result, &job->image);
+	job->proved = result.factors[BULLA_FACTOR_SIGNATURE].state == BULLA_FACTOR_HELD &&
+	              result.factors[BULLA_FACTOR_BINDER].state == BULLA_FACTOR_HELD;
+	take_module(job, bulla_attest_find(&result, BULLA_CLAIM_MODULE_ID, 0));
 }
 
 static int64_t lapse(const struct instance_job *job)
@@ -167,6 +182,9 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	bulla_wipe(exporter, sizeof(exporter));
 	BULLA_TRY(rc);
 	conn->attested = true;
+	conn->lapses_ms = (int64_t)session.reattest_ms;
+	if (job->module_id_size > 0)
+		bulla_standing_good(&conn->server->broker->standing, bulla_bytes_of(job->module_id, job->module_id_size), &job->ask.kid);
 	conn->kid = job->ask.kid;
 	conn->manifest = job->ask.manifest;
 	conn->image = job->image;
@@ -185,12 +203,33 @@ static void job_end(struct bulla_conn *conn, struct instance_job *job, bulla_rc 
 	job_free(job);
 }
 
+/* An enclave that was good and is no more gets nothing more. Only its own evidence says so, or its own connection: else
+ * anybody could end anybody's sessions by naming a receipt key. */
+static void turned_bad(struct bulla_conn *conn, const struct instance_job *job, bulla_rc why)
+{
+	struct bulla_broker *broker = job->server->broker;
+	bool same = conn != NULL && conn->attested && bulla_digest_eq(&conn->kid, &job->ask.kid);
+	bulla_rc rc;
+
+	if (!same && !job->proved)
+		return;
+	if (same)
+		conn->attested = false;
+	bulla_standing_end(&broker->standing, &job->ask.kid, why);
+	rc = bulla_ledger_end_sessions(broker->ledger, &job->ask.kid, why, job->now_ms);
+	if (rc != BULLA_OK)
+		bulla_server_fail(job->server, rc);
+	bulla_log(BULLA_LOG_WARN, "broker.attestation-bad", bulla_log_rc(why), bulla_log_digest("instance", &job->ask.kid));
+}
+
 static void attest_done(struct bulla_job *base)
 {
 	struct instance_job *job = (struct instance_job *)(void *)base;
 	struct bulla_conn *conn = bulla_server_conn(job->server, job->conn);
 	bulla_rc rc = job->rc;
 
+	if (rc != BULLA_OK)
+		turned_bad(conn, job, rc);
 	if (conn != NULL) {
 		conn->busy = false;
 		rc = rc == BULLA_OK ? grant(conn, job) : rc;
@@ -239,6 +278,15 @@ static bool hosts(const struct bulla_conn *conn, bulla_bytes agent)
 	return false;
 }
 
+static bulla_rc check_attested(const struct bulla_conn *conn)
+{
+	if (!conn->attested)
+		return BULLA_FAIL(BULLA_E_NO_RIGHT, "first an enclave attests");
+	if (bulla_wall_ms(conn->server->broker->clock) >= conn->lapses_ms)
+		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "the session has lapsed with its appraisal");
+	return BULLA_OK;
+}
+
 static bulla_rc op_birth_ask(struct bulla_conn *conn, const struct bulla_frame *request)
 {
 	const struct bulla_epoch *epoch = NULL;
@@ -246,7 +294,8 @@ static bulla_rc op_birth_ask(struct bulla_conn *conn, const struct bulla_frame *
 	bulla_bytes body;
 
 	BULLA_TRY(bulla_msg_birth_ask_decode(request->body, &ask));
-	if (!conn->attested || !hosts(conn, ask.agent))
+	BULLA_TRY(check_attested(conn));
+	if (!hosts(conn, ask.agent))
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "only an attested instance of the agent asks for its key");
 	BULLA_TRY(bulla_epochs_open(&conn->server->broker->epochs, &conn->manifest, &epoch));
 	BULLA_TRY(check_revoked(conn, &conn->kid, &conn->image, epoch));
@@ -259,7 +308,8 @@ static bulla_rc read_birth(struct bulla_conn *conn, struct instance_job *job)
 	struct bulla_broker *broker = conn->server->broker;
 
 	BULLA_TRY(bulla_msg_birth_decode(bulla_buf_view(&job->body), &job->message));
-	if (!conn->attested || !hosts(conn, job->message.agent))
+	BULLA_TRY(check_attested(conn));
+	if (!hosts(conn, job->message.agent))
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "only an attested instance of the agent gives birth to its key");
 	BULLA_TRY(bulla_epochs_open(&broker->epochs, &conn->manifest, &job->epoch));
 	BULLA_TRY(check_revoked(conn, &conn->kid, &conn->image, job->epoch));

@@ -481,6 +481,8 @@ bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use
 {
 	struct bulla_wrapping_key *key = NULL;
 
+	if (use->attested)
+		BULLA_TRY(bulla_standing_check(&broker->standing, use->module_id));
 	BULLA_TRY(allow(broker, use, &key));
 	if (BULLA_CHECK_ON(EVIDENCE_MANIFEST))
 		BULLA_TRY(check_manifest(broker, use));

@@ -377,6 +377,47 @@ bulla_rc bulla_ledger_session_add(struct bulla_ledger *ledger, const struct bull
 	return ledger_say(ledger, NULL, &fact, 0);
 }
 
+static bulla_rc say_session(struct bulla_ledger *ledger, const struct ledger_session *session, int64_t lapses_ms,
+	uint8_t ended, int64_t now_ms)
+{
+	struct ledger_fact fact = {.type = BULLA_LEDGER_SESSION,
+		.instance = session->instance,
+		.manifest = session->manifest,
+		.image = session->image,
+		.epoch = session->epoch,
+		.expires_ms = (uint64_t)lapses_ms,
+		.ended = ended,
+		.rest = bulla_bytes_of(session->agents, session->agent_count * sizeof(bulla_handle))};
+
+	bulla_copy(fact.session, session->id, sizeof(fact.session));
+	return ledger_say(ledger, NULL, &fact, now_ms);
+}
+
+bulla_rc bulla_ledger_end_sessions(struct bulla_ledger *ledger, const bulla_digest *instance, bulla_rc why,
+	int64_t now_ms)
+{
+	for (uint32_t i = 0; i < ledger->session_count && ledger->sessions[i].used; i++) {
+		const struct ledger_session *session = &ledger->sessions[i];
+
+		if (session->ended == 0 && bulla_digest_eq(&session->instance, instance))
+			BULLA_TRY(say_session(ledger, session, session->lapses_ms, ledger_ending_of(why), now_ms));
+	}
+	return BULLA_OK;
+}
+
+bulla_rc bulla_ledger_demand(struct bulla_ledger *ledger, const bulla_digest *instance, int64_t by_ms, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < ledger->session_count && ledger->sessions[i].used; i++) {
+		const struct ledger_session *session = &ledger->sessions[i];
+
+		if (session->ended != 0 || session->lapses_ms <= by_ms)
+			continue;
+		if (instance == NULL || bulla_digest_eq(&session->instance, instance))
+			BULLA_TRY(say_session(ledger, session, by_ms, 0, now_ms));
+	}
+	return BULLA_OK;
+}
+
 bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_bytes body, uint64_t *ret_lsn)
 {
 	struct ledger_fact fact = {.type = type, .rest = body};

@@ -143,6 +143,15 @@ BULLA_CHECK bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, bulla_byte
 /* BULLA_E_REVOKED when an order in the ledger says so of any part; for sessions, births and releases of keys. */
 BULLA_CHECK bulla_rc bulla_ledger_revoked(const struct bulla_ledger *ledger, const struct bulla_revocable *what);
 
+/* Ends the sessions of an instance whose appraisal turned bad: it gets no permits, its commits are refused, for this reason.
+ * Gathers SESSION records. */
+BULLA_CHECK bulla_rc bulla_ledger_end_sessions(struct bulla_ledger *ledger, const bulla_digest *instance, bulla_rc why,
+	int64_t now_ms);
+
+/* Sessions of this instance (NULL: all) lapse at by_ms at the latest: who wants more attests again before. */
+BULLA_CHECK bulla_rc bulla_ledger_demand(struct bulla_ledger *ledger, const bulla_digest *instance, int64_t by_ms,
+	int64_t now_ms);
+
 /* Any record of broker/'s own tables (EPOCH, BIRTH), in order with the ledger's. *ret_lsn: its sequence. */
 BULLA_CHECK bulla_rc bulla_ledger_append(struct bulla_ledger *ledger, uint8_t type, bulla_bytes body,
 	uint64_t *ret_lsn);

@@ -210,6 +210,7 @@ static bulla_rc apply_session(struct bulla_ledger *ledger, const struct ledger_f
 		.epoch = fact->epoch,
 		.lapses_ms = (int64_t)fact->expires_ms,
 		.used = true,
+		.ended = fact->ended,
 		.agent_count = (uint16_t)count,
 		.agents = agents};
 	bulla_copy(session->id, fact->session, sizeof(session->id));

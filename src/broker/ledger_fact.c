@@ -32,6 +32,7 @@ bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf
 		bulla_wr_digest(&w, &fact->image);
 		bulla_wr_u64le(&w, fact->epoch);
 		bulla_wr_u64le(&w, fact->expires_ms);
+		bulla_wr_u8(&w, fact->ended);
 		break;
 	case BULLA_LEDGER_RUN:
 	case BULLA_LEDGER_GIVEN_UP:
@@ -46,6 +47,26 @@ bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf
 	return bulla_wr_end(&w, &ignored);
 }
 
+/* Numbers of the record: new ones go to the end. */
+static const bulla_rc endings[] = {BULLA_OK, BULLA_E_REVOKED, BULLA_E_DENIED, BULLA_E_EVIDENCE_FORMAT,
+	BULLA_E_EVIDENCE_CHAIN, BULLA_E_EVIDENCE_SIGNATURE, BULLA_E_EVIDENCE_STALE, BULLA_E_EVIDENCE_DEBUG, BULLA_E_MEASUREMENT,
+	BULLA_E_BINDER, BULLA_E_EVIDENCE_POLICY, BULLA_E_EPOCH_OLD};
+#define ENDINGS (sizeof(endings) / sizeof(endings[0]))
+#define ENDING_OTHER 2
+
+uint8_t ledger_ending_of(bulla_rc why)
+{
+	for (uint8_t i = 0; i < ENDINGS; i++)
+		if (endings[i] == why)
+			return i;
+	return ENDING_OTHER;
+}
+
+bulla_rc ledger_ending_rc(uint8_t ended)
+{
+	return ended < ENDINGS ? endings[ended] : BULLA_RC_COUNT;
+}
+
 static bulla_rc read_session(bulla_rd *r, struct ledger_fact *fact)
 {
 	BULLA_TRY(bulla_rd_copy(r, sizeof(fact->session), fact->session));
@@ -53,7 +74,11 @@ static bulla_rc read_session(bulla_rd *r, struct ledger_fact *fact)
 	BULLA_TRY(bulla_rd_digest(r, &fact->manifest));
 	BULLA_TRY(bulla_rd_digest(r, &fact->image));
 	BULLA_TRY(bulla_rd_u64le(r, &fact->epoch));
-	return bulla_rd_u64le(r, &fact->expires_ms);
+	BULLA_TRY(bulla_rd_u64le(r, &fact->expires_ms));
+	BULLA_TRY(bulla_rd_u8(r, &fact->ended));
+	if (ledger_ending_rc(fact->ended) == BULLA_RC_COUNT)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a session ended for no known reason");
+	return BULLA_OK;
 }
 
 static bulla_rc read_commit(bulla_rd *r, struct ledger_fact *fact)

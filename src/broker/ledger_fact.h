@@ -7,7 +7,7 @@
  *   CLOCK     entry | receipt record                                              entry: CLOCK or LOST
  *   ORDER     entry | signed order
  *   STORED    step u32 | item u32
- *   SESSION   session 16 | instance 32 | manifest 32 | image 32 | epoch u64 | lapses_ms u64 | agents, 8 bytes each
+ *   SESSION   session 16 | instance 32 | manifest 32 | image 32 | epoch u64 | lapses_ms u64 | ended u8 | agents, 8 bytes each
  *   REVOKE    entry | signed order
  * The entry (receipt/entry.h) is what bundles show of it. A record of a run that had ended before begins with its run id
  * (flag LEDGER_NAMED): the run may have left memory. */
@@ -22,9 +22,15 @@ struct ledger_fact {
 	uint64_t expires_ms; /* PERMIT; SESSION: when it lapses */
 	bulla_digest instance, manifest, image; /* SESSION */
 	uint64_t epoch;                         /* SESSION */
+	uint8_t ended;                          /* SESSION: 0 it stands, else ledger_ending_of why not */
 	bulla_bytes lengths;
 	bulla_bytes rest; /* start record, escrow, receipt record, order, agents */
 };
+
+/* Why sessions end, by the record's numbers (0: they stand); BULLA_E_DENIED's number for a reason without one of its own. */
+uint8_t ledger_ending_of(bulla_rc why);
+/* BULLA_RC_COUNT for a number that is none. */
+bulla_rc ledger_ending_rc(uint8_t ended);
 
 /* Appends the body. */
 BULLA_CHECK bulla_rc ledger_fact_write(const struct ledger_fact *fact, struct bulla_buf *buf);

@@ -151,8 +151,10 @@ static bulla_rc check_session(const struct bulla_ledger *ledger, const struct le
 	asking->session = ledger_session_find(ledger, asking->session_id);
 	if (asking->session == NULL)
 		return BULLA_FAIL(BULLA_E_SESSION, "there is no such session");
+	if (BULLA_CHECK_ON(LEDGER_ENDED) && asking->session->ended != 0)
+		return BULLA_FAIL(ledger_ending_rc(asking->session->ended), "the instance's session was ended");
 	if (BULLA_CHECK_ON(LEDGER_SESSION) && asking->session->lapses_ms <= now_ms)
-		return BULLA_FAIL(BULLA_E_SESSION, "the session has lapsed");
+		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "the session has lapsed with its appraisal");
 	if (step->kind != BULLA_FLOW_AGENT || step->actor >= run->flow->actor_count)
 		return BULLA_FAIL(BULLA_E_PLAN, "no agent runs that step");
 	bulla_copy(agent.b, run->flow->actors[step->actor].handle, sizeof(agent.b));
@@ -324,6 +326,8 @@ static bulla_rc check_commit(const struct bulla_ledger *ledger, const struct led
 	if (BULLA_CHECK_ON(LEDGER_COMMIT_INSTANCE) && !bulla_digest_eq(&slot->instance, &session->instance))
 		return BULLA_FAIL(BULLA_E_PERMIT_INSTANCE, "the attempt is another instance's");
 	BULLA_TRY(ledger_check_revoked(ledger, run, session, slot->step));
+	if (BULLA_CHECK_ON(LEDGER_ENDED) && session->ended != 0)
+		return BULLA_FAIL(ledger_ending_rc(session->ended), "the instance's session was ended");
 	if (BULLA_CHECK_ON(LEDGER_COMMIT_EXPIRY) && slot->expires_ms <= (uint64_t)now_ms)
 		return BULLA_FAIL(BULLA_E_PERMIT_EXPIRED, "the permit has expired");
 	return BULLA_OK;

@@ -63,6 +63,7 @@ struct ledger_session {
 	uint64_t epoch;
 	int64_t lapses_ms;
 	bool used;
+	uint8_t ended; /* ledger_ending_of, 0: it stands */
 	uint16_t agent_count;
 	bulla_handle *agents;
 };

@@ -22,6 +22,7 @@ struct bulla_conn {
 	bool session_ready; /* session is initialised */
 	bool attested;
 	bulla_digest kid, manifest, image;
+	int64_t lapses_ms; /* of what it attested */
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE];
 	size_t agent_count;
 	/* HTTP */

@@ -269,15 +269,12 @@ static bulla_rc permit_refused(struct bulla_engine *e, ref r, bulla_rc rc)
 	struct work *work = work_at(e, r);
 	struct run *run = run_by_ref(e, r);
 
-	switch ((int)rc) {
-	case BULLA_E_SESSION:
-	case BULLA_E_REVOKED:
-	case BULLA_E_EPOCH_OLD:
-	case BULLA_E_EPOCH_CLOSED:
-	case BULLA_E_MEASUREMENT:
+	if (runner_is_of_instance(rc)) {
 		runner_refused(e, &e->instances[work->instance - 1], rc);
 		runner_release(e, r);
 		return runner_assign(e, r);
+	}
+	switch ((int)rc) {
 	case BULLA_E_ATTEMPT_OPEN:
 		return runner_give_up(e, r);
 	case BULLA_E_RUN_UNKNOWN:
@@ -300,12 +297,12 @@ static bulla_rc permit_refused(struct bulla_engine *e, ref r, bulla_rc rc)
 
 static bulla_rc commit_refused(struct bulla_engine *e, ref r, bulla_rc rc)
 {
+	if (runner_is_of_instance(rc))
+		return runner_give_up(e, r);
 	switch ((int)rc) {
 	case BULLA_E_ATTEMPT_CLOSED:
 	case BULLA_E_ATTEMPT_NUMBER:
 	case BULLA_E_PERMIT_EXPIRED:
-	case BULLA_E_SESSION:
-	case BULLA_E_REVOKED:
 	case BULLA_E_MAC:
 		return runner_give_up(e, r);
 	case BULLA_E_BUSY:

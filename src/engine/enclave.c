@@ -432,10 +432,24 @@ bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer)
 	return BULLA_OK;
 }
 
+bool runner_is_of_instance(bulla_rc rc)
+{
+	static const bulla_rc list[] = {BULLA_E_SESSION, BULLA_E_REVOKED, BULLA_E_EPOCH_OLD, BULLA_E_EPOCH_CLOSED,
+		BULLA_E_MEASUREMENT, BULLA_E_BINDER, BULLA_E_EVIDENCE_FORMAT, BULLA_E_EVIDENCE_CHAIN, BULLA_E_EVIDENCE_SIGNATURE,
+		BULLA_E_EVIDENCE_STALE, BULLA_E_EVIDENCE_DEBUG, BULLA_E_EVIDENCE_POLICY};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (list[i] == rc)
+			return true;
+	return false;
+}
+
 void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why)
 {
 	i->usable = false;
 	i->why = why;
+	if (i->peer != 0) /* a hint: it may attest again before its time */
+		e->effects.event(e->effects.ctx, i->peer, BULLA_OP_RENEW, 0, bulla_bytes_of(NULL, 0));
 	e->effects.note(e->effects.ctx, BULLA_NOTE_INSTANCE_REFUSED, why);
 }
 

@@ -385,6 +385,8 @@ BULLA_CHECK bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer)
 BULLA_CHECK bulla_rc runner_time(struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_flush(struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_resume(struct bulla_engine *e, struct instance *i);
+/* A refusal of the instance, not of what it wanted: it gets nothing more until it has attested again. */
+bool runner_is_of_instance(bulla_rc rc);
 void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why);
 struct instance *instance_of(struct bulla_engine *e, bulla_engine_peer peer);
 static inline struct instance *instance_at(struct bulla_engine *e, const struct work *work)

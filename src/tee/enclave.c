@@ -175,11 +175,19 @@ struct operation {
 	bulla_rc (*run)(struct bulla_enclave *enclave, const struct bulla_frame *message);
 };
 
+static bulla_rc do_renew(struct bulla_enclave *enclave, const struct bulla_frame *message)
+{
+	(void)message;
+	bulla_join_renew(&enclave->join);
+	return BULLA_OK;
+}
+
 static const struct operation operations[] = {
 	{BULLA_OP_EXECUTE, true, do_execute},
 	{BULLA_OP_RESUME, true, do_resume},
 	{BULLA_OP_STORED, false, do_stored},
 	{BULLA_OP_CANCEL, false, do_cancel},
+	{BULLA_OP_RENEW, false, do_renew},
 };
 
 bulla_rc bulla_enclave_message(struct bulla_enclave *enclave, const struct bulla_frame *message)

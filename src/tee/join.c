@@ -10,6 +10,7 @@
 #define RETRY_FIRST_US 10000
 #define RETRY_MOST_US 1000000
 #define RENEW_PART 4 / 5 /* of a session's life */
+#define RENEW_LEAST_MS 1000
 
 /* --- the RSA key --- */
 
@@ -167,6 +168,7 @@ static bulla_rc take_session(struct bulla_join *join, bulla_bytes body)
 		return rc;
 	}
 	life = session.reattest_ms > session.time_ms ? session.reattest_ms - session.time_ms : 0;
+	join->granted_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
 	join->renew_ms = session.asked_ms + life * RENEW_PART;
 	join->events.on_session(join->events.ctx, &session);
 	join->at = 0;
@@ -302,6 +304,14 @@ bool bulla_join_message(struct bulla_join *join, const struct bulla_frame *messa
 	else if (join->kms.host != NULL && message->stream == join->kms.stream)
 		bulla_uplink_message(&join->kms, message, now_us);
 	return true; /* of a relay that is closed already */
+}
+
+void bulla_join_renew(struct bulla_join *join)
+{
+	uint64_t earliest_ms = join->granted_ms + RENEW_LEAST_MS;
+
+	if (join->renew_ms > earliest_ms)
+		join->renew_ms = earliest_ms;
 }
 
 void bulla_join_turn(struct bulla_join *join, int64_t now_us)

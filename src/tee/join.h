@@ -70,6 +70,7 @@ struct bulla_join {
 	struct bulla_buf record_seen; /* birth record that the broker holds for agents[at] */
 	bulla_digest policy;
 	uint8_t boot_id[16];
+	uint64_t granted_ms;      /* monotonic: when the newest session was granted */
 	uint64_t renew_ms;        /* monotonic: renew then; 0: never */
 	uint64_t asked_ms;        /* monotonic: evidence was shown */
 	int64_t retry_us;         /* monotonic: try again then; 0: no */
@@ -89,6 +90,9 @@ void bulla_join_host_down(struct bulla_join *join);
 
 /* A frame of the host: true when it belonged to a relay. */
 bool bulla_join_message(struct bulla_join *join, const struct bulla_frame *message, int64_t now_us);
+
+/* The host says that the broker wants evidence anew: attests at once, but not more often than once a second. */
+void bulla_join_renew(struct bulla_join *join);
 
 /* End of a turn; when to call at the latest (monotonic µs). */
 void bulla_join_turn(struct bulla_join *join, int64_t now_us);

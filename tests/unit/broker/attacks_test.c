@@ -113,6 +113,40 @@ static bulla_rc revoked_start(struct bench *bench)
 	return bench_start(bench, (struct say){0});
 }
 
+/* A later appraisal of the instance was refused: no permit, and the one that is open commits nothing. */
+static bulla_rc turned_bad(struct bench *bench)
+{
+	bulla_digest start, instance = sim_instance('1');
+
+	assert_ok(bench_start(bench, (struct say){0}));
+	start = bench_start_digest(bench, 0);
+	assert_ok(bulla_ledger_end_sessions(bench->ledger, &instance, BULLA_E_MEASUREMENT, bench->now));
+	return ask(bench, 1, 1, 1, &start);
+}
+
+static bulla_rc turned_bad_before_its_commit(struct bench *bench)
+{
+	bulla_digest instance = sim_instance('1');
+
+	bench_first_step(bench);
+	assert_ok(bulla_ledger_end_sessions(bench->ledger, &instance, BULLA_E_MEASUREMENT, bench->now));
+	return bench_commit(bench, bench_commit_of(bench, 1, 1, 0, 0xa1), 1, true);
+}
+
+/* Evidence was demanded within a minute, and did not come; another one's session goes on. */
+static bulla_rc demanded_and_silent(struct bench *bench)
+{
+	bulla_digest start, instance = sim_instance('1'), other = sim_instance('2');
+
+	assert_ok(bench_start(bench, (struct say){0}));
+	start = bench_start_digest(bench, 0);
+	assert_ok(bulla_ledger_demand(bench->ledger, &other, bench->now + 10000, bench->now));
+	assert_ok(bulla_ledger_demand(bench->ledger, &instance, bench->now + 60000, bench->now));
+	assert_ok(bulla_ledger_demand(bench->ledger, NULL, bench->now + 120000, bench->now)); /* never later */
+	bench->now += 60000;
+	return ask(bench, 1, 1, 1, &start);
+}
+
 static bulla_rc session_without_the_agent(struct bench *bench)
 {
 	bulla_digest start;
@@ -135,7 +169,10 @@ static bulla_rc session_of_another_epoch(struct bench *bench)
 static void who_asks(void **state)
 {
 	(void)state;
-	assert_attack(LEDGER_SESSION, BULLA_E_SESSION, on_bench(lapsed_session));
+	assert_attack(LEDGER_SESSION, BULLA_E_EVIDENCE_STALE, on_bench(lapsed_session));
+	assert_attack(LEDGER_SESSION, BULLA_E_EVIDENCE_STALE, on_bench(demanded_and_silent));
+	assert_attack(LEDGER_ENDED, BULLA_E_MEASUREMENT, on_bench(turned_bad));
+	assert_attack(LEDGER_ENDED, BULLA_E_MEASUREMENT, on_bench(turned_bad_before_its_commit));
 	for (revocation = revocations; revocation < revocations + 4; revocation++) {
 		assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_permit));
 		assert_attack(LEDGER_REVOKED, BULLA_E_REVOKED, on_bench(revoked_commit));

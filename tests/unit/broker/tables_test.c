@@ -3,6 +3,7 @@
 #include "broker/births.h"
 #include "broker/ledger_index.h"
 #include "broker/seen.h"
+#include "broker/standing.h"
 #include "broker/wrapping.h"
 #include "crypto/random.h"
 #include "io/sys.h"
@@ -13,6 +14,39 @@
 #include <string.h>
 
 static char folder[] = "/tmp/bulla-tables-XXXXXX";
+
+/* --- how enclaves stand --- */
+
+static bulla_rc ask_after(bulla_rc why)
+{
+	static struct bulla_standing standing;
+	const bulla_bytes module = BULLA_BYTES_LITERAL("i-1-enc1"), other = BULLA_BYTES_LITERAL("i-1-enc2");
+	const bulla_digest instance = {{1}}, second = {{2}};
+
+	memset(&standing, 0, sizeof(standing));
+	assert_ok(bulla_standing_check(&standing, module)); /* a stranger: its evidence speaks for it */
+	bulla_standing_good(&standing, module, &instance);
+	bulla_standing_good(&standing, other, &second);
+	assert_ok(bulla_standing_check(&standing, module));
+	bulla_standing_end(&standing, &instance, why);
+	assert_ok(bulla_standing_check(&standing, other));
+	return bulla_standing_check(&standing, module);
+}
+
+static void test_standing(void **state)
+{
+	static struct bulla_standing standing;
+	const bulla_bytes module = BULLA_BYTES_LITERAL("i-1-enc1");
+	const bulla_digest instance = {{1}};
+
+	(void)state;
+	assert_attack(EVIDENCE_STANDING, BULLA_E_MEASUREMENT, ask_after(BULLA_E_MEASUREMENT));
+	bulla_standing_good(&standing, module, &instance);
+	bulla_standing_end(&standing, &instance, BULLA_E_EVIDENCE_DEBUG);
+	assert_rc(BULLA_E_EVIDENCE_DEBUG, bulla_standing_check(&standing, module));
+	bulla_standing_good(&standing, module, &instance); /* it attested again, and well */
+	assert_ok(bulla_standing_check(&standing, module));
+}
 
 /* --- documents that were shown --- */
 
@@ -230,7 +264,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_standing), cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
 	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
 	                                   cmocka_unit_test(test_index)};
 

@@ -731,6 +731,27 @@ static void sessions_are_renewed(void **state)
 	close_house(&house);
 }
 
+/* The host says that evidence is wanted anew; saying it often changes nothing. */
+static void a_renewal_on_demand(void **state)
+{
+	int64_t begin;
+
+	(void)state;
+	open_house(&house);
+	settle(&house, &house.readies, 1);
+	bulla_join_renew(&house.join);
+	settle(&house, &house.readies, 2);
+	begin = bulla_mono_us(bulla_sys_clock());
+	while (house.readies < 3) {
+		bulla_join_renew(&house.join);
+		turn(&house);
+		assert_true(bulla_mono_us(bulla_sys_clock()) < begin + 30000000);
+	}
+	assert_true(bulla_mono_us(bulla_sys_clock()) - begin > 700000);
+	assert_int_equal(house.sessions, 3);
+	close_house(&house);
+}
+
 static void a_host_may_vanish_at_any_time(void **state)
 {
 	(void)state;
@@ -756,6 +777,7 @@ int main(void)
 		cmocka_unit_test(a_late_answer_sets_no_clock_back),
 		cmocka_unit_test(another_server_is_not_the_broker),
 		cmocka_unit_test(sessions_are_renewed),
+		cmocka_unit_test(a_renewal_on_demand),
 		cmocka_unit_test(a_host_may_vanish_at_any_time),
 	};
 

@@ -1,0 +1,82 @@
+"""Evidence on demand: sessions lapse when the owner says so, permits are refused with that reason, and enclaves attest again."""
+import os
+import socket
+import struct
+import time
+
+from project import Project, Tap
+
+tap = Tap()
+project = Project("hello")
+HELLO, DEMAND, CLIENT = 1, 69, 1
+
+
+def varint(n):
+    out = b""
+    while n > 127:
+        out += bytes([n & 127 | 128])
+        n >>= 7
+    return out + bytes([n])
+
+
+class Owner:
+    """The owner's frames on the broker's socket."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, "broker.sock"))
+        self.call(HELLO, b"\x08\x01\x10" + bytes([CLIENT]) + b"\x1a\x10" + b"o" * 16 + b"\x20\x04", stream=0)
+
+    def take(self, size):
+        data = b""
+        while len(data) < size:
+            more = self.sock.recv(size - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def call(self, op, body=b"", stream=1):
+        self.sock.sendall(struct.pack("<IBBHI", len(body), 1, op, 0, stream) + body)
+        size, _, answered, flags, _ = struct.unpack("<IBBHI", self.take(12))
+        reply = self.take(size)
+        assert answered == op, (answered, op, reply)
+        return flags, reply
+
+    def demand(self, within_ms, instance=b""):
+        return self.call(DEMAND, (b"\x0a" + varint(len(instance)) + instance if instance else b"") + b"\x10" + varint(within_ms))
+
+
+def run():
+    begin = time.monotonic()
+    project.run("run", "hello", "--set", "name=Ada", check=0)
+    return time.monotonic() - begin
+
+
+@tap.case
+def everybody_attests_again():
+    project.run("up", check=0)
+    run()
+    owner = Owner()
+    for _ in range(3):
+        flags, _ = owner.demand(1)
+        assert flags == 1, flags
+        time.sleep(0.1)
+        took = run()
+        assert took < 20, took  # refused, told, attested again, and done
+
+
+@tap.case
+def demands_of_another_form_are_refused():
+    owner = Owner()
+    assert owner.demand(3600001)[0] == 3
+    assert owner.demand(1000, b"short")[0] == 3
+    assert owner.demand(1, b"n" * 32)[0] == 1  # nobody of that name: nothing happens
+    assert run() < 20
+
+
+try:
+    tap.main()
+finally:
+    project.__exit__()
