@@ -245,9 +245,13 @@ def row_memory():
 
 
 def row_recovery():
-    program = os.path.join(BUILD, "bench/recovery_bench")
-    if not os.access(program, os.X_OK):
-        print("bench: no recovery_bench in this build: the row `recovery` is missing", file=sys.stderr)
+    """kill -9 with that many runs under way (tests/crash/recovery.py)."""
+    runs = os.environ.get("BULLA_BENCH_RECOVER", "10000")
+    with subprocess.Popen([sys.executable, os.path.join(HERE, "../tests/crash/recovery.py"), runs], stdout=subprocess.PIPE, text=True) as tool:
+        for line in tool.stdout:
+            say("recovery", **json.loads(line), goal={"ready_ms": 1000})
+    if tool.returncode != 0:
+        raise RuntimeError(f"recovery.py failed with {tool.returncode}")
 
 
 ROWS = {"up": row_up, "runs": row_runs, "each": row_each, "distant": row_distant, "release": row_release,
