@@ -1,6 +1,7 @@
 #include "engine/librarian.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <pthread.h>
 
 #include "base/mem.h"
@@ -16,6 +17,8 @@
 #define RUN_BYTES_MAX ((size_t)24 << 20)
 #define LIST_ROWS_MAX 1024
 #define DAY_MS ((int64_t)86400000)
+#define AGAIN_MS 500 /* no space: what was told is tried again */
+#define TRIES 20     /* another error: after so many it is said */
 #define NOTE_BYTES 512 /* rows fit; what is larger has memory of its own */
 #define END_QUESTION 255
 
@@ -89,19 +92,14 @@ bulla_rc bulla_librarian_apply(struct bulla_catalogue *catalogue, enum bulla_eng
 	return question == BULLA_ENGINE_PUT_ROW ? put_row(catalogue, arg) : put_object(catalogue, arg);
 }
 
-static bulla_rc load_run(struct bulla_librarian *l, bulla_bytes run_id, struct bulla_buf *ret)
+/* A run's records, from where its row says they are. */
+static bulla_rc load_row(struct bulla_librarian *l, const struct bulla_rec_row *row, struct bulla_buf *ret)
 {
-	struct bulla_buf row_bytes, record_bytes;
-	struct bulla_rec_row row;
-	bulla_rd spans;
-	bulla_rc rc;
+	bulla_rd spans = bulla_rd_of(row->spans);
+	struct bulla_buf record_bytes;
+	bulla_rc rc = BULLA_OK;
 
-	bulla_buf_init(&row_bytes, RUN_BYTES_MAX);
 	bulla_buf_init(&record_bytes, BULLA_MAX_JOURNAL_BATCH);
-	rc = bulla_catalogue_find(l->catalogue, run_id, &row_bytes);
-	if (rc == BULLA_OK)
-		rc = bulla_rec_row_read(bulla_buf_view(&row_bytes), &row);
-	spans = bulla_rd_of(rc == BULLA_OK ? row.spans : (bulla_bytes){NULL, 0});
 	while (rc == BULLA_OK && bulla_rd_left(&spans) > 0) {
 		uint32_t segment = 0, offset = 0, bytes = 0;
 		struct bulla_journal_record record;
@@ -115,14 +113,32 @@ static bulla_rc load_run(struct bulla_librarian *l, bulla_bytes run_id, struct b
 		if (rc == BULLA_OK)
 			rc = bulla_journal_read_back(l->disk, (struct bulla_journal_place){segment, offset}, &record_bytes,
 						     &record);
-		if (rc == BULLA_OK && record.run_no != row.run_no)
+		if (rc == BULLA_OK && record.run_no != row->run_no)
 			rc = BULLA_FAIL(BULLA_E_CORRUPT, "a record is not where the catalogue says");
 		if (rc == BULLA_OK)
 			rc = bulla_journal_record_put(&record, ret);
 	}
-	bulla_buf_done(&row_bytes);
 	bulla_buf_done(&record_bytes);
 	return rc;
+}
+
+static bulla_rc load_run(struct bulla_librarian *l, bulla_bytes run_id, struct bulla_buf *ret)
+{
+	BULLA_AUTO_BUF row_bytes = {.max = RUN_BYTES_MAX};
+	struct bulla_rec_row row;
+
+	BULLA_TRY(bulla_catalogue_find(l->catalogue, run_id, &row_bytes));
+	BULLA_TRY(bulla_rec_row_read(bulla_buf_view(&row_bytes), &row));
+	return load_row(l, &row, ret);
+}
+
+static bulla_rc answer_row(const struct bulla_rec_row *row, struct bulla_buf *ret)
+{
+	bulla_wr w = bulla_wr_buf(ret);
+	bulla_bytes bytes;
+
+	bulla_rec_row_write(&w, row);
+	return bulla_wr_end(&w, &bytes);
 }
 
 struct listing {
@@ -200,9 +216,7 @@ static void handle(struct bulla_librarian *l, struct note *note)
 		note->rc = list_runs(l, arg, &note->answer);
 		break;
 	default:
-		note->rc = bulla_catalogue_begin(l->catalogue);
-		if (note->rc == BULLA_OK)
-			note->rc = bulla_librarian_apply(l->catalogue, (enum bulla_engine_question)note->question, arg);
+		break;
 	}
 }
 
@@ -214,50 +228,128 @@ static void give_back(struct bulla_librarian *l, struct note *note)
 	(void)rc;
 }
 
-/* Ends a transaction; the notes that were told go back as one chain, so that the loop is woken once. */
-static void end_transaction(struct bulla_librarian *l, struct note **used)
+static bulla_rc apply_one(struct bulla_librarian *l, struct note *note)
 {
-	bulla_rc rc = bulla_catalogue_commit(l->catalogue);
+	bulla_rc rc = bulla_catalogue_begin(l->catalogue);
 
-	if (!*used)
-		return;
+	if (rc == BULLA_OK)
+		rc = bulla_librarian_apply(l->catalogue, (enum bulla_engine_question)note->question, note_view(note));
+	if (rc != BULLA_E_FORMAT)
+		return rc;
+	note->rc = rc; /* its own fault: the others are good */
+	return BULLA_OK;
+}
+
+/* What was told and is not in the catalogue yet, in order. No space: everything of it is kept and tried again. */
+struct told {
+	struct note *first, **end;
+	unsigned count, tries; /* tries: that failed */
+};
+
+static void try_later(struct bulla_librarian *l, struct told *told)
+{
+	bulla_catalogue_rollback(l->catalogue);
+	told->tries++;
+}
+
+static void take_told(struct bulla_librarian *l, struct told *told, struct note *note)
+{
+	note->next = NULL;
+	note->rc = BULLA_OK;
+	*told->end = note;
+	told->end = &note->next;
+	told->count++;
+	if (told->tries == 0 && apply_one(l, note) != BULLA_OK)
+		try_later(l, told);
+}
+
+static bulla_rc apply_again(struct bulla_librarian *l, struct told *told)
+{
+	for (struct note *note = told->first; note; note = note->next)
+		BULLA_TRY(apply_one(l, note));
+	return BULLA_OK;
+}
+
+/* Ends a transaction; the notes go back as one chain, so that the loop is woken once. An error, when it is given up, stands
+ * in the first. */
+static void end_transaction(struct bulla_librarian *l, struct told *told, bool last)
+{
+	bulla_rc rc = told->tries > 0 ? apply_again(l, told) : BULLA_OK;
+
+	if (rc == BULLA_OK)
+		rc = bulla_catalogue_commit(l->catalogue);
 	if (rc != BULLA_OK)
-		(*used)->rc = rc;
-	give_back(l, *used);
-	*used = NULL;
+		try_later(l, told);
+	if (rc != BULLA_OK && !last && (rc == BULLA_E_FULL || told->tries < TRIES))
+		return;
+	told->first->rc = rc != BULLA_OK ? rc : told->first->rc;
+	give_back(l, told->first);
+	*told = (struct told){.end = &told->first};
+}
+
+/* The next note; NULL: there is none, and what was told is to be written now. */
+static struct note *next_note(struct bulla_librarian *l, const struct told *told)
+{
+	struct pollfd wake = {.fd = l->in.wake_fd, .events = POLLIN};
+
+	if (told->count == 0)
+		return bulla_ring_wait(&l->in);
+	if (told->tries == 0 && (told->count >= TRANSACTION || bulla_ring_count(&l->in) == 0))
+		return NULL;
+	if (told->tries > 0 && bulla_ring_count(&l->in) == 0) {
+		(void)poll(&wake, 1, AGAIN_MS);
+		bulla_ring_quiet(&l->in);
+	}
+	return bulla_ring_take(&l->in);
+}
+
+/* A run that was told of and is not in the catalogue yet. */
+static bool find_told(const struct told *told, bulla_bytes run_id, struct bulla_rec_row *ret)
+{
+	for (const struct note *note = told->first; note; note = note->next)
+		if (note->question == BULLA_ENGINE_PUT_ROW && bulla_rec_row_read(note_view(note), ret) == BULLA_OK &&
+		    bulla_bytes_eq(bulla_run_id_view(&ret->run), run_id))
+			return true;
+	return false;
+}
+
+static void answer(struct bulla_librarian *l, const struct told *told, struct note *note)
+{
+	struct bulla_rec_row row;
+
+	handle(l, note);
+	if (note->rc != BULLA_E_NOT_FOUND || told->tries == 0 || !find_told(told, note_view(note), &row))
+		return;
+	if (note->question == BULLA_ENGINE_LOAD_RUN)
+		note->rc = load_row(l, &row, &note->answer);
+	else
+		note->rc = answer_row(&row, &note->answer);
 }
 
 static void *librarian_main(void *arg)
 {
 	struct bulla_librarian *l = arg;
-	struct note *used = NULL;
-	unsigned told = 0;
+	struct told told = {.end = &told.first};
 
 	for (;;) {
-		struct note *note;
+		struct note *note = next_note(l, &told);
 
-		/* the queue is empty, or the transaction long enough */
-		if (told > 0 && (told >= TRANSACTION || bulla_ring_count(&l->in) == 0)) {
-			end_transaction(l, &used);
-			told = 0;
+		if (!note) {
+			end_transaction(l, &told, false);
+			continue;
 		}
-		note = bulla_ring_wait(&l->in);
 		if (note->question == END_QUESTION) {
-			end_transaction(l, &used);
+			if (told.count > 0)
+				end_transaction(l, &told, true); /* the journal knows the rest */
 			give_back(l, note);
 			return NULL;
 		}
-		handle(l, note);
-		if (note->question < BULLA_ENGINE_PUT_ROW) {
-			give_back(l, note);
+		if (note->question >= BULLA_ENGINE_PUT_ROW) {
+			take_told(l, &told, note);
 			continue;
 		}
-		/* an error stands in the chain's first note */
-		note->next = used;
-		if (used && used->rc != BULLA_OK && note->rc == BULLA_OK)
-			note->rc = used->rc;
-		used = note;
-		told++;
+		answer(l, &told, note);
+		give_back(l, note);
 	}
 }
 

@@ -187,6 +187,12 @@ bulla_rc bulla_catalogue_commit(struct bulla_catalogue *c)
 	return execute(c->db, "COMMIT");
 }
 
+void bulla_catalogue_rollback(struct bulla_catalogue *c)
+{
+	c->in_transaction = false;
+	(void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have done it by itself */
+}
+
 static void bind_blob(sqlite3_stmt *statement, int at, bulla_bytes bytes)
 {
 	sqlite3_bind_blob64(statement, at, bytes.n > 0 ? (const void *)bytes.p : "", bytes.n, SQLITE_STATIC);

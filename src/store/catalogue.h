@@ -38,6 +38,9 @@ BULLA_CHECK bulla_rc bulla_catalogue_put_aside(const char *path);
 BULLA_CHECK bulla_rc bulla_catalogue_begin(struct bulla_catalogue *catalogue);
 BULLA_CHECK bulla_rc bulla_catalogue_commit(struct bulla_catalogue *catalogue);
 
+/* Undoes what was put since begin; also after a failed put or commit. */
+void bulla_catalogue_rollback(struct bulla_catalogue *catalogue);
+
 /* Adds a row; one that is there already stays as it is. */
 BULLA_CHECK bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *catalogue, const struct bulla_catalogue_row *row);
 
