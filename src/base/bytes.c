@@ -17,11 +17,6 @@ bool bulla_bytes_eq_str(bulla_bytes a, const char *text)
 	return bulla_bytes_eq(a, bulla_bytes_str(text));
 }
 
-bool bulla_digest_eq(const bulla_digest *a, const bulla_digest *b)
-{
-	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
-}
-
 int bulla_bytes_cmp(bulla_bytes a, bulla_bytes b)
 {
 	size_t shorter = a.n < b.n ? a.n : b.n;
@@ -57,12 +52,6 @@ bool bulla_bytes_is_zero_ct(bulla_bytes a)
 	for (; i < a.n; i++)
 		any = any | a.p[i];
 	return any == 0;
-}
-
-void bulla_copy(void *ret, const void *from, size_t size)
-{
-	if (size > 0)
-		memcpy(ret, from, size);
 }
 
 void bulla_move(void *ret, const void *from, size_t size)

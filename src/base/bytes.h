@@ -38,7 +38,10 @@ static inline bulla_bytes bulla_bytes_digest(const bulla_digest *digest)
 /* Equality of public bytes; not constant-time. */
 bool bulla_bytes_eq(bulla_bytes a, bulla_bytes b);
 bool bulla_bytes_eq_str(bulla_bytes a, const char *text);
-bool bulla_digest_eq(const bulla_digest *a, const bulla_digest *b);
+static inline bool bulla_digest_eq(const bulla_digest *a, const bulla_digest *b)
+{
+	return __builtin_memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
 
 /* Lexicographic order of public bytes: < 0, 0, > 0. */
 int bulla_bytes_cmp(bulla_bytes a, bulla_bytes b);
@@ -50,7 +53,11 @@ bool bulla_bytes_eq_ct(bulla_bytes a, bulla_bytes b);
 bool bulla_bytes_is_zero_ct(bulla_bytes a);
 
 /* Copies size bytes; the regions must not overlap. size 0 is allowed with any pointers. */
-void bulla_copy(void *ret, const void *from, size_t size);
+static inline void bulla_copy(void *ret, const void *from, size_t size)
+{
+	if (size > 0)
+		__builtin_memcpy(ret, from, size); /* in line: most sizes are small and known */
+}
 
 /* Moves size bytes; the regions may overlap. */
 void bulla_move(void *ret, const void *from, size_t size);

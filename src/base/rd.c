@@ -20,7 +20,11 @@ bulla_rc bulla_rd_copy(bulla_rd *r, size_t size, uint8_t *ret)
 
 bulla_rc bulla_rd_digest(bulla_rd *r, bulla_digest *ret)
 {
-	return bulla_rd_copy(r, sizeof(ret->b), ret->b);
+	bulla_bytes view;
+
+	BULLA_TRY(bulla_rd_bytes(r, sizeof(ret->b), &view));
+	bulla_copy(ret->b, view.p, sizeof(ret->b)); /* of known size */
+	return BULLA_OK;
 }
 
 bulla_rc bulla_rd_skip(bulla_rd *r, size_t size)
@@ -30,7 +34,7 @@ bulla_rc bulla_rd_skip(bulla_rd *r, size_t size)
 	return bulla_rd_bytes(r, size, &ignored);
 }
 
-static bulla_rc read_be(bulla_rd *r, size_t size, uint64_t *ret)
+static inline bulla_rc read_be(bulla_rd *r, size_t size, uint64_t *ret)
 {
 	bulla_bytes view;
 	uint64_t value = 0;
@@ -42,7 +46,7 @@ static bulla_rc read_be(bulla_rd *r, size_t size, uint64_t *ret)
 	return BULLA_OK;
 }
 
-static bulla_rc read_le(bulla_rd *r, size_t size, uint64_t *ret)
+static inline bulla_rc read_le(bulla_rd *r, size_t size, uint64_t *ret)
 {
 	bulla_bytes view;
 	uint64_t value = 0;

@@ -16,7 +16,24 @@ void bulla_wr_fail(bulla_wr *w, bulla_rc rc)
 		w->rc = rc;
 }
 
-/* Everything but bytes that fit into fixed memory. */
+/* Where the next size bytes go, counted as written; NULL: not just so. */
+static inline uint8_t *room(bulla_wr *w, size_t size)
+{
+	uint8_t *p = NULL;
+
+	if (w->rc != BULLA_OK || (w->grow == NULL ? size > w->cap - w->n : size > w->grow->cap - w->grow->n))
+		return NULL;
+	if (w->grow == NULL) {
+		p = w->p + w->n;
+	} else {
+		p = w->grow->p + w->grow->n;
+		w->grow->n += size;
+	}
+	w->n += size;
+	return p;
+}
+
+/* A buffer grows, or an error is kept. */
 static void write_slowly(bulla_wr *w, bulla_bytes bytes)
 {
 	if (w->rc != BULLA_OK || bytes.n == 0)
@@ -31,12 +48,12 @@ static void write_slowly(bulla_wr *w, bulla_bytes bytes)
 
 void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes)
 {
-	if (w->rc != BULLA_OK || w->grow != NULL || bytes.n > w->cap - w->n) {
+	uint8_t *p = bytes.n > 0 ? room(w, bytes.n) : NULL;
+
+	if (p != NULL)
+		bulla_copy(p, bytes.p, bytes.n);
+	else
 		write_slowly(w, bytes);
-		return;
-	}
-	bulla_copy(w->p + w->n, bytes.p, bytes.n);
-	w->n += bytes.n;
 }
 
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest)
@@ -56,30 +73,29 @@ void bulla_wr_zeros(bulla_wr *w, size_t size)
 	}
 }
 
-static void write_be(bulla_wr *w, uint64_t value, size_t size)
+static inline void write_be(bulla_wr *w, uint64_t value, size_t size)
 {
-	uint8_t out[8];
+	uint8_t slow[8], *p = room(w, size), *out = p != NULL ? p : slow;
 
 	for (size_t i = 0; i < size; i++)
 		out[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-	bulla_wr_bytes(w, (bulla_bytes){out, size});
+	if (p == NULL)
+		write_slowly(w, (bulla_bytes){slow, size});
 }
 
-static void write_le(bulla_wr *w, uint64_t value, size_t size)
+static inline void write_le(bulla_wr *w, uint64_t value, size_t size)
 {
-	uint8_t out[8];
+	uint8_t slow[8], *p = room(w, size), *out = p != NULL ? p : slow;
 
 	for (size_t i = 0; i < size; i++)
 		out[i] = (uint8_t)(value >> (8 * i));
-	bulla_wr_bytes(w, (bulla_bytes){out, size});
+	if (p == NULL)
+		write_slowly(w, (bulla_bytes){slow, size});
 }
 
 void bulla_wr_u8(bulla_wr *w, uint8_t value)
 {
-	if (w->rc == BULLA_OK && w->grow == NULL && w->n < w->cap)
-		w->p[w->n++] = value; /* most of what codecs write */
-	else
-		write_be(w, value, 1);
+	write_be(w, value, 1);
 }
 
 void bulla_wr_u16be(bulla_wr *w, uint16_t value)

@@ -368,6 +368,7 @@ static bulla_rc take_clock(struct bulla_engine *e, ref r, const struct bulla_msg
 		return BULLA_OK;
 	}
 	work->receipt = receipt.digest;
+	work->maker = receipt.receipt.kid;
 	work->outcome = result.outcome = receipt.receipt.outcome;
 	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + bulla_msg_size(&bulla_msg_executed_desc, &executed),
 				  &block));

@@ -86,6 +86,7 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	}
 	run_by_ref(e, r)->new_objects = run_by_ref(e, r)->new_objects || e->object_count > known;
 	work->receipt = receipt.digest;
+	work->maker = receipt.receipt.kid;
 	work->outcome = receipt.receipt.outcome;
 	work->source = work->instance;
 	runner_release(e, r);

@@ -129,6 +129,7 @@ static bulla_rc replay_result(struct bulla_engine *e, uint32_t index, const stru
 	work->result = NULL;
 	BULLA_TRY(bulla_pool_copy(&e->pool, record->body, &work->result));
 	work->receipt = receipt.digest;
+	work->maker = receipt.receipt.kid;
 	work->outcome = receipt.receipt.outcome;
 	work->attempt = result.attempt;
 	work->phase = COMMITTING;
@@ -322,6 +323,7 @@ static bulla_rc restore(struct bulla_engine *e, ref r, const struct bulla_msg_sy
 	bulla_rec_result_write(&w, &result);
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	work->receipt = receipt.digest;
+	work->maker = receipt.receipt.kid;
 	work->outcome = result.outcome;
 	work->attempt = result.attempt;
 	work->durable = false;

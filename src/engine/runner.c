@@ -1,6 +1,5 @@
 #include "engine/state.h"
 
-#include "receipt/receipt.h"
 
 #define AHEAD 64             /* permits asked for beyond an instance's window */
 #define LATE_MS 3000        /* beyond a step's time-out, before it is given up */
@@ -229,7 +228,6 @@ static bulla_rc parent_record(struct bulla_engine *e, uint32_t index, const stru
 	struct bulla_rec_result result;
 	struct bulla_msg_start start;
 	struct bulla_msg_executed executed;
-	struct bulla_receipt_record receipt;
 
 	if (parent->step == 0) {
 		BULLA_TRY(bulla_rec_started_read(bulla_block_view(run->started), &started));
@@ -242,8 +240,7 @@ static bulla_rc parent_record(struct bulla_engine *e, uint32_t index, const stru
 	BULLA_TRY(bulla_msg_executed_decode(result.executed, &executed));
 	*ret_record = executed.receipt;
 	*ret_envelopes = executed.outputs;
-	BULLA_TRY(bulla_receipt_record_decode(executed.receipt, &receipt));
-	*ret_maker = receipt.receipt.kid;
+	*ret_maker = run->works[parent->step].maker;
 	return BULLA_OK;
 }
 

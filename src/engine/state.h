@@ -58,7 +58,7 @@ struct work {
 	ref next;         /* queue of its agent or instance */
 	ref speculation;  /* the slot whose permit was asked together with this commit */
 	struct bulla_block *permit, *result, *token; /* result: body of RESULT */
-	bulla_digest receipt;                        /* of result */
+	bulla_digest receipt, maker;                 /* of result: digest, kid of who signed it */
 	int64_t since_ms; /* RUNNING: dispatched */
 	int64_t deadline_ms;
 };

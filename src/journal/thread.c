@@ -13,7 +13,7 @@
 #define CONFIRM_US 100000 /* idle so long: an empty batch confirms the last acknowledged one */
 #define INLINE_US 500     /* a disk that syncs in less is not worth two wake-ups of threads: the owner waits for it */
 #define RETRY_MS 1000     /* no space for a spare: try again */
-#define PACE_MS 1         /* between steps of the filler while a spare is there: batches share the disk with it */
+#define PACE_MS 2         /* between steps of the filler while a spare is there: batches share the disk with it */
 #define KEPT_MAX 262144   /* bytes that the buffer of waiting records keeps for its next use */
 #define SPARE_WAIT_MS 5   /* the batch waits for a spare */
 
