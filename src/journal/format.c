@@ -170,6 +170,14 @@ bulla_rc bulla_journal_batch_parse(bulla_bytes bytes, const bulla_journal_store 
 	return BULLA_OK;
 }
 
+/* Of all but magic and itself. */
+static uint32_t segment_crc(bulla_bytes page)
+{
+	uint32_t crc = bulla_crc32c(0, bulla_bytes_of(page.p + 8, 4));
+
+	return bulla_crc32c(crc, bulla_bytes_of(page.p + 16, SEGMENT_HEADER - 16));
+}
+
 bulla_rc bulla_journal_segment_put(const struct bulla_journal_segment *segment, uint8_t ret_page[BULLA_JOURNAL_PAGE])
 {
 	bulla_wr w = bulla_wr_fixed(ret_page, BULLA_JOURNAL_PAGE);
@@ -185,7 +193,7 @@ bulla_rc bulla_journal_segment_put(const struct bulla_journal_segment *segment, 
 	BULLA_TRY(bulla_wr_end(&w, &view));
 	bulla_wr_u64le(&head, SEGMENT_MAGIC);
 	bulla_wr_u32le(&head, BULLA_JOURNAL_FORMAT);
-	bulla_wr_u32le(&head, bulla_crc32c(0, bulla_bytes_of(ret_page + 16, SEGMENT_HEADER - 16)));
+	bulla_wr_u32le(&head, segment_crc(bulla_bytes_of(ret_page, SEGMENT_HEADER)));
 	return bulla_wr_end(&head, &view);
 }
 
@@ -216,7 +224,7 @@ bulla_rc bulla_journal_segment_parse(bulla_bytes page, struct bulla_journal_segm
 	BULLA_TRY(bulla_rd_u64le(&r, &magic));
 	BULLA_TRY(bulla_rd_u32le(&r, &format));
 	BULLA_TRY(bulla_rd_u32le(&r, &crc));
-	if (magic != SEGMENT_MAGIC || crc != bulla_crc32c(0, bulla_bytes_of(page.p + 16, SEGMENT_HEADER - 16)))
+	if (magic != SEGMENT_MAGIC || crc != segment_crc(page))
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a segment's header is damaged");
 	if (format != BULLA_JOURNAL_FORMAT)
 		return BULLA_FAIL(BULLA_E_VERSION, "a segment is of another format");

@@ -2,8 +2,8 @@
 /* Bytes of a journal (engine.md section 4), pure. A store is a folder of segments. A segment is one page of header, then
  * batches, then zeros. A batch begins on a page and holds records. All numbers little-endian.
  *
- *   segment header (one page, zeros after):  magic u64 | format u32 | crc32c u32 of what follows | store 16 | number u64
- *                                            | first lsn u64 | chain 32 before its first batch
+ *   segment header (one page, zeros after):  magic u64 | format u32 | crc32c u32 of format and what follows | store 16
+ *                                            | number u64 | first lsn u64 | chain 32 before its first batch
  *   batch header, 80 bytes:                  magic u32 | crc32c u32 of body, then of what follows | bytes u32 (header and
  *                                            body) | count u32 | lsn u64 of the first record | store 16 | time_ms u64
  *                                            | chain 32

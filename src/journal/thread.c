@@ -9,13 +9,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LAZY_US 5000      /* a record that nobody waits for rides along at most so long */
-#define CONFIRM_US 100000 /* idle so long: an empty batch confirms the last acknowledged one */
-#define INLINE_US 500     /* a disk that syncs in less is not worth two wake-ups of threads: the owner waits for it */
-#define RETRY_MS 1000     /* no space for a spare: try again */
-#define PACE_MS 2         /* between steps of the filler while a spare is there: batches share the disk with it */
-#define KEPT_MAX 262144   /* bytes that the buffer of waiting records keeps for its next use */
-#define SPARE_WAIT_MS 5   /* the batch waits for a spare */
+#define LAZY_US 5000       /* a record that nobody waits for rides along at most so long */
+#define CONFIRM_US 100000  /* idle so long: an empty batch confirms the last acknowledged one */
+#define INLINE_US 500      /* a disk that syncs in less is not worth two wake-ups of threads: the owner waits for it, ... */
+#define INLINE_BYTES 16384 /* ... but for small batches only: with many runs under way its loop has better to do */
+#define RETRY_MS 1000      /* no space for a spare: try again */
+#define PACE_MS 2          /* between steps of the filler while a spare is there: batches share the disk with it */
+#define KEPT_MAX 262144    /* bytes that the buffer of waiting records keeps for its next use */
+#define SPARE_WAIT_MS 5    /* the batch waits for a spare */
 
 /* What the writer thread is told, and tells. */
 struct order {
@@ -245,7 +246,7 @@ void bulla_journal_turn(struct bulla_journal *journal)
 
 	take_back(journal);
 	while (!journal->lent && !journal->failed && write_at(journal) <= bulla_mono_us(journal->clock)) {
-		if (journal->took_us > INLINE_US) {
+		if (journal->took_us > INLINE_US || journal->writer.body > INLINE_BYTES) {
 			lend(journal);
 			return;
 		}

@@ -1,7 +1,7 @@
 #pragma once
-/* The journal of a program, for one owning thread (its loop). While the disk is quick the owner writes its batches itself,
- * at the end of a turn: handing them over costs two wake-ups, more than a sync. While it is slow a writer thread does; a
- * filler thread makes segments ahead of need. No locks: single-producer single-consumer rings and one eventfd each way. */
+/* The journal of a program, for one owning thread (its loop). While the disk is quick the owner writes its small batches
+ * itself, at the end of a turn: handing them over costs two wake-ups, more than a sync. Large ones, and all while the disk is
+ * slow, are a writer thread's; a filler thread makes segments ahead of need. No locks: single-producer single-consumer rings and one eventfd each way. */
 #include "journal/writer.h"
 
 struct bulla_journal; /* opaque */
@@ -20,9 +20,10 @@ BULLA_CHECK bulla_rc bulla_journal_open(const struct bulla_journal_options *opti
 void bulla_journal_close(struct bulla_journal *journal);
 
 /* The owner's duty: at the end of each turn of its loop, after its output went out, bulla_journal_turn, which writes what is
- * due: it waits for the disk when the last write took at most half a millisecond, else it hands the batch to the thread. In
- * each turn, bulla_journal_next until BULLA_E_AGAIN. The loop sleeps no longer than until bulla_journal_due (mono µs;
- * INT64_MAX: as long as it likes) or until the fd is readable, the thread being done: bulla_journal_woken. */
+ * due: it waits for the disk when the batch is small and the last write took at most half a millisecond, else it hands the
+ * batch to the thread. In each turn, bulla_journal_next until BULLA_E_AGAIN. The loop sleeps no longer than until
+ * bulla_journal_due (mono µs; INT64_MAX: as long as it likes) or until the fd is readable, the thread being done:
+ * bulla_journal_woken. */
 void bulla_journal_turn(struct bulla_journal *journal);
 int64_t bulla_journal_due(const struct bulla_journal *journal);
 int bulla_journal_fd(const struct bulla_journal *journal);

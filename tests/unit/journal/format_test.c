@@ -181,10 +181,14 @@ static void segment_header(void **state)
 	assert_true(bulla_digest_eq(&found.chain, &segment.chain));
 	for (size_t i = 0; i < 80 * 8; i++) {
 		page[i / 8] ^= (uint8_t)(1U << i % 8);
-		assert_rc(i / 32 == 2 ? BULLA_E_VERSION : BULLA_E_CORRUPT,
-			bulla_journal_segment_parse(BULLA_BYTES_ARRAY(page), &found));
+		assert_rc(BULLA_E_CORRUPT, bulla_journal_segment_parse(BULLA_BYTES_ARRAY(page), &found));
 		page[i / 8] ^= (uint8_t)(1U << i % 8);
 	}
+	page[8]++; /* another format, and meant */
+	assert_rc(BULLA_E_CORRUPT, bulla_journal_segment_parse(BULLA_BYTES_ARRAY(page), &found));
+	for (uint32_t crc = bulla_crc32c(bulla_crc32c(0, bulla_bytes_of(page + 8, 4)), bulla_bytes_of(page + 16, 64)), i = 0; i < 4; i++)
+		page[12 + i] = (uint8_t)(crc >> 8 * i);
+	assert_rc(BULLA_E_VERSION, bulla_journal_segment_parse(BULLA_BYTES_ARRAY(page), &found));
 	bulla_zero(page, sizeof(page));
 	assert_rc(BULLA_E_NOT_FOUND, bulla_journal_segment_parse(BULLA_BYTES_ARRAY(page), &found));
 }
