@@ -1,20 +1,73 @@
-/* bulla attest fetch FILE: where the collateral of this evidence is. Prints addresses, one a line, for curl; what comes back
- * goes into --collateral as it is. Nothing of it is trusted. */
+/* bulla attest fetch FILE: fetches the collateral of this evidence from the vendor (AMD KDS, Intel PCS) or a mirror, verifies
+ * all of it against the evidence, and only then keeps it, for --collateral. Nothing that comes is trusted. */
 #include "cmd/attest_job.h"
+#include "cmd/download.h"
 
 #include "attest/snp.h"
+#include "crypto/hash.h"
 #include "io/sys.h"
+#include "wire/text.h"
 
+#include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define KDS "https://kdsintf.amd.com"
 #define PCS "https://api.trustedservices.intel.com"
+#define INTEL_ROOT "https://certificates.trustedservices.intel.com"
+#define ITEMS 6
+#define TRIES 3
+#define WAIT_MAX_S 10u /* that a server may ask for; longer waits are the user's business */
 
-static void print_hex(bulla_bytes bytes)
+struct item {
+	char url[DOWNLOAD_URL];
+	const char *name, *ending; /* of the file */
+	const char *chain;         /* header with the issuers' certificates; NULL: none */
+	struct bulla_buf body, issuers;
+};
+
+struct fetch {
+	struct attest_job *job;
+	struct cli *cli;
+	struct bulla_tls_context *tls;
+	struct download download;
+	struct item items[ITEMS];
+	size_t count;
+};
+
+/* ---- what is needed ---- */
+/* base: the vendor's server, in whose place --from stands. */
+static void need(struct fetch *fetch, const char *name, const char *ending, const char *chain, const char *base,
+	const char *format, ...) __attribute__((format(printf, 6, 7)));
+
+static void need(struct fetch *fetch, const char *name, const char *ending, const char *chain, const char *base,
+	const char *format, ...)
 {
-	for (size_t i = 0; i < bytes.n; i++)
-		printf("%02x", bytes.p[i]);
+	struct item *item = &fetch->items[fetch->count++];
+	const char *from = fetch->cli->from != NULL ? fetch->cli->from : base;
+	size_t size = strlen(from);
+	va_list args;
+
+	size -= size > 0 && from[size - 1] == '/' ? 1 : 0;
+	*item = (struct item){.name = name, .ending = ending, .chain = chain};
+	bulla_buf_init(&item->body, BULLA_MAX_COLLATERAL);
+	bulla_buf_init(&item->issuers, BULLA_HTTP_HEAD_MAX);
+	if (size >= sizeof(item->url) / 2)
+		size = 0; /* no https URL: refused when it is fetched */
+	bulla_copy(item->url, from, size);
+	va_start(args, format);
+	(void)vsnprintf(item->url + size, sizeof(item->url) - size, format, args);
+	va_end(args);
+}
+
+static void hex_of(bulla_bytes bytes, char *ret, size_t size)
+{
+	bulla_wr w = bulla_wr_fixed((uint8_t *)ret, size - 1);
+
+	bulla_text_wr_hex(&w, bytes);
+	ret[w.n] = '\0';
 }
 
 /* The product's name is in the report from version 3 on; before, only the certificate knows. */
@@ -29,64 +82,218 @@ static const struct bulla_snp_generation *generation_of(const struct attest_job 
 	return found != NULL ? found : &milan;
 }
 
-static void print_snp(const struct attest_job *job)
+static void plan_snp(struct fetch *fetch)
 {
+	const struct attest_job *job = fetch->job;
 	const struct bulla_attest_claim *chip = bulla_attest_find(&job->result, BULLA_CLAIM_CHIP_ID, 0);
-	const struct bulla_attest_claim *tcb_bytes = bulla_attest_find(&job->result, BULLA_CLAIM_REPORTED_TCB, 0);
-
-	if (chip == NULL || tcb_bytes == NULL)
-		return;
+	const struct bulla_attest_claim *reported = bulla_attest_find(&job->result, BULLA_CLAIM_REPORTED_TCB, 0);
 	const struct bulla_snp_generation *generation = generation_of(job);
-	const struct bulla_snp_tcb tcb = bulla_snp_tcb_of(generation, tcb_bytes->bytes);
-	if (bulla_bytes_is_zero_ct(chip->bytes)) {
-		printf("# no chip id: a VLEK; the cloud's certificate table has it (configfs-tsm auxblob)\n");
-		printf(KDS "/vlek/v1/%s/cert_chain\n" KDS "/vlek/v1/%s/crl\n", generation->name, generation->name);
+	char id[129] = "", fmc[24] = "";
+
+	if (chip == NULL || reported == NULL)
 		return;
-	}
-	printf(KDS "/vcek/v1/%s/", generation->name);
-	print_hex(generation->has_fmc ? bulla_bytes_of(chip->bytes.p, 8) : chip->bytes);
-	printf("?");
+	const struct bulla_snp_tcb tcb = bulla_snp_tcb_of(generation, reported->bytes);
+	bool vlek = bulla_bytes_is_zero_ct(chip->bytes); /* its certificate comes from the cloud (configfs-tsm auxblob) */
+	const char *kind = vlek ? "vlek" : "vcek";
+	hex_of(generation->has_fmc ? bulla_bytes_of(chip->bytes.p, 8) : chip->bytes, id, sizeof(id));
 	if (generation->has_fmc)
-		printf("fmcSPL=%02u&", tcb.fmc);
-	printf("blSPL=%02u&teeSPL=%02u&snpSPL=%02u&ucodeSPL=%02u\n", tcb.bootloader, tcb.tee, tcb.snp, tcb.microcode);
-	printf(KDS "/vcek/v1/%s/cert_chain\n" KDS "/vcek/v1/%s/crl\n", generation->name, generation->name);
+		(void)snprintf(fmc, sizeof(fmc), "fmcSPL=%02u&", tcb.fmc);
+	if (!vlek)
+		need(fetch, "amd-vcek", "der", NULL, KDS, "/vcek/v1/%s/%s?%sblSPL=%02u&teeSPL=%02u&snpSPL=%02u&ucodeSPL=%02u",
+			generation->name, id, fmc, tcb.bootloader, tcb.tee, tcb.snp, tcb.microcode);
+	need(fetch, "amd-chain", "pem", NULL, KDS, "/%s/v1/%s/cert_chain", kind, generation->name);
+	need(fetch, "amd-crl", "der", NULL, KDS, "/%s/v1/%s/crl", kind, generation->name);
 }
 
-static void print_dcap(const struct attest_job *job, const char *kind)
+static void plan_dcap(struct fetch *fetch, const char *kind)
 {
-	const struct bulla_attest_claim *fmspc = bulla_attest_find(&job->result, BULLA_CLAIM_FMSPC, 0);
-	const struct bulla_attest_claim *signer = bulla_attest_find(&job->result, BULLA_CLAIM_SIGNER, 0);
+	const struct bulla_attest_claim *fmspc = bulla_attest_find(&fetch->job->result, BULLA_CLAIM_FMSPC, 0);
+	const struct bulla_attest_claim *signer = bulla_attest_find(&fetch->job->result, BULLA_CLAIM_SIGNER, 0);
 	bool platform = signer != NULL && bulla_bytes_eq_str(signer->bytes, "PCK Platform CA");
+	char id[33] = "";
 
 	if (fmspc == NULL)
 		return;
-	printf(PCS "/%s/certification/v4/tcb?fmspc=", kind);
-	print_hex(fmspc->bytes);
-	printf("\n" PCS "/%s/certification/v4/qe/identity\n", kind);
-	printf(PCS "/sgx/certification/v4/pckcrl?ca=%s&encoding=der\n", platform ? "platform" : "processor");
-	printf("https://certificates.trustedservices.intel.com/IntelSGXRootCA.der\n"
-	       "# the issuer chains (TCB-Info-Issuer-Chain, SGX-PCK-CRL-Issuer-Chain) are in the answers' headers, URL-encoded\n");
+	hex_of(fmspc->bytes, id, sizeof(id));
+	need(fetch, "intel-tcb", "json", "TCB-Info-Issuer-Chain", PCS, "/%s/certification/v4/tcb?fmspc=%s", kind, id);
+	need(fetch, "intel-qe", "json", "SGX-Enclave-Identity-Issuer-Chain", PCS, "/%s/certification/v4/qe/identity", kind);
+	need(fetch, "intel-pck-crl", "der", "SGX-PCK-CRL-Issuer-Chain", PCS, "/sgx/certification/v4/pckcrl?ca=%s&encoding=der",
+		platform ? "platform" : "processor");
+	need(fetch, "intel-root-crl", "der", NULL, INTEL_ROOT, "/IntelSGXRootCA.der");
+}
+
+/* Appraises leniently: for its claims, or to see that the collateral is genuine, in its time, and of this evidence. */
+static bulla_rc appraise(struct attest_job *job, bool with_collateral)
+{
+	attest_lax(job);
+	job->reference.policy.dcap.without_collateral = !with_collateral;
+	job->reference.policy.dcap.statuses = UINT32_MAX; /* what the vendor thinks of the platform is not asked here */
+	job->time.clock = BULLA_CLOCK_AUDIT;
+	return bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy, &job->binding,
+		job->time, NULL, &job->result);
+}
+
+static void plan(struct fetch *fetch)
+{
+	enum bulla_tee tee = bulla_attest_guess(fetch->job->evidence);
+	bulla_rc rc = appraise(fetch->job, false);
+
+	if (rc != BULLA_OK && fetch->cli->verbose)
+		say(fetch->cli, "without collateral: %s", bulla_rc_id(rc));
+	if (tee == BULLA_TEE_SNP || tee == BULLA_TEE_AZ_SNP)
+		plan_snp(fetch);
+	else if (tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX)
+		plan_dcap(fetch, tee == BULLA_TEE_TDX ? "tdx" : "sgx");
+}
+
+/* ---- fetching ---- */
+/* Seconds that a 429 or 503 asks for; 0: it does not say. */
+static unsigned retry_after(const struct bulla_http_message *message)
+{
+	bulla_bytes text = bulla_http_header(message, "retry-after");
+	uint64_t seconds = 0;
+
+	return bulla_text_uint(text, 86400, &seconds) == BULLA_OK ? (unsigned)seconds : 0;
+}
+
+static int refused(const struct fetch *fetch, const struct item *item)
+{
+	unsigned status = fetch->download.message.status, wait = retry_after(&fetch->download.message);
+
+	if (status == 429 || status == 503) {
+		say_error(fetch->cli, "busy", item->url, wait > 0 ? "the same command after that time" : "the same command, later",
+			"the server wants fewer requests%s", wait > 0 ? ": it says when in Retry-After" : "");
+		return EXIT_AGAIN;
+	}
+	say_error(fetch->cli, status == 404 ? "not-found" : "unreachable", item->url, "--from URL: another mirror",
+		"the server answers %u", status);
+	return status == 404 ? EXIT_NOT_FOUND : EXIT_AGAIN;
+}
+
+static int fetch_one(struct fetch *fetch, struct item *item)
+{
+	unsigned wait = 0;
+
+	for (unsigned i = 0; i < TRIES; i++) {
+		bulla_rc rc = download_get(fetch->tls, item->url, &fetch->download);
+		if (rc != BULLA_OK)
+			return say_rc(fetch->cli, rc, item->url, rc == BULLA_E_SIGNATURE ? "--ca FILE: roots of a mirror of your own" : NULL);
+		unsigned status = fetch->download.message.status;
+		wait = retry_after(&fetch->download.message);
+		if ((status != 429 && status != 503) || wait == 0 || wait > WAIT_MAX_S || i + 1 == TRIES)
+			break;
+		say(fetch->cli, "the server wants %u s of patience", wait);
+		(void)poll(NULL, 0, (int)wait * 1000);
+	}
+	if (fetch->download.message.status != 200)
+		return refused(fetch, item);
+	bulla_bytes issuers = item->chain == NULL ? bulla_bytes_of(NULL, 0)
+	                                          : bulla_http_header(&fetch->download.message, item->chain);
+	bulla_rc rc = bulla_buf_append(&item->body, bulla_buf_view(&fetch->download.body));
+	if (rc == BULLA_OK)
+		rc = bulla_buf_append(&item->issuers, issuers);
+	return rc == BULLA_OK ? 0 : say_rc(fetch->cli, rc, item->url, NULL);
+}
+
+/* Everything against the evidence; nothing is kept before. */
+static int verify(struct fetch *fetch)
+{
+	struct attest_job *job = fetch->job;
+	bulla_rc rc = BULLA_OK;
+
+	for (size_t i = 0; i < fetch->count; i++) {
+		const struct item *item = &fetch->items[i];
+
+		rc = bulla_foreign_collateral(&job->foreign, bulla_buf_view(&item->body));
+		if (rc == BULLA_OK && item->issuers.n > 0)
+			rc = bulla_foreign_collateral(&job->foreign, bulla_buf_view(&item->issuers));
+		if (rc != BULLA_OK)
+			return say_rc(fetch->cli, BULLA_E_EVIDENCE_FORMAT, item->url, "another mirror: this is no collateral");
+	}
+	rc = bulla_foreign_ready(&job->foreign, &job->all);
+	if (rc == BULLA_OK)
+		rc = appraise(job, true);
+	if (rc == BULLA_OK || rc == BULLA_E_REVOKED) /* a revocation is news, not a fault of the list */
+		return 0;
+	say_error(fetch->cli, bulla_rc_id(rc), fetch->cli->args[0], "bulla attest show FILE --collateral ...",
+		"what came does not hold for this evidence (%s): nothing is kept",
+		job->result.failed < BULLA_FACTOR_COUNT ? bulla_factor_name((enum bulla_factor)job->result.failed) : "read");
+	return EXIT_REFUSED;
+}
+
+/* ---- keeping ---- */
+static bulla_rc keep_file(const char *folder, const struct item *item, const char *ending, bulla_bytes bytes)
+{
+	char path[4096], id[17] = "";
+	bulla_digest digest;
+
+	if (bytes.n == 0)
+		return BULLA_OK;
+	bulla_sha256(bulla_bytes_str(item->url), &digest);
+	hex_of(bulla_bytes_of(digest.b, 8), id, sizeof(id));
+	if (snprintf(path, sizeof(path), "%s/%s-%s.%s", folder, item->name, id, ending) >= (int)sizeof(path))
+		return BULLA_FAIL(BULLA_E_LIMIT, "a path is too long");
+	BULLA_TRY(bulla_sys_write_file(path, bytes, 0644));
+	printf("%s\n", path);
+	return BULLA_OK;
+}
+
+static int keep(const struct fetch *fetch)
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	char folder[2048];
+	bulla_rc rc;
+
+	if (fetch->cli->cache != NULL)
+		(void)snprintf(folder, sizeof(folder), "%s", fetch->cli->cache);
+	else if (cache != NULL)
+		(void)snprintf(folder, sizeof(folder), "%s/bulla/collateral", cache);
+	else
+		(void)snprintf(folder, sizeof(folder), "%s/.cache/bulla/collateral", home != NULL ? home : ".");
+	rc = bulla_sys_make_folders(folder);
+	for (size_t i = 0; i < fetch->count && rc == BULLA_OK; i++) {
+		const struct item *item = &fetch->items[i];
+
+		rc = keep_file(folder, item, item->ending, bulla_buf_view(&item->body));
+		if (rc == BULLA_OK)
+			rc = keep_file(folder, item, "issuers", bulla_buf_view(&item->issuers));
+	}
+	return rc == BULLA_OK ? 0 : say_rc(fetch->cli, rc, folder, "--cache DIR");
+}
+
+static int run(struct fetch *fetch)
+{
+	bulla_rc rc = bulla_tls_public_new(fetch->cli->ca, &fetch->tls);
+	int code = rc == BULLA_OK ? 0 : say_rc(fetch->cli, rc, fetch->cli->ca, "--ca FILE (PEM)");
+
+	plan(fetch);
+	if (code == 0 && fetch->count == 0)
+		say(fetch->cli, "this evidence needs no collateral: its root is built in");
+	for (size_t i = 0; i < fetch->count && code == 0; i++)
+		code = fetch_one(fetch, &fetch->items[i]);
+	if (code == 0 && fetch->count > 0)
+		code = verify(fetch);
+	return code == 0 && fetch->count > 0 ? keep(fetch) : code;
 }
 
 int cmd_attest_fetch(struct cli *cli)
 {
-	struct attest_job *job = NULL;
-	int code = attest_open(cli, &job);
+	static struct fetch fetch;
+	int code = attest_open(cli, &fetch.job);
 
 	if (code != 0)
 		return code;
-	attest_lax(job);
-	job->time = (struct bulla_attest_time){bulla_wall_ms(bulla_sys_clock()), BULLA_CLOCK_AUDIT};
-	if (bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy, &job->binding,
-		    job->time, NULL, &job->result) == BULLA_E_ARGUMENT)
-		code = EXIT_BUG;
-	enum bulla_tee tee = bulla_attest_guess(job->evidence);
-	if (tee == BULLA_TEE_SNP || tee == BULLA_TEE_AZ_SNP)
-		print_snp(job);
-	else if (tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX)
-		print_dcap(job, tee == BULLA_TEE_TDX ? "tdx" : "sgx");
-	else
-		printf("# this evidence needs no collateral\n");
-	attest_close(job);
+	fetch.cli = cli;
+	download_init(&fetch.download);
+	code = attest_read_time(fetch.job);
+	if (code == 0)
+		code = run(&fetch);
+	for (size_t i = 0; i < fetch.count; i++) {
+		bulla_buf_done(&fetch.items[i].body);
+		bulla_buf_done(&fetch.items[i].issuers);
+	}
+	download_done(&fetch.download);
+	bulla_tls_context_free(fetch.tls);
+	attest_close(fetch.job);
 	return code;
 }

@@ -41,6 +41,16 @@ static int read_collateral(struct attest_job *job)
 }
 
 /* A root of the user's own: evidence under it is of class dev, whoever made it. */
+/* As what the evidence looks like; without any: Nitro's format. */
+static uint8_t family_of(const struct attest_job *job)
+{
+	enum bulla_tee tee = bulla_attest_guess(job->evidence);
+
+	if (tee == BULLA_TEE_SNP || tee == BULLA_TEE_AZ_SNP)
+		return BULLA_TEE_SNP;
+	return tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX || tee == BULLA_TEE_AZ_TDX ? BULLA_TEE_TDX : BULLA_TEE_DEV;
+}
+
 static int add_certificate_anchor(struct attest_job *job, bulla_bytes der)
 {
 	struct bulla_cert cert;
@@ -51,7 +61,7 @@ static int add_certificate_anchor(struct attest_job *job, bulla_bytes der)
 		return EXIT_USAGE;
 	}
 	bulla_sha256(der, &job->anchor_id);
-	job->anchors[job->all.count++] = (struct bulla_attest_anchor){BULLA_TEE_DEV, BULLA_ASSURANCE_DEV,
+	job->anchors[job->all.count++] = (struct bulla_attest_anchor){family_of(job), BULLA_ASSURANCE_DEV,
 		BULLA_ANCHOR_CERTIFICATE, bulla_bytes_digest(&job->anchor_id), {NULL, 0}};
 	return 0;
 }

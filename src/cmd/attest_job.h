@@ -36,6 +36,9 @@ int attest_new(struct cli *cli, struct attest_job **ret);
 /* --reference or --any-code into the job's policy, with --max-age, --debug, --no-collateral. 0 or an exit code. */
 int attest_read_policy(struct attest_job *job);
 
+/* --at, or now: the clock that certificates are judged by. 0 or an exit code. */
+int attest_read_time(struct attest_job *job);
+
 /* --nonce, --binder: where this kind of evidence carries them. 0 or an exit code. */
 int attest_expect(struct attest_job *job);
 

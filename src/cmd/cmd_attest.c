@@ -185,7 +185,7 @@ static bool parse_at(const char *text, int64_t *ret_ms)
 	return *ret_ms > 0;
 }
 
-static int read_time(struct attest_job *job)
+int attest_read_time(struct attest_job *job)
 {
 	struct cli *cli = job->cli;
 
@@ -211,7 +211,7 @@ static int prepare(struct attest_job *job)
 	if (code == 0)
 		code = attest_expect(job);
 	if (code == 0)
-		code = read_time(job);
+		code = attest_read_time(job);
 	if (code == 0 && cli->any_nonce && (cli->nonce != NULL || cli->binder != NULL)) {
 		say_error(cli, "usage", NULL, NULL, "`--any-nonce` does not go with `--nonce` or `--binder`");
 		return EXIT_USAGE;

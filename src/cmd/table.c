@@ -27,7 +27,7 @@ const struct command commands[] = {
 		cmd_attest_verify},
 	{"attest reference", "FILE", "reference values of genuine evidence", "machine", 1, 1, "anchor collateral out",
 		cmd_attest_reference},
-	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor",
+	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor at",
 		cmd_attest_fetch},
 	{"attest serve", "ADDRESS", "the attestation service", "machine", 1, 1,
 		"reference any-code anchor collateral no-collateral max-age debug plain tls-key tls-cert", cmd_attest_serve},

@@ -232,6 +232,18 @@ static bulla_rc read_message(bulla_bytes bytes, bool request, struct bulla_http_
 	return rc;
 }
 
+bulla_rc bulla_http_read_response_head(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size)
+{
+	size_t head = bytes.n < BULLA_HTTP_HEAD_MAX ? bytes.n : BULLA_HTTP_HEAD_MAX;
+	bulla_rd r = bulla_rd_of((bulla_bytes){bytes.p, head});
+
+	*ret = (struct bulla_http_message){.minor = 0};
+	bulla_rc rc = limited(read_head(&r, ret, read_status_line), bytes);
+	if (rc == BULLA_OK)
+		*ret_size = r.at;
+	return rc;
+}
+
 bulla_rc bulla_http_read_request(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size)
 {
 	return read_message(bytes, true, ret, ret_size);

@@ -3,6 +3,7 @@
  * only; chunked, obs-fold, bare CR or LF, blanks before a colon, duplicate or differing Content-Length,
  * Transfer-Encoding, Upgrade and trailing garbage are refused. Limits come before everything. Pure: views into the
  * caller's bytes. */
+#include "base/buf.h"
 #include "base/wr.h"
 
 #define BULLA_HTTP_HEADERS_MAX 64
@@ -30,6 +31,13 @@ struct bulla_http_message {
  * BULLA_E_VERSION, BULLA_E_UNSUPPORTED (transfer coding). A HEAD request's response is not supported. */
 BULLA_CHECK bulla_rc bulla_http_read_request(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size);
 BULLA_CHECK bulla_rc bulla_http_read_response(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size);
+
+/* Only the head of a response, of any framing: for downloads (the caller sees to the body behind *ret_size bytes). */
+BULLA_CHECK bulla_rc bulla_http_read_response_head(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size);
+
+/* A whole chunked body (RFC 9112 section 7.1) to ret, up to its maximum; extensions and trailers are refused. BULLA_E_AGAIN:
+ * it is not whole yet; BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_TRAILING. */
+BULLA_CHECK bulla_rc bulla_http_dechunk(bulla_bytes bytes, struct bulla_buf *ret);
 
 /* The value of the only header of this name (letters in any case); {NULL, 0} when there is none or more than one. */
 bulla_bytes bulla_http_header(const struct bulla_http_message *message, const char *name);

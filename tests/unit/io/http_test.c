@@ -158,12 +158,34 @@ static void test_round_trip(void **state)
 	assert_rc(BULLA_E_ARGUMENT, bulla_wr_end(&w, &wire));
 }
 
+static void test_chunked(void **state)
+{
+	static const struct {
+		const char *text;
+		bulla_rc rc;
+	} cases[] = {{"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", BULLA_OK}, {"0\r\n\r\n", BULLA_OK}, {"3\r\nabc\r\n", BULLA_E_AGAIN},
+		{"3\r\nab", BULLA_E_AGAIN}, {"", BULLA_E_AGAIN}, {"3", BULLA_E_AGAIN}, {"3;x=1\r\nabc\r\n0\r\n\r\n", BULLA_E_FORMAT},
+		{"3\nabc\r\n0\r\n\r\n", BULLA_E_FORMAT}, {"3\r\nabcd\r\n0\r\n\r\n", BULLA_E_FORMAT},
+		{"0\r\nx: y\r\n\r\n", BULLA_E_FORMAT}, {"0\r\n\r\nx", BULLA_E_TRAILING}, {"\r\n", BULLA_E_FORMAT},
+		{"-1\r\n", BULLA_E_FORMAT}, {"11\r\n", BULLA_E_LIMIT}, {"ffffffff\r\n", BULLA_E_LIMIT},
+		{"000000003\r\nabc\r\n0\r\n\r\n", BULLA_E_FORMAT}};
+	struct bulla_buf body;
+
+	(void)state;
+	bulla_buf_init(&body, 16);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_rc(cases[i].rc, bulla_http_dechunk(bulla_bytes_str(cases[i].text), &body));
+	assert_ok(bulla_http_dechunk(bulla_bytes_str(cases[0].text), &body));
+	assert_bytes(bulla_buf_view(&body), BULLA_BYTES_LITERAL("abcde"));
+	bulla_buf_done(&body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),       cmocka_unit_test(test_truncations), cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_limits),     cmocka_unit_test(test_keep_alive),  cmocka_unit_test(test_response),
-		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_chunked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
