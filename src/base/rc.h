@@ -97,6 +97,7 @@
 	X(E_STATE_OLD, "state-old", "the stored state is behind the ledger") \
 	X(E_FORK, "fork-detected", "two different receipts exist for one attempt") \
 	X(E_APPROVALS, "approvals-missing", "approvals are missing") \
+	X(E_OWNER, "owner-unknown", "this broker belongs to another owner") \
 	X(E_BUNDLE, "bundle-damaged", "the bundle is damaged") \
 	/* agents: engine.md section 8 */ \
 	X(E_AGENT_FAILED, "agent-failed", "the agent ended with a failure") \

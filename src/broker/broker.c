@@ -106,19 +106,40 @@ static bulla_rc open_tables(struct bulla_broker *broker)
 	return bulla_ledger_new(&options, &broker->ledger);
 }
 
-static bulla_rc open_all(struct bulla_broker *broker, const char *path)
+static bulla_rc open_owner(struct bulla_broker *broker, const bulla_digest *owner)
+{
+	BULLA_AUTO_BUF kept;
+	bulla_rc rc;
+
+	bulla_buf_init(&kept, 64);
+	rc = bulla_cells_read_file(broker->cells, "owner", &kept);
+	if (rc == BULLA_E_NOT_FOUND && owner == NULL)
+		return BULLA_OK;
+	if (rc == BULLA_E_NOT_FOUND) {
+		broker->epochs.owner = *owner;
+		return bulla_cells_write_file(broker->cells, "owner", bulla_bytes_digest(owner));
+	}
+	BULLA_TRY(rc);
+	BULLA_TRY(bulla_bytes_copy_exact(bulla_buf_view(&kept), sizeof(broker->epochs.owner.b), broker->epochs.owner.b));
+	if (owner != NULL && !bulla_digest_eq(owner, &broker->epochs.owner))
+		return BULLA_FAIL(BULLA_E_OWNER, "this state folder was set up with another owner's key");
+	return BULLA_OK;
+}
+
+static bulla_rc open_all(struct bulla_broker *broker, const char *path, const bulla_digest *owner)
 {
 	BULLA_TRY(open_folders(broker, path));
 	BULLA_TRY(open_tables(broker));
 	BULLA_TRY(bulla_random_fill(broker->random, broker->boot_id, sizeof(broker->boot_id)));
 	BULLA_TRY(bulla_cells_open(&broker->folder.table, broker->random, on_cell, broker, &broker->cells));
+	BULLA_TRY(open_owner(broker, owner));
 	BULLA_TRY(bulla_setup_keys(broker, path));
 	BULLA_TRY(bulla_days_sign(&broker->days, broker->ledger_key));
 	BULLA_TRY(open_journal(broker)); /* before a day key goes: the journal's start records need it */
 	return bulla_broker_minute(broker);
 }
 
-bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret)
+bulla_rc bulla_broker_open(const char *path, const bulla_digest *owner, struct bulla_broker **ret)
 {
 	struct bulla_broker *broker;
 	void *p = NULL;
@@ -135,7 +156,7 @@ bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret)
 	bulla_buf_init(&broker->replayed, BULLA_ALLOC_MAX);
 	bulla_buf_init(&broker->ended, BULLA_BROKER_ENDED * BULLA_CELLS_RUNS);
 	broker->runs_max = BULLA_CELLS_RUNS;
-	rc = open_all(broker, path);
+	rc = open_all(broker, path, owner);
 	if (rc != BULLA_OK) {
 		bulla_broker_close(broker);
 		return rc;

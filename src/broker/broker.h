@@ -2,7 +2,7 @@
 /* The broker's state as one thing: what is on disk, what is in memory, the ledger on top. No connection here: those are
  * in broker/server.h. Opened at start from its folder, made there when the folder is empty:
  *
- *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h)
+ *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h); owner: the digest of the owner's key, sealed
  *   tls.crt (DER), public (CBOR [1, TLS SPKI, ledger SPKI]), admin.json (SigV4 credential of the administrator)
  *   keys/UUID                                wrapping keys of the KMS API
  *   journal/                                 the ledger, epochs, births, sessions
@@ -64,8 +64,10 @@ struct bulla_broker {
 	uint8_t boot_id[16];
 };
 
-/* Opens everything and replays the journal. Blocks. path: the state folder. */
-BULLA_CHECK bulla_rc bulla_broker_open(const char *path, struct bulla_broker **ret);
+/* Opens everything and replays the journal. Blocks. path: the state folder. owner: digest of the key whose holder sets this
+ * broker up, kept in its folder for good (BULLA_E_OWNER: another one is); NULL: the one kept, or none, and then no manifest
+ * is accepted. */
+BULLA_CHECK bulla_rc bulla_broker_open(const char *path, const bulla_digest *owner, struct bulla_broker **ret);
 struct bulla_broker *bulla_broker_close(struct bulla_broker *broker);
 
 /* The ledger's world (broker/world.c). */

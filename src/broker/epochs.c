@@ -1,5 +1,6 @@
 #include "broker/epochs.h"
 
+#include "base/checks.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "manifest/approvals.h"
@@ -90,7 +91,16 @@ static bulla_rc epoch_read(bulla_bytes put, struct bulla_epoch **ret)
 	return BULLA_OK;
 }
 
-static bulla_rc check_approvals(const struct bulla_epoch *epoch, const struct bulla_manifest *by)
+static bool has_signed(const struct bulla_manifest *by, uint32_t signers, const bulla_digest *kid)
+{
+	for (size_t i = 0; i < by->approver_count; i++)
+		if ((signers >> i & 1) != 0 && bulla_digest_eq(&by->approvers[i].kid, kid))
+			return true;
+	return false;
+}
+
+/* owner: who must be among the signers; NULL: nobody in particular. */
+static bulla_rc check_approvals(const struct bulla_epoch *epoch, const struct bulla_manifest *by, const bulla_digest *owner)
 {
 	bulla_bytes approvals[BULLA_MAX_APPROVERS * 2];
 	struct bulla_msg_put_manifest message;
@@ -98,7 +108,10 @@ static bulla_rc check_approvals(const struct bulla_epoch *epoch, const struct bu
 
 	BULLA_TRY(bulla_msg_put_manifest_decode(bulla_buf_view(&epoch->put), &message));
 	BULLA_TRY(bulla_pb_list_items(&message.approvals, BULLA_MAX_APPROVERS * 2, approvals));
-	return bulla_approvals_check(&epoch->manifest, by, approvals, message.approvals.count, &signers);
+	BULLA_TRY(bulla_approvals_check(&epoch->manifest, by, approvals, message.approvals.count, &signers));
+	if (BULLA_CHECK_ON(MANIFEST_OWNER) && owner != NULL && !has_signed(by, signers, owner))
+		return BULLA_FAIL(BULLA_E_OWNER, "the owner of this broker has not approved its first manifest");
+	return BULLA_OK;
 }
 
 bulla_rc bulla_epochs_put(struct bulla_epochs *epochs, bulla_bytes put, bool *ret_new)
@@ -114,7 +127,10 @@ bulla_rc bulla_epochs_put(struct bulla_epochs *epochs, bulla_bytes put, bool *re
 	if (!bulla_digest_eq(&epoch->manifest.broker_tls, &epochs->tls) ||
 	    !bulla_digest_eq(&epoch->manifest.ledger, &epochs->ledger))
 		return BULLA_FAIL(BULLA_E_DENIED, "the manifest names another broker's keys");
-	BULLA_TRY(check_approvals(epoch, current == NULL ? &epoch->manifest : &current->manifest));
+	if (current == NULL)
+		BULLA_TRY(check_approvals(epoch, &epoch->manifest, &epochs->owner));
+	else
+		BULLA_TRY(check_approvals(epoch, &current->manifest, NULL));
 	if (current != NULL)
 		BULLA_TRY(bulla_manifest_follows(&current->manifest, &epoch->manifest));
 	if (epochs->count == BULLA_EPOCHS_MAX)

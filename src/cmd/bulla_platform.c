@@ -12,11 +12,12 @@
 
 static int usage(FILE *to, int code)
 {
-	fputs("usage: bulla-platform --state FOLDER --run FOLDER --bin FOLDER\n"
+	fputs("usage: bulla-platform --state FOLDER --run FOLDER --bin FOLDER [--owner DIGEST]\n"
 	      "Starts and watches broker, engine and enclaves of one project. `bulla up` starts it.\n"
 	      "  --state FOLDER  the project's state: platform/, broker/, host/\n"
 	      "  --run FOLDER    its sockets\n"
-	      "  --bin FOLDER    where bulla-kms, bullad and bulla-enclave are\n",
+	      "  --bin FOLDER    where bulla-kms, bullad and bulla-enclave are\n"
+	      "  --owner DIGEST  whose broker it is: SHA-256 of a public key, in hex\n",
 	      to);
 	return code;
 }
@@ -24,7 +25,7 @@ static int usage(FILE *to, int code)
 static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
 {
 	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"run", required_argument, NULL, 'r'},
-		{"bin", required_argument, NULL, 'b'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"bin", required_argument, NULL, 'b'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
@@ -34,6 +35,8 @@ static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
 			ret->runtime = optarg;
 		else if (c == 'b')
 			ret->programs = optarg;
+		else if (c == 'o')
+			ret->owner = optarg;
 		else if (c == 'h')
 			exit(usage(stdout, 0));
 		else
@@ -45,7 +48,7 @@ static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
 int main(int argc, char **argv)
 {
 	static struct bulla_platform platform;
-	struct bulla_platform_options options = {NULL, NULL, NULL};
+	struct bulla_platform_options options = {NULL, NULL, NULL, NULL};
 	pid_t other = 0;
 	bulla_rc rc;
 

@@ -26,6 +26,7 @@ static const struct {
 	{"broker-unreachable", "bulla up; runs wait, nothing is lost"},
 	{"engine-unreachable", "bulla up"},
 	{"clock-skew", "timedatectl set-ntp true"},
+	{"owner-unknown", "use the key that set this project up, or a state folder of your own: XDG_STATE_HOME"},
 	{"no-right", "ask the owner"},
 	{"bundle-damaged", "get it again"},
 	{"busy", "try again; nothing is lost"},

@@ -2,6 +2,7 @@
 
 #include "cmd/names.h"
 #include "crypto/random.h"
+#include "manifest/approvals.h"
 #include "io/sys.h"
 
 #include <stdlib.h>
@@ -191,6 +192,43 @@ int context_name_key(struct context *context, bool make)
 		"restore it from a copy; without it the names in this project's runs are lost");
 }
 
+static bool is_signed_by(const struct bulla_manifest *manifest, uint32_t signers, const struct bulla_sign_key *key, bool *ret_known)
+{
+	for (size_t i = 0; key != NULL && i < manifest->approver_count; i++)
+		if (bulla_digest_eq(&manifest->approvers[i].kid, bulla_sign_key_kid(key))) {
+			*ret_known = true;
+			return (signers >> i & 1) != 0;
+		}
+	return false;
+}
+
+/* The state folder is the host's to write: what it says is in force counts when enough approvers signed it, and your own key
+ * among them. Where no key here is an approver's (a party's machine) only their number is checked. */
+static bulla_rc check_approval(struct context *context)
+{
+	char path[CONTEXT_PATH], owner[CONTEXT_PATH];
+	struct keyfile mine = {.sign = NULL};
+	uint32_t signers = 0;
+	bool known = false, signed_by_me;
+	BULLA_AUTO_BUF approval;
+	bulla_rc rc;
+
+	bulla_buf_init(&approval, BULLA_APPROVAL_MAX);
+	path_join(path, context->state, "owner/approval");
+	path_join(owner, context->config, "owner.key");
+	BULLA_TRY(bulla_sys_read_file(path, &approval));
+	const bulla_bytes list[1] = {bulla_buf_view(&approval)};
+	BULLA_TRY(bulla_approvals_check(&context->manifest, &context->manifest, list, 1, &signers));
+	rc = keyfile_read(owner, &mine);
+	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
+		return rc;
+	signed_by_me = is_signed_by(&context->manifest, signers, mine.sign, &known) ||
+	               is_signed_by(&context->manifest, signers, context->key.sign, &known);
+	known = known || mine.sign != NULL; /* an owner's key that is no approver here: the manifest is somebody else's */
+	keyfile_done(&mine);
+	return signed_by_me || !known ? BULLA_OK : BULLA_FAIL(BULLA_E_APPROVALS, "the manifest here is not approved by your key");
+}
+
 int context_manifest(struct context *context)
 {
 	char path[CONTEXT_PATH];
@@ -199,6 +237,7 @@ int context_manifest(struct context *context)
 	path_join(path, context->state, "owner/manifest");
 	rc = bulla_sys_read_file(path, &context->manifest_bytes);
 	rc = rc == BULLA_OK ? bulla_manifest_decode(bulla_buf_view(&context->manifest_bytes), &context->manifest) : rc;
+	rc = rc == BULLA_OK ? check_approval(context) : rc;
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, rc == BULLA_E_NOT_FOUND ? "bulla up makes it" :
 		"restore the state folder from its newest copy");
 }

@@ -5,6 +5,7 @@
 #include "io/sys.h"
 #include "platform/platform.h"
 #include "wire/messages.h"
+#include "wire/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,16 +52,20 @@ bulla_rc local_program(const char *name, char ret[CONTEXT_PATH])
 /* In the new process. It leaves the terminal and writes its log into the state folder. */
 _Noreturn static void become_platform(const char *program, const struct context *context, const char *programs)
 {
-	char log[CONTEXT_PATH];
+	char log[CONTEXT_PATH], owner[2 * sizeof(bulla_digest) + 1];
+	bulla_wr w = bulla_wr_fixed((uint8_t *)owner, sizeof(owner));
 	int out, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	setsid();
+	bulla_text_wr_hex(&w, bulla_bytes_digest(bulla_sign_key_kid(context->key.sign)));
+	owner[w.n] = '\0';
 	path_join(log, context->state, "platform/log");
 	out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (out < 0 || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
 	close_range(3, ~0U, 0);
-	execl(program, program, "--state", context->state, "--run", context->runtime, "--bin", programs, (char *)NULL);
+	execl(program, program, "--state", context->state, "--run", context->runtime, "--bin", programs, "--owner", owner,
+		(char *)NULL);
 	_exit(127);
 }
 

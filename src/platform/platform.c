@@ -67,6 +67,10 @@ static bulla_rc add_broker(struct bulla_platform *p, uint32_t port)
 	BULLA_TRY(option_path(child, "--state", p->options.state, "broker"));
 	BULLA_TRY(option_path(child, "--socket", p->options.runtime, "broker.sock"));
 	BULLA_TRY(option_path(child, "--tls-socket", p->options.runtime, "broker-tls.sock"));
+	if (p->options.owner != NULL) {
+		BULLA_TRY(bulla_child_arg(child, "--owner"));
+		BULLA_TRY(bulla_child_arg(child, p->options.owner));
+	}
 	if (port == 0)
 		return BULLA_OK;
 	snprintf(listen, sizeof(listen), "127.0.0.1:%u", port);

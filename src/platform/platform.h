@@ -11,6 +11,7 @@ struct bulla_platform_options {
 	const char *state;    /* folder with host/, broker/, platform/ */
 	const char *runtime;  /* folder of the sockets */
 	const char *programs; /* folder with bulla-kms, bullad, bulla-enclave */
+	const char *owner;    /* digest of the owner's key in hex, for the broker; NULL: it has it already */
 };
 
 struct bulla_platform {

@@ -228,7 +228,7 @@ static inline bulla_rc sync_all(void)
 static inline void reopen_broker(void)
 {
 	broker = bulla_broker_close(broker);
-	assert_ok(bulla_broker_open(folder, &broker));
+	assert_ok(bulla_broker_open(folder, NULL, &broker)); /* it knows its owner */
 	durable_lsn = bulla_ledger_sequence(broker->ledger);
 	world = bulla_broker_world(broker);
 }
@@ -240,7 +240,8 @@ static inline int set_up(void **state)
 	durable_lsn = 1;
 	begun_ms = bulla_wall_ms(bulla_sys_clock());
 	return mkdtemp(folder) == NULL || bulla_secret_slab_init(256) != BULLA_OK ||
-	       bulla_broker_open(folder, &broker) != BULLA_OK || bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
+	       bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
+	       bulla_broker_open(folder, bulla_sign_key_kid(owner), &broker) != BULLA_OK ||
 	       bulla_sign_key_new(BULLA_ES256, &reader) != BULLA_OK ||
 	       bulla_sign_key_new(BULLA_ES256, &stranger) != BULLA_OK || bulla_rsa_key_new(&rsa) != BULLA_OK ||
 	       bulla_random_secret(bulla_random_os(), 32, &run_secret) != BULLA_OK || flows_linear(&flows, 2) == NULL ||

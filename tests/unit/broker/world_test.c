@@ -9,6 +9,18 @@
 
 /* --- epochs --- */
 
+/* Into a table of its own that knows this broker's keys and owner. */
+static bulla_rc put_first(const struct spec *spec)
+{
+	struct bulla_epochs epochs = {
+		.tls = broker->epochs.tls, .ledger = broker->epochs.ledger, .owner = *bulla_sign_key_kid(owner)};
+	bool is_new = false;
+	bulla_rc rc = bulla_epochs_put(&epochs, make_put(spec), &is_new);
+
+	bulla_epochs_done(&epochs);
+	return rc;
+}
+
 static void test_epochs(void **state)
 {
 	struct bulla_epochs *epochs = &broker->epochs;
@@ -21,6 +33,9 @@ static void test_epochs(void **state)
 	assert_rc(BULLA_E_APPROVALS,
 	          bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, stranger, NULL, false}), &is_new));
 	assert_rc(BULLA_E_DENIED, bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, true}), &is_new));
+	assert_null(bulla_epochs_current(epochs));
+	/* whoever comes first is not the owner by that */
+	assert_attack(MANIFEST_OWNER, BULLA_E_OWNER, put_first(&(struct spec){1, stranger, stranger, NULL, false}));
 	assert_null(bulla_epochs_current(epochs));
 	assert_ok(bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, false}), &is_new));
 	assert_true(is_new);
@@ -288,6 +303,19 @@ static void test_evidence_of_the_manifest(void **state)
 
 /* --- a restart --- */
 
+/* The same folder, set up again for somebody else. */
+static bulla_rc another_owner(void)
+{
+	struct bulla_broker *other = NULL;
+	bulla_rc rc;
+
+	broker = bulla_broker_close(broker);
+	rc = bulla_broker_open(folder, bulla_sign_key_kid(stranger), &other);
+	bulla_broker_close(other);
+	assert_ok(bulla_broker_open(folder, bulla_sign_key_kid(owner), &broker));
+	return rc;
+}
+
 static void test_restart(void **state)
 {
 	bulla_digest tls = broker->epochs.tls, ledger = broker->epochs.ledger,
@@ -305,6 +333,7 @@ static void test_restart(void **state)
 	assert_ok(bulla_ledger_append(broker->ledger, BULLA_LEDGER_EPOCH, epoch, &lsn));
 	assert_ok(begin_run(9));
 	assert_ok(sync_all());
+	assert_rc(BULLA_E_OWNER, another_owner());
 	reopen_broker();
 	assert_true(bulla_digest_eq(&tls, &broker->epochs.tls) && bulla_digest_eq(&ledger, &broker->epochs.ledger));
 	assert_non_null(bulla_days_find(&broker->days, &day));

@@ -60,7 +60,7 @@ static int set_up(void **state)
 	snprintf(f.runtime, sizeof(f.runtime), "%s/run", f.folder);
 	snprintf(f.programs, sizeof(f.programs), "%s/bin", f.folder);
 	assert_int_equal(mkdir(f.state, 0700) | mkdir(f.programs, 0700), 0);
-	f.options = (struct bulla_platform_options){f.state, f.runtime, f.programs};
+	f.options = (struct bulla_platform_options){f.state, f.runtime, f.programs, NULL};
 	write_program(&f, "bulla-kms");
 	write_program(&f, "bullad");
 	*state = &f;
