@@ -9,6 +9,7 @@ from recovery import open_project
 
 SLACK_KB = 512     # allocator, page cache of SQLite, stacks touched for the first time
 GROWTH = 1.05
+WORDS = []         # of the first run that failed
 DESCRIPTORS = 3    # the tool's own connections
 
 
@@ -30,7 +31,13 @@ def measure(project):
 def one_run(project):
     result = subprocess.run([project.bulla, "run", "w", "--input", "-"], cwd=project.dir, env=project.env, input='"x"', text=True,
                             capture_output=True, timeout=120)
-    return result.returncode == 0
+    if result.returncode == 0:
+        return True
+    if not WORDS:
+        logs = "".join(project.log(name) for name in ("platform/log", "broker/log", "host/log", "platform/enclaves.log"))
+        WORDS.append(f"{time.strftime('%H:%M:%S')}: exit {result.returncode}: {result.stdout}{result.stderr}{logs}")
+        print("".join(f"# {line}\n" for line in WORDS[0].splitlines()), end="", flush=True)
+    return False
 
 
 def soak(minutes, rate):

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -124,11 +125,61 @@ static void a_damaged_file_is_put_aside(void **state)
 	bulla_catalogue_close(c);
 }
 
+static void run_sql(const char *text)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* A newer program wrote it: not read, not changed, kept beside the new one. */
+static void a_newer_version_is_put_aside(void **state)
+{
+	struct bulla_catalogue *c;
+	struct bulla_catalogue_marks marks;
+	uint8_t id[16];
+	struct bulla_catalogue_row row = row_of(7, id);
+
+	(void)state;
+	assert_ok(bulla_catalogue_open(path, &c));
+	assert_ok(bulla_catalogue_put_row(c, &row));
+	bulla_catalogue_close(c);
+	run_sql("PRAGMA user_version=99");
+	assert_ok(bulla_catalogue_open(path, &c));
+	assert_ok(bulla_catalogue_marks(c, &marks));
+	assert_int_equal(marks.replay_lsn, 0);
+	assert_int_equal(marks.next_run_no, 1);
+	bulla_catalogue_close(c);
+}
+
+/* A transaction that is undone leaves nothing. */
+static void an_undone_transaction_is_nothing(void **state)
+{
+	struct bulla_catalogue *c;
+	uint8_t id[16];
+	struct bulla_catalogue_row row = row_of(9, id);
+	BULLA_AUTO_BUF found = {.max = 100};
+
+	(void)state;
+	assert_ok(bulla_catalogue_open(path, &c));
+	assert_ok(bulla_catalogue_begin(c));
+	assert_ok(bulla_catalogue_put_row(c, &row));
+	bulla_catalogue_rollback(c);
+	assert_rc(BULLA_E_NOT_FOUND, bulla_catalogue_find(c, bulla_bytes_of(id, 16), &found));
+	assert_ok(bulla_catalogue_put_row(c, &row));
+	assert_ok(bulla_catalogue_find(c, bulla_bytes_of(id, 16), &found));
+	bulla_catalogue_close(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_it_was_told),
 		cmocka_unit_test(a_damaged_file_is_put_aside),
+		cmocka_unit_test(a_newer_version_is_put_aside),
+		cmocka_unit_test(an_undone_transaction_is_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, up, down);
