@@ -188,9 +188,9 @@ static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *re
 	bulla_wr wc = bulla_wr_fixed(clock, sizeof(clock));
 	bulla_bytes lost_view, clock_view, stored_views[STORED_MAX];
 
-	*ret_empty = !wants_entry(run, work);
+	*ret_empty = !wants_entry(run, work) || (run->parked && !run->start_known);
 	if (*ret_empty)
-		return BULLA_OK;
+		return run->start_known ? BULLA_OK : park_wake(e, run_of(r));
 	BULLA_TRY(add_stored(e, run_of(r), stored, stored_views, &m));
 	work->ask++;
 	m.tag = tag_of(e, r);

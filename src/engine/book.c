@@ -220,6 +220,7 @@ bulla_rc book_committed(struct bulla_engine *e, ref r)
 					 .digest = work->receipt};
 
 	work->phase = COMMITTED;
+	run->touched_ms = e->now_ms;
 	BULLA_TRY(apply(e, run, &event));
 	if (run->fold.slots[step_of(r)].state == BULLA_FLOW_FILLED)
 		run->steps_done++;
@@ -379,6 +380,8 @@ bulla_rc book_finish(struct bulla_engine *e, uint32_t index)
 
 	if (run->recorded)
 		return BULLA_OK;
+	if (run->parked)
+		return park_finish(e, index);
 	run->needs_token = waits_for_token(e, index);
 	if (run->needs_token)
 		return BULLA_OK;

@@ -255,6 +255,7 @@ static bulla_rc op_wait(struct bulla_engine *e, const struct bulla_engine_input 
 {
 	struct bulla_msg_wait m;
 	struct waiter waiter = {.peer = in->peer, .stream = in->stream, .op = in->op};
+	bulla_bytes spans;
 	bulla_run_id id;
 	uint32_t index;
 	bulla_rc rc = bulla_msg_wait_decode(in->body, &m);
@@ -268,6 +269,10 @@ static bulla_rc op_wait(struct bulla_engine *e, const struct bulla_engine_input 
 	index = run_find(e, &id);
 	if (index == NO_REF)
 		return client_ask(e, in, BULLA_ENGINE_LOAD_RUN, bulla_run_id_view(&id));
+	if (run_at(e, index)->parked && in->op == BULLA_OP_GET) {
+		BULLA_TRY(park_question(e, run_at(e, index), &spans));
+		return client_ask(e, in, BULLA_ENGINE_LOAD_SPANS, spans);
+	}
 	if (run_at(e, index)->recorded || in->op == BULLA_OP_GET)
 		return reply_resident(e, index, in->peer, in->op, in->stream);
 	waiter.follow = m.follow != 0;
@@ -301,6 +306,9 @@ bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *
 		return BULLA_OK;
 	held = *q;
 	switch (q->op) {
+	case 0:
+		rc = park_loaded(e, &held, in);
+		break;
 	case BULLA_OP_START:
 		/* answered by LOAD_RUN when the run was found before and is followed */
 		rc = in->question == BULLA_ENGINE_LOAD_RUN ? run_loaded(e, &held, in) : start_looked_up(e, &held, in);

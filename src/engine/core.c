@@ -142,6 +142,8 @@ static bulla_rc timer_fire(struct bulla_engine *e, const struct timer *timer)
 
 	if (run->generation != timer->generation || run->used != 1)
 		return BULLA_OK;
+	if (step_of(timer->ref) == 0)
+		return park_wake(e, run_of(timer->ref));
 	work = work_at(e, timer->ref);
 	if (work->attempt != timer->attempt)
 		return BULLA_OK;

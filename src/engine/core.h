@@ -42,6 +42,7 @@ enum bulla_engine_question {
 	/* ask */
 	BULLA_ENGINE_FIND_RUN = 1, /* arg: run id. LOADED body: struct of engine/records.h `row`; BULLA_E_NOT_FOUND */
 	BULLA_ENGINE_LOAD_RUN,     /* arg: run id. body: the run's framed records, in order; BULLA_E_NOT_FOUND */
+	BULLA_ENGINE_LOAD_SPANS,   /* arg: run_no u64le, spans as in a row. body: as of LOAD_RUN; of a run that goes on */
 	BULLA_ENGINE_LIST_RUNS,    /* arg: a `list` message. body: a `listing` message of ended runs, newest first */
 	/* tell */
 	BULLA_ENGINE_PUT_ROW,    /* arg: row of a run that ended */
@@ -120,6 +121,7 @@ struct bulla_engine_options {
 	uint32_t closed_kept; /* ended runs that stay in memory for late questions; 0: 64 */
 	uint64_t next_run_no; /* above every run_no that the catalogue knows; at least 1 */
 	int64_t now_ms;
+	int64_t park_ms; /* a run idle for so long leaves its records to the journal; 0: 10 minutes */
 };
 
 /* options and effects are copied; effects->ctx outlives the engine. BULLA_E_MEMORY. */
@@ -156,6 +158,6 @@ bool bulla_engine_idle(const struct bulla_engine *engine);
 /* For tests and metrics. */
 struct bulla_engine_counts {
 	uint64_t started, done, failed, steps, retries, lost;
-	uint32_t resident, open, waiting;
+	uint32_t resident, open, waiting, parked;
 };
 void bulla_engine_count(const struct bulla_engine *engine, struct bulla_engine_counts *ret);

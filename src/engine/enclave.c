@@ -421,7 +421,7 @@ bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer)
 				work->source = 0;
 			if (instance_at(e, work) != i)
 				continue;
-			if (work->phase != ASKED || work->speculated) {
+			if ((work->phase != ASKED && work->phase != LOADING) || work->speculated) {
 				BULLA_TRY(runner_give_up(e, r));
 				continue;
 			}
@@ -460,6 +460,7 @@ bulla_rc runner_time(struct bulla_engine *e)
 	if (e->now_ms - e->checked_ms < CHECK_EVERY_MS)
 		return BULLA_OK;
 	e->checked_ms = e->now_ms;
+	park_time(e);
 	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 

@@ -132,6 +132,17 @@ static bulla_rc load_run(struct bulla_librarian *l, bulla_bytes run_id, struct b
 	return load_row(l, &row, ret);
 }
 
+/* arg of LOAD_SPANS */
+static bulla_rc load_spans(struct bulla_librarian *l, bulla_bytes arg, struct bulla_buf *ret)
+{
+	struct bulla_rec_row row = {.run_no = 0};
+	bulla_rd r = bulla_rd_of(arg);
+
+	BULLA_TRY(bulla_rd_u64le(&r, &row.run_no));
+	BULLA_TRY(bulla_rd_bytes(&r, bulla_rd_left(&r), &row.spans));
+	return load_row(l, &row, ret);
+}
+
 static bulla_rc answer_row(const struct bulla_rec_row *row, struct bulla_buf *ret)
 {
 	bulla_wr w = bulla_wr_buf(ret);
@@ -211,6 +222,9 @@ static void handle(struct bulla_librarian *l, struct note *note)
 		break;
 	case BULLA_ENGINE_LOAD_RUN:
 		note->rc = load_run(l, arg, &note->answer);
+		break;
+	case BULLA_ENGINE_LOAD_SPANS:
+		note->rc = load_spans(l, arg, &note->answer);
 		break;
 	case BULLA_ENGINE_LIST_RUNS:
 		note->rc = list_runs(l, arg, &note->answer);

@@ -290,7 +290,8 @@ static bulla_rc still_open(struct bulla_engine *e, ref r)
 {
 	struct work *work = work_at(e, r);
 
-	if (work->phase != IDLE && work->phase != COMMITTED && work->phase != BACKOFF && work->phase != QUEUED)
+	if (work->phase != IDLE && work->phase != COMMITTED && work->phase != BACKOFF && work->phase != QUEUED &&
+	    work->phase != LOADING)
 		return BULLA_OK; /* it goes on as it was */
 	runner_release(e, r);
 	work->phase = LIMBO;

@@ -177,6 +177,8 @@ bulla_rc runner_assign(struct bulla_engine *e, ref r)
 			book_event(e, r, BULLA_STEP_WAITING);
 		return BULLA_OK;
 	}
+	if (run->parked)
+		return park_load(e, r, i);
 	if (e->broker == 0)
 		book_event(e, r, BULLA_STEP_WAITING);
 	work->instance = (uint8_t)(i - e->instances + 1);
@@ -351,7 +353,7 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 		return book_abort(e, run_of(r), BULLA_RUN_STUCK, rc);
 	BULLA_TRY(rc);
 	work->phase = RUNNING;
-	work->since_ms = e->now_ms;
+	work->since_ms = run_by_ref(e, r)->touched_ms = e->now_ms;
 	work->deadline_ms = e->now_ms + run_flow(e, run_by_ref(e, r))->steps[step_of(r)].timeout_ms + LATE_MS;
 	book_event(e, r, BULLA_STEP_RUNNING);
 	return BULLA_OK;

@@ -6,7 +6,7 @@
  *   objects.c links, records           advance.c messages to and from the broker
  *   enclave.c what enclaves answer     client.c  starting and waiting
  *   api.c     other operations         result.c  answers made of a run's records
- *   replay.c  recovery */
+ *   replay.c  recovery                     park.c    idle runs */
 #include "engine/core.h"
 #include "engine/pool.h"
 #include "engine/records.h"
@@ -39,6 +39,7 @@ enum phase {
 	LIMBO,      /* after a restart: open in the ledger, perhaps still in an enclave */
 	CLOCKED,    /* waits for the broker's clock */
 	COMMITTED,
+	LOADING,    /* an instance has room; the parked run's records are on their way back */
 };
 
 struct work {
@@ -80,6 +81,8 @@ struct run {
 	bool unsynced;         /* recovered: the ledger's view is not known yet */
 	bool recorded;         /* CLOSED is on its way to the journal */
 	bool needs_token, sync_asked;
+	bool parked, loading;  /* its records are only in the journal; asked for them */
+	bool finish_due;       /* it ended while it was parked */
 	bool new_objects;      /* its start or a result brought some: later runs find them carried, or are asked by NEED */
 	uint16_t manifest, workflow; /* in engine->manifests, and there */
 	uint16_t steps_done;
@@ -87,6 +90,7 @@ struct run {
 	uint32_t seq, waiters; /* seq: next record */
 	uint32_t older, newer; /* list of kept ones, or of open ones */
 	uint64_t first_lsn;
+	int64_t touched_ms;    /* something of it went on */
 	bulla_digest start;    /* digest of the start record */
 	struct bulla_block *started, *memory, *spans;
 	uint32_t span_count;
@@ -249,6 +253,7 @@ struct bulla_engine {
 	struct bulla_buf replay_map;   /* u32 per run_no since replay_first: run index + 1 */
 	uint64_t replay_first;
 	struct bulla_engine_counts counts;
+	int64_t parked_ms;  /* idle runs were looked for */
 	int64_t checked_ms; /* deadlines of running steps were looked at */
 };
 
@@ -393,6 +398,16 @@ static inline struct instance *instance_at(struct bulla_engine *e, const struct 
 {
 	return work->instance ? &e->instances[work->instance - 1] : NULL;
 }
+
+/* --- park.c --- */
+void park_time(struct bulla_engine *e);
+/* Records of a parked run are wanted: for this slot at that instance; because it ends; for its start. */
+BULLA_CHECK bulla_rc park_load(struct bulla_engine *e, ref r, struct instance *i);
+BULLA_CHECK bulla_rc park_finish(struct bulla_engine *e, uint32_t index);
+BULLA_CHECK bulla_rc park_wake(struct bulla_engine *e, uint32_t index);
+BULLA_CHECK bulla_rc park_loaded(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *in);
+/* arg of LOAD_SPANS, in e->scratch. */
+BULLA_CHECK bulla_rc park_question(struct bulla_engine *e, const struct run *run, bulla_bytes *ret);
 
 /* --- advance.c: to and from the broker --- */
 BULLA_CHECK bulla_rc advance_add(struct bulla_engine *e, ref r);

@@ -84,14 +84,11 @@ static struct sim_row *row_of(struct sim *sim, bulla_bytes id)
 	return NULL;
 }
 
-/* A run's records, read back from the journal where the row says they are. */
-static bulla_rc load_run(struct sim *sim, const struct sim_row *row, struct bulla_buf *ret)
+/* Records, read back from the journal where the spans say they are. */
+static bulla_rc load_spans(struct sim *sim, bulla_bytes spans, struct bulla_buf *ret)
 {
-	struct bulla_rec_row record;
-	bulla_rd r;
+	bulla_rd r = bulla_rd_of(spans);
 
-	BULLA_TRY(bulla_rec_row_read(bulla_bytes_of(row->p, row->n), &record));
-	r = bulla_rd_of(record.spans);
 	while (bulla_rd_left(&r) > 0) {
 		uint32_t segment = 0, offset = 0, bytes = 0;
 		char name[BULLA_JOURNAL_NAME];
@@ -107,6 +104,14 @@ static bulla_rc load_run(struct sim *sim, const struct sim_row *row, struct bull
 		BULLA_TRY(bulla_buf_append(ret, bulla_bytes_of(file->now + offset, bytes)));
 	}
 	return BULLA_OK;
+}
+
+static bulla_rc load_run(struct sim *sim, const struct sim_row *row, struct bulla_buf *ret)
+{
+	struct bulla_rec_row record;
+
+	BULLA_TRY(bulla_rec_row_read(bulla_bytes_of(row->p, row->n), &record));
+	return load_spans(sim, record.spans, ret);
 }
 
 static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_question question, bulla_bytes arg)
@@ -129,6 +134,16 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 		event.a = load_run(sim, row, &buf);
 		event.body = sim_copy(bulla_buf_view(&buf));
 		event.n = buf.n;
+	}
+	if (question == BULLA_ENGINE_LOAD_SPANS) {
+		event.a = load_spans(sim, bulla_bytes_of(arg.p + 8, arg.n - 8), &buf);
+		event.body = sim_copy(bulla_buf_view(&buf));
+		event.n = buf.n;
+		sim->loads++;
+	}
+	if (question == BULLA_ENGINE_LOAD_SPANS && sim_one_in(sim, 10)) {
+		free(event.body);
+		return BULLA_E_BUSY;
 	}
 	sim_at(sim, 50 + (int64_t)sim_rand(sim, 3000), event);
 	return BULLA_OK;
@@ -247,7 +262,7 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 {
 	struct sim_host *host = &sim->host;
 	struct bulla_engine_options options = {
-		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim)};
+		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim), .park_ms = sim->park_ms};
 	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
 		effect_arm, effect_ask, effect_tell, effect_note};
 	bulla_bytes approval = signed_approval();

@@ -78,7 +78,7 @@ static uint64_t kill_each(struct sim_options options, bool host)
 int main(int argc, char **argv)
 {
 	struct sim_options options = {.seed = 1};
-	uint64_t from = 1, count = 0, failures = 0, steps = 0, crashes = 0, verified = 0;
+	uint64_t from = 1, count = 0, failures = 0, steps = 0, crashes = 0, verified = 0, loads = 0;
 	const char *kill = NULL;
 	double began = seconds();
 
@@ -115,6 +115,7 @@ int main(int argc, char **argv)
 		steps += sim.steps;
 		crashes += sim.crashes;
 		verified += sim.verified;
+		loads += sim.loads;
 		if (failures > 0 && options.mutant != NULL) {
 			printf("mutant %s is caught\n", options.mutant);
 			return 0;
@@ -124,8 +125,8 @@ int main(int argc, char **argv)
 		printf("mutant %s survives %llu seeds\n", options.mutant, (unsigned long long)count);
 		return 1;
 	}
-	printf("%llu seeds, %llu failed, %llu events, %llu crashes, %llu bundles verified, %.0f seeds/s\n", (unsigned long long)count,
-		(unsigned long long)failures, (unsigned long long)steps, (unsigned long long)crashes, (unsigned long long)verified,
+	printf("%llu seeds, %llu failed, %llu events, %llu crashes, %llu bundles verified, %llu parked runs loaded, %.0f seeds/s\n", (unsigned long long)count,
+		(unsigned long long)failures, (unsigned long long)steps, (unsigned long long)crashes, (unsigned long long)verified, (unsigned long long)loads,
 		(double)count / (seconds() - began));
 	return failures == 0 ? 0 : 1;
 }

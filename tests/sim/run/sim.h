@@ -256,6 +256,7 @@ struct sim {
 	bool lossy_host, lossy_ledger; /* an old disk was put back, or its last batch is gone: named in what follows */
 	bool short_permits;            /* the broker sometimes lists fewer parents than the plan has */
 	uint32_t residents;            /* of the host */
+	int64_t park_ms;
 	int64_t faults_end_us;
 	uint32_t fault_count;
 	struct sim_disk_copy old_host, old_broker;
@@ -285,7 +286,7 @@ struct sim {
 	char failure[160];
 	bool failed;
 	/* figures */
-	uint64_t crashes, cuts, refused_jobs, verified;
+	uint64_t crashes, cuts, refused_jobs, verified, loads;
 };
 
 /* --- scheduler --- */

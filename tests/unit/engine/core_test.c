@@ -155,6 +155,38 @@ static void a_lost_enclave_is_replaced(void **state)
 	town_close(&town);
 }
 
+/* No enclave for long: the run's records leave memory, and come back when they are asked for or a step can go on. */
+static void an_idle_run_is_parked(void **state)
+{
+	struct town_enclave *a;
+
+	(void)state;
+	town_open(&town, two_steps);
+	town_start(&town, 1, true);
+	town_pass(&town, 60000);
+	assert_int_equal(counts().parked, 0);
+	town_pass(&town, 11 * 60000);
+	assert_int_equal(counts().parked, 1);
+	town_ask(&town, BULLA_OP_GET, 1, false);
+	town_settle(&town);
+	assert_int_equal(town.results, 1);
+	assert_int_equal(town.result.state, BULLA_RUN_OPEN);
+	assert_int_equal(counts().parked, 1);
+	a = town_enclave(&town, "a"); /* the first step only */
+	town_settle(&town);
+	assert_int_equal(a->runs, 1);
+	assert_int_equal(counts().parked, 0);
+	town_pass(&town, 13 * 60000);
+	assert_int_equal(counts().parked, 1);
+	a = town_enclave(&town, "b");
+	town_pass(&town, 1000);
+	assert_int_equal(a->runs, 1);
+	assert_int_equal(town.results, 2);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+	assert_int_equal(counts().parked, 0);
+	town_close(&town);
+}
+
 static void a_hanging_enclave_is_given_up(void **state)
 {
 	struct town_enclave *a;
@@ -366,6 +398,7 @@ int main(void)
 		cmocka_unit_test(few_runs_travel_in_escrow),
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(a_lost_enclave_is_replaced),
+		cmocka_unit_test(an_idle_run_is_parked),
 		cmocka_unit_test(a_hanging_enclave_is_given_up),
 		cmocka_unit_test(the_broker_may_go_and_come),
 		cmocka_unit_test(objects_are_sent_on_demand),

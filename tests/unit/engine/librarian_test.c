@@ -74,9 +74,10 @@ static void answers_what_it_was_told(void **state)
 	struct bulla_engine_place place;
 	struct bulla_rec_row row = {.run_no = 7, .replay_lsn = 1, .closed.state = 2};
 	struct bulla_msg_listing listing;
-	uint8_t bytes[512], span[BULLA_REC_SPAN_BYTES];
+	uint8_t bytes[512], span[BULLA_REC_SPAN_BYTES], parked[8 + BULLA_REC_SPAN_BYTES];
 	char path[128];
 	bulla_wr w = bulla_wr_fixed(bytes, sizeof(bytes)), ws = bulla_wr_fixed(span, sizeof(span));
+	bulla_wr wp = bulla_wr_fixed(parked, sizeof(parked));
 	bulla_bytes view;
 
 	(void)state;
@@ -106,6 +107,17 @@ static void answers_what_it_was_told(void **state)
 	wait_answer(l, &answer);
 	assert_ok(answer.rc);
 	assert_int_equal(answer.body.n, BULLA_JOURNAL_RECORD_HEADER + 5);
+	/* a run that goes on: by its places */
+	bulla_wr_u64le(&wp, row.run_no);
+	bulla_wr_bytes(&wp, row.spans);
+	assert_ok(bulla_librarian_ask(l, 2, BULLA_ENGINE_LOAD_SPANS, BULLA_BYTES_ARRAY(parked)));
+	wait_answer(l, &answer);
+	assert_ok(answer.rc);
+	assert_int_equal(answer.body.n, BULLA_JOURNAL_RECORD_HEADER + 5);
+	parked[0] ^= 1; /* another run's number: those are not its records */
+	assert_ok(bulla_librarian_ask(l, 2, BULLA_ENGINE_LOAD_SPANS, BULLA_BYTES_ARRAY(parked)));
+	wait_answer(l, &answer);
+	assert_rc(BULLA_E_CORRUPT, answer.rc);
 	assert_ok(bulla_librarian_ask(l, 3, BULLA_ENGINE_LIST_RUNS, (bulla_bytes){NULL, 0}));
 	wait_answer(l, &answer);
 	assert_ok(bulla_msg_listing_decode(answer.body, &listing));

@@ -174,8 +174,10 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 	struct bulla_engine_input input = {
 		.kind = BULLA_ENGINE_LOADED, .ticket = ticket, .question = question, .now_ms = town->now};
 
-	input.rc = question == BULLA_ENGINE_LIST_RUNS ? BULLA_OK : find_row(town, arg, &row);
-	if (question == BULLA_ENGINE_LOAD_RUN && input.rc == BULLA_OK)
+	if (question == BULLA_ENGINE_LOAD_SPANS)
+		row.spans = bulla_bytes_of(arg.p + 8, arg.n - 8);
+	input.rc = question == BULLA_ENGINE_LIST_RUNS || question == BULLA_ENGINE_LOAD_SPANS ? BULLA_OK : find_row(town, arg, &row);
+	if ((question == BULLA_ENGINE_LOAD_RUN || question == BULLA_ENGINE_LOAD_SPANS) && input.rc == BULLA_OK)
 		load_run(town, &row, &body);
 	/* the answer comes later: through the queue, as a frame that is none */
 	bulla_wr w = bulla_wr_buf(&body);
