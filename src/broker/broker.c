@@ -73,8 +73,17 @@ static bulla_rc open_journal(struct bulla_broker *broker)
 	if (options.end.at.segment == 0)
 		BULLA_TRY(bulla_random_fill(broker->random, options.end.store.b, sizeof(options.end.store.b)));
 	bulla_ledger_durable(broker->ledger, options.end.lsn, &options.end.chain);
-	broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + 4096;
+	broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + 1024;
 	return bulla_journal_open(&options, &broker->journal);
+}
+
+/* Where ended runs lie is found anew by each replay: what an earlier process left there is gone. */
+static bulla_rc open_index(struct bulla_broker *broker)
+{
+	const struct bulla_disk *disk = &broker->folder.table;
+
+	BULLA_TRY(disk->open(disk->ctx, "ended.index", true, &broker->index_file));
+	return disk->truncate(disk->ctx, broker->index_file, 0);
 }
 
 static bulla_rc open_folders(struct bulla_broker *broker, const char *path)
@@ -88,6 +97,7 @@ static bulla_rc open_folders(struct bulla_broker *broker, const char *path)
 	BULLA_TRY(bulla_sys_disk_open(&broker->folder, path, true));
 	BULLA_TRY(bulla_sys_disk_open(&broker->keys_folder, keys, true));
 	BULLA_TRY(bulla_sys_disk_open(&broker->journal_folder, journal, true));
+	BULLA_TRY(open_index(broker));
 	return bulla_sys_append_open(audit, &broker->audit);
 }
 
@@ -149,7 +159,7 @@ bulla_rc bulla_broker_open(const char *path, const bulla_digest *owner, struct b
 	broker = (struct bulla_broker *)p;
 	broker->clock = bulla_sys_clock();
 	broker->random = bulla_random_os();
-	broker->audit = broker->folder.folder = broker->keys_folder.folder = broker->journal_folder.folder = -1;
+	broker->audit = broker->index_file = broker->folder.folder = broker->keys_folder.folder = broker->journal_folder.folder = -1;
 	bulla_days_init(&broker->days);
 	bulla_buf_init(&broker->admin, 4096);
 	bulla_buf_init(&broker->outbox, OUTBOX_BYTES);
@@ -188,6 +198,8 @@ struct bulla_broker *bulla_broker_close(struct bulla_broker *broker)
 	bulla_buf_done(&broker->replayed);
 	bulla_buf_done(&broker->ended);
 	bulla_sys_append_close(broker->audit);
+	if (broker->index_file >= 0)
+		broker->folder.table.close(broker->folder.table.ctx, broker->index_file);
 	bulla_sys_disk_close(&broker->folder);
 	bulla_sys_disk_close(&broker->keys_folder);
 	bulla_sys_disk_close(&broker->journal_folder);

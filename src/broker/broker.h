@@ -46,6 +46,7 @@ struct bulla_broker {
 	struct bulla_buf outbox; /* framed records that the journal has not taken yet */
 	uint32_t submissions;            /* that somebody waits for: given to the journal and not durable yet */
 	bool hurry;                      /* somebody waits for the outbox */
+	int index_file;                  /* of the ledger: where ended runs lie */
 	uint32_t sweep_at;               /* runs in run_secrets when the ended ones are forgotten */
 	uint32_t runs_max;               /* runs that may go on at once: each has a cell for its secret */
 	bool hold_days;                  /* a day key is kept past its end: secrets that it opens found no cell */

@@ -62,7 +62,7 @@ bulla_rc bulla_ledger_replay(struct bulla_ledger *ledger, const struct bulla_jou
 	if (run != NULL && run->seq++ != record->seq)
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a run's records have a gap");
 	ledger->next_lsn = record->lsn + 1;
-	ledger->pending_count = 0;
+	ledger->pending.count = 0;
 	return run != NULL ? ledger_touch(ledger, run, record->lsn) : BULLA_OK;
 }
 
@@ -449,18 +449,15 @@ size_t bulla_ledger_tokens(struct bulla_ledger *ledger, struct bulla_ledger_comm
 {
 	size_t count = 0;
 
-	while (count < capacity && ledger->pending_count > 0) {
-		struct bulla_token *token = &ledger->pending[ledger->pending_head].token;
+	while (count < capacity) {
+		const struct ledger_pending *pending = ledger_queue_front(&ledger->pending);
 
-		if (token->sequence >= ledger->durable_lsn)
+		if (pending == NULL || pending->token.sequence >= ledger->durable_lsn)
 			break;
-		token->head = ledger->head;
-		ret[count++].token = *token;
-		ledger->pending_head++;
-		ledger->pending_count--;
+		ret[count].token = pending->token;
+		ret[count++].token.head = ledger->head;
+		ledger_queue_pop(&ledger->pending);
 	}
-	if (ledger->pending_count == 0)
-		ledger->pending_head = 0;
 	return count;
 }
 

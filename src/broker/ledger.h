@@ -82,6 +82,9 @@ struct bulla_ledger_world {
 	/* Reads records back (bulla_journal_scan). NULL: runs that ended stay in memory, until it is full. */
 	bulla_rc (*read)(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
 		void *arg);
+	/* The file of broker/ledger_index.h. NULL: the index of ended runs stays in memory. */
+	bulla_rc (*index_write)(void *ctx, uint64_t at, bulla_bytes bytes);
+	bulla_rc (*index_read)(void *ctx, uint64_t at, uint8_t *ret, size_t size);
 };
 
 struct bulla_ledger; /* opaque */

@@ -79,12 +79,11 @@ static void close_attempt(struct ledger_run *run, struct ledger_slot *slot, uint
 
 static void push_token(struct bulla_ledger *ledger, const struct ledger_run *run, const struct ledger_slot *slot)
 {
-	struct ledger_pending *pending;
+	void *p = NULL;
 
-	if (ledger->pending_head + ledger->pending_count == LEDGER_PENDING)
+	if (ledger_queue_push(&ledger->pending, &p) != BULLA_OK)
 		return; /* a repeated commit, or SYNC, asks for it again */
-	pending = &ledger->pending[ledger->pending_head + ledger->pending_count++];
-	*pending = (struct ledger_pending){.token = {
+	*(struct ledger_pending *)p = (struct ledger_pending){.token = {
 		.slot = {run->start.tenant, run->start.workflow, run->id, slot->step, slot->item},
 		.receipt = slot->receipt,
 		.sequence = slot->sequence,

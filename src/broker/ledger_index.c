@@ -2,14 +2,19 @@
 
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/rd.h"
+#include "base/wr.h"
+#include "journal/crc32c.h"
 
 #define PAGES (BULLA_MAX_JOURNAL_SEGMENT / BULLA_JOURNAL_PAGE)
 #define SEGMENTS (UINT32_MAX / PAGES)
+#define BLOCK_PAGES (LEDGER_INDEX_BLOCK / LEDGER_INDEX_PAGE_RUNS)
 
 void ledger_index_done(struct ledger_index *index)
 {
 	bulla_free(index->entries);
-	*index = (struct ledger_index){0};
+	bulla_free(index->blocks);
+	*index = (struct ledger_index){.file = index->file};
 }
 
 static uint32_t hash_of(const bulla_run_id *run)
@@ -33,25 +38,111 @@ static struct ledger_index_entry *place_of(const struct ledger_index *index, con
 
 static bulla_rc grow(struct ledger_index *index)
 {
-	struct ledger_index larger = {.size = index->size == 0 ? 1024 : index->size * 2, .count = index->count};
+	uint32_t old_size = index->size, size = old_size == 0 ? 1024 : old_size * 2;
+	struct ledger_index_entry *old = index->entries;
 	void *p = NULL;
 
-	if (larger.size > BULLA_MAX_LEDGER_INDEX)
+	if (size > BULLA_MAX_LEDGER_INDEX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "the index of ended runs is full");
-	BULLA_TRY(bulla_alloc(larger.size, sizeof(struct ledger_index_entry), &p));
-	larger.entries = p;
+	BULLA_TRY(bulla_alloc(size, sizeof(struct ledger_index_entry), &p));
+	index->entries = p;
+	index->size = size;
+	for (uint32_t i = 0; i < old_size; i++)
+		if (old[i].first != 0)
+			*place_of(index, &old[i].run) = old[i];
+	bulla_free(old);
+	return BULLA_OK;
+}
+
+/* --- into the file --- */
+
+static int compare(const bulla_run_id *a, const bulla_run_id *b)
+{
+	return bulla_bytes_cmp(bulla_run_id_view(a), bulla_run_id_view(b));
+}
+
+/* Shell's, with gaps of (3^k - 1) / 2. */
+static void sort(struct ledger_index_entry *entries, uint32_t count)
+{
+	for (uint32_t gap = 1093; gap > 0; gap /= 3)
+		for (uint32_t i = gap; i < count; i++) {
+			struct ledger_index_entry one = entries[i];
+			uint32_t at = i;
+
+			for (; at >= gap && compare(&entries[at - gap].run, &one.run) > 0; at -= gap)
+				entries[at] = entries[at - gap];
+			entries[at] = one;
+		}
+}
+
+static bulla_rc write_page(const struct ledger_index *index, uint32_t page, const struct ledger_index_entry *entries)
+{
+	uint8_t memory[LEDGER_INDEX_PAGE];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes bytes;
+
+	for (uint32_t i = 0; i < LEDGER_INDEX_PAGE_RUNS; i++) {
+		bulla_wr_bytes(&w, bulla_run_id_view(&entries[i].run));
+		bulla_wr_u32le(&w, entries[i].first);
+		bulla_wr_u32le(&w, entries[i].last);
+	}
+	bulla_wr_u64le(&w, page);
+	bulla_wr_u32le(&w, 0);
+	bulla_wr_u32le(&w, bulla_crc32c(0, bulla_bytes_of(memory, w.n)));
+	BULLA_TRY(bulla_wr_end(&w, &bytes));
+	return index->file.write(index->file.ctx, (uint64_t)page * LEDGER_INDEX_PAGE, bytes);
+}
+
+static bulla_rc make_room(struct ledger_index *index)
+{
+	uint32_t room = index->block_room == 0 ? 64 : index->block_room * 2;
+	void *p = NULL;
+
+	if (index->block_count < index->block_room)
+		return BULLA_OK;
+	if (room > BULLA_MAX_LEDGER_BLOCKS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the file of ended runs is full");
+	BULLA_TRY(bulla_alloc(room, sizeof(index->blocks[0]), &p));
+	if (index->block_count > 0)
+		bulla_copy(p, index->blocks, index->block_count * sizeof(index->blocks[0]));
+	bulla_free(index->blocks);
+	index->blocks = p;
+	index->block_room = room;
+	return BULLA_OK;
+}
+
+/* The hash's entries to its front, sorted, and out. The hash is empty afterwards, or as it was. */
+static bulla_rc write_block(struct ledger_index *index)
+{
+	struct ledger_index_entry *sorted;
+	uint32_t count = 0;
+	void *p = NULL;
+	bulla_rc rc = BULLA_OK;
+
+	BULLA_TRY(make_room(index));
+	BULLA_TRY(bulla_alloc(LEDGER_INDEX_BLOCK, sizeof(sorted[0]), &p));
+	sorted = p;
 	for (uint32_t i = 0; i < index->size; i++)
 		if (index->entries[i].first != 0)
-			*place_of(&larger, &index->entries[i].run) = index->entries[i];
-	bulla_free(index->entries);
-	*index = larger;
-	return BULLA_OK;
+			sorted[count++] = index->entries[i];
+	sort(sorted, count);
+	for (uint32_t i = 0; i < BLOCK_PAGES && rc == BULLA_OK; i++)
+		rc = write_page(index, index->block_count * BLOCK_PAGES + i, sorted + i * LEDGER_INDEX_PAGE_RUNS);
+	if (rc == BULLA_OK) {
+		index->blocks[index->block_count++] = (struct ledger_index_block){sorted[0].run, sorted[count - 1].run};
+		bulla_zero(index->entries, index->size * sizeof(index->entries[0]));
+		index->count = 0;
+	}
+	bulla_free(p);
+	return rc;
 }
 
 bulla_rc ledger_index_put(struct ledger_index *index, const bulla_run_id *run, uint32_t first, uint32_t last)
 {
 	struct ledger_index_entry *entry;
 
+	if (index->count == LEDGER_INDEX_BLOCK && index->file.write != NULL && write_block(index) != BULLA_OK)
+		index->file.write = NULL; /* no room on the disk: from now on all stays in memory */
 	if (index->count + 1 > index->size - index->size / 4)
 		BULLA_TRY(grow(index));
 	entry = place_of(index, run);
@@ -61,15 +152,97 @@ bulla_rc ledger_index_put(struct ledger_index *index, const bulla_run_id *run, u
 	return BULLA_OK;
 }
 
-bool ledger_index_get(const struct ledger_index *index, const bulla_run_id *run, uint32_t *ret_first, uint32_t *ret_last)
-{
-	const struct ledger_index_entry *entry = index->size > 0 ? place_of(index, run) : NULL;
+/* --- finding --- */
 
-	if (entry == NULL || entry->first == 0)
-		return false;
-	*ret_first = entry->first - 1;
-	*ret_last = entry->last - 1;
-	return true;
+static bulla_rc read_page(const struct ledger_index *index, uint32_t page, struct ledger_index_entry *ret)
+{
+	uint8_t memory[LEDGER_INDEX_PAGE];
+	bulla_rd r = bulla_rd_of(BULLA_BYTES_ARRAY(memory));
+	uint32_t zero, crc;
+	uint64_t number;
+	bulla_bytes id;
+
+	BULLA_TRY(index->file.read(index->file.ctx, (uint64_t)page * LEDGER_INDEX_PAGE, memory, sizeof(memory)));
+	for (uint32_t i = 0; i < LEDGER_INDEX_PAGE_RUNS; i++) {
+		BULLA_TRY(bulla_rd_bytes(&r, sizeof(ret[i].run.b), &id));
+		BULLA_TRY(bulla_bytes_copy_exact(id, sizeof(ret[i].run.b), ret[i].run.b));
+		BULLA_TRY(bulla_rd_u32le(&r, &ret[i].first));
+		BULLA_TRY(bulla_rd_u32le(&r, &ret[i].last));
+	}
+	BULLA_TRY(bulla_rd_u64le(&r, &number));
+	BULLA_TRY(bulla_rd_u32le(&r, &zero));
+	BULLA_TRY(bulla_rd_u32le(&r, &crc));
+	if (number != page || crc != bulla_crc32c(0, bulla_bytes_of(memory, sizeof(memory) - sizeof(crc))))
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a page of the index of ended runs is damaged: a restart makes it anew");
+	return BULLA_OK;
+}
+
+static const struct ledger_index_entry *find_in_page(const struct ledger_index_entry *entries, const bulla_run_id *run)
+{
+	uint32_t from = 0, to = LEDGER_INDEX_PAGE_RUNS;
+
+	while (from < to) {
+		uint32_t middle = (from + to) / 2;
+		int order = compare(run, &entries[middle].run);
+
+		if (order == 0)
+			return &entries[middle];
+		*(order < 0 ? &to : &from) = order < 0 ? middle : middle + 1;
+	}
+	return NULL;
+}
+
+/* Halves the block's pages until the run lies between the first and the last of one. */
+static bulla_rc find_in_block(const struct ledger_index *index, uint32_t block, const bulla_run_id *run,
+	struct ledger_index_entry *ret, bool *ret_found)
+{
+	struct ledger_index_entry entries[LEDGER_INDEX_PAGE_RUNS];
+	uint32_t from = block * BLOCK_PAGES, to = from + BLOCK_PAGES;
+
+	while (from < to) {
+		uint32_t middle = (from + to) / 2;
+		const struct ledger_index_entry *found;
+
+		BULLA_TRY(read_page(index, middle, entries));
+		if (compare(run, &entries[0].run) < 0) {
+			to = middle;
+			continue;
+		}
+		if (compare(run, &entries[LEDGER_INDEX_PAGE_RUNS - 1].run) > 0) {
+			from = middle + 1;
+			continue;
+		}
+		found = find_in_page(entries, run);
+		*ret_found = found != NULL;
+		if (found != NULL)
+			*ret = *found;
+		return BULLA_OK;
+	}
+	return BULLA_OK;
+}
+
+/* The latest word on a run counts: the hash, then blocks from the last to the first. */
+bulla_rc ledger_index_get(const struct ledger_index *index, const bulla_run_id *run, bool *ret_found, uint32_t *ret_first,
+	uint32_t *ret_last)
+{
+	struct ledger_index_entry entry = {.first = 0};
+	bool found = false;
+
+	if (index->size > 0)
+		entry = *place_of(index, run);
+	found = entry.first != 0;
+	for (uint32_t i = index->block_count; i > 0 && !found; i--) {
+		const struct ledger_index_block *block = &index->blocks[i - 1];
+
+		if (compare(run, &block->first) >= 0 && compare(run, &block->last) <= 0)
+			BULLA_TRY(find_in_block(index, i - 1, run, &entry, &found));
+	}
+	*ret_found = found;
+	if (found) {
+		*ret_first = entry.first - 1;
+		*ret_last = entry.last - 1;
+	}
+	return BULLA_OK;
 }
 
 bulla_rc ledger_index_page(struct bulla_journal_place place, uint32_t *ret)

@@ -18,16 +18,15 @@ static void list_closed(struct bulla_ledger *ledger, struct ledger_run *run)
 /* A record of this run was gathered: its place will be known when it is durable. */
 bulla_rc ledger_touch(struct bulla_ledger *ledger, struct ledger_run *run, uint64_t lsn)
 {
-	struct ledger_touches *touches = &ledger->touches;
+	void *p = NULL;
 
 	run->last_lsn = lsn;
 	if (run->fold.state != BULLA_RUN_OPEN && !run->listed)
 		list_closed(ledger, run);
 	if (ledger->world.read == NULL)
 		return BULLA_OK;
-	if (touches->count == LEDGER_TOUCHES)
-		return BULLA_FAIL(BULLA_E_BUSY, "too many records are not durable yet");
-	touches->items[(touches->head + touches->count++) % LEDGER_TOUCHES] = (struct ledger_touch){lsn, run->number};
+	BULLA_TRY(ledger_queue_push(&ledger->touches, &p));
+	*(struct ledger_touch *)p = (struct ledger_touch){lsn, run->number};
 	return BULLA_OK;
 }
 
@@ -59,23 +58,20 @@ static bulla_rc evict(struct bulla_ledger *ledger)
 
 bulla_rc bulla_ledger_placed(struct bulla_ledger *ledger, uint64_t lsn, uint32_t count, struct bulla_journal_place at)
 {
-	struct ledger_touches *touches = &ledger->touches;
+	const struct ledger_touch *touch;
 	uint32_t page = 0;
 
 	if (ledger->world.read == NULL)
 		return BULLA_OK;
 	BULLA_TRY(ledger_index_page(at, &page));
-	while (touches->count > 0 && touches->items[touches->head].lsn < lsn + count) {
-		struct ledger_run *run = ledger_pool_at(&ledger->runs, touches->items[touches->head].run);
+	while ((touch = ledger_queue_front(&ledger->touches)) != NULL && touch->lsn < lsn + count) {
+		struct ledger_run *run = ledger_pool_at(&ledger->runs, touch->run);
 
 		if (run->first_page == 0)
 			run->first_page = page;
 		run->last_page = page;
-		touches->head = (touches->head + 1) % LEDGER_TOUCHES;
-		touches->count--;
+		ledger_queue_pop(&ledger->touches);
 	}
-	if (touches->count == 0)
-		touches->head = 0;
 	ledger->placed_lsn = lsn + count;
 	return evict(ledger);
 }
@@ -135,12 +131,12 @@ static bulla_rc load_record(void *arg, const struct bulla_journal_record *record
 static bulla_rc load(struct bulla_ledger *ledger, struct loading *loading, uint32_t first, uint32_t last)
 {
 	struct bulla_ledger_counts counts = ledger->counts;
-	uint32_t pending = ledger->pending_count;
+	uint32_t pending = ledger->pending.count;
 	bulla_rc rc = ledger->world.read(ledger->world.ctx, ledger_index_place(first), ledger_index_place(last), load_record,
 		loading);
 
 	ledger->counts = counts;
-	ledger->pending_count = pending;
+	ledger->pending.count = pending;
 	return rc;
 }
 
@@ -148,9 +144,13 @@ bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run_id *id, str
 {
 	struct loading loading = {.ledger = ledger, .id = id};
 	uint32_t first = 0, last = 0;
+	bool known = false;
 
 	*ret = ledger_run_find(ledger, id);
-	if (*ret != NULL || !ledger_index_get(&ledger->index, id, &first, &last))
+	if (*ret != NULL)
+		return BULLA_OK;
+	BULLA_TRY(ledger_index_get(&ledger->index, id, &known, &first, &last));
+	if (!known)
 		return BULLA_OK;
 	BULLA_TRY(load(ledger, &loading, first, last));
 	if (loading.run == NULL)

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #define SLOTS_PER_RUN 16 /* on average, of the table's size */
+#define CHAIN 8          /* runs per bucket when all places are taken: a few hundred runs touch little memory */
 
 static uint32_t mix(uint64_t a, uint64_t b)
 {
@@ -59,21 +60,20 @@ bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledge
 	ledger->session_count = options->sessions != 0 ? options->sessions : BULLA_MAX_SESSIONS;
 	ledger->closed_kept = options->closed_kept != 0 ? options->closed_kept : LEDGER_CLOSED_KEPT;
 	init_buffers(ledger);
+	ledger_queue_init(&ledger->pending, sizeof(struct ledger_pending), LEDGER_PENDING);
+	ledger_queue_init(&ledger->touches, sizeof(struct ledger_touch), LEDGER_TOUCHES);
+	ledger->index.file = (struct ledger_index_file){options->world.ctx, options->world.index_write, options->world.index_read};
 	ledger_pool_init(&ledger->runs, sizeof(struct ledger_run), residents);
 	ledger_pool_init(&ledger->slots, sizeof(struct ledger_slot), residents * SLOTS_PER_RUN);
 	ledger_pool_init(&ledger->rows, sizeof(struct ledger_row), residents * SLOTS_PER_RUN * 4);
 	ledger_pool_init(&ledger->small, LEDGER_SMALL_FLOW * sizeof(struct bulla_flow_slot), residents);
-	BULLA_TRY(hash_new(residents, &ledger->run_hash, &ledger->run_mask));
-	BULLA_TRY(hash_new(residents, &ledger->number_hash, &ledger->run_mask));
-	BULLA_TRY(hash_new(residents * 4, &ledger->slot_hash, &ledger->slot_mask));
+	BULLA_TRY(hash_new(residents / CHAIN, &ledger->run_hash, &ledger->run_mask));
+	BULLA_TRY(hash_new(residents / CHAIN, &ledger->number_hash, &ledger->run_mask));
+	BULLA_TRY(hash_new(residents / CHAIN * 4, &ledger->slot_hash, &ledger->slot_mask));
 	BULLA_TRY(bulla_alloc(ledger->session_count, sizeof(struct ledger_session), &p));
 	ledger->sessions = p;
 	BULLA_TRY(bulla_alloc(BULLA_MAX_REVOCATIONS, sizeof(struct ledger_revocation), &p));
 	ledger->revocations = p;
-	BULLA_TRY(bulla_alloc(LEDGER_PENDING, sizeof(struct ledger_pending), &p));
-	ledger->pending = p;
-	BULLA_TRY(bulla_alloc(LEDGER_TOUCHES, sizeof(struct ledger_touch), &p));
-	ledger->touches.items = p;
 	return BULLA_OK;
 }
 
@@ -118,8 +118,8 @@ void ledger_state_done(struct bulla_ledger *ledger)
 	bulla_free(ledger->number_hash);
 	bulla_free(ledger->slot_hash);
 	bulla_free(ledger->sessions);
-	bulla_free(ledger->pending);
-	bulla_free(ledger->touches.items);
+	ledger_queue_done(&ledger->pending);
+	ledger_queue_done(&ledger->touches);
 	ledger_index_done(&ledger->index);
 	bulla_buf_done(&ledger->records);
 	bulla_buf_done(&ledger->body);

@@ -3,6 +3,7 @@
 #include "broker/ledger_fact.h"
 #include "broker/ledger_index.h"
 #include "broker/ledger_pool.h"
+#include "broker/ledger_queue.h"
 
 #define LEDGER_SMALL_FLOW 8 /* slots of a fold that comes from a pool */
 
@@ -89,11 +90,6 @@ struct ledger_touch {
 #define LEDGER_TOUCHES 65536u
 #define LEDGER_CLOSED_KEPT 256u /* where the options name no number */
 
-struct ledger_touches {
-	struct ledger_touch *items;
-	uint32_t head, count;
-};
-
 struct bulla_ledger {
 	struct bulla_ledger_world world;
 	struct ledger_pool runs, slots, rows, small;
@@ -105,7 +101,7 @@ struct bulla_ledger {
 	uint32_t revocation_count;
 	struct ledger_escrow *escrow_free;
 	uint64_t next_run_no, next_lsn, durable_lsn, placed_lsn;
-	struct ledger_touches touches;
+	struct ledger_queue touches; /* of struct ledger_touch; at most LEDGER_TOUCHES */
 	struct ledger_index index;
 	uint32_t first_closed, last_closed, closed_count, closed_kept;
 	bulla_digest head; /* chain of the last durable batch */
@@ -113,9 +109,7 @@ struct bulla_ledger {
 	struct bulla_buf records, body;
 	uint32_t record_count;
 	bool hurry; /* somebody waits for one of them */
-	/* tokens: a queue in order of sequence */
-	struct ledger_pending *pending;
-	uint32_t pending_head, pending_count;
+	struct ledger_queue pending; /* of struct ledger_pending, in order of sequence; at most LEDGER_PENDING */
 	struct bulla_ledger_counts counts;
 	/* scratch of one answer */
 	struct bulla_buf permit, receipts, answer, items;

@@ -5,7 +5,7 @@
 #include "crypto/aead.h"
 #include "crypto/random.h"
 
-#define PLACES (BULLA_RUN_SECRETS_MAX * 2)
+#define PLACES_FIRST 4096
 #define PAGE 4096 /* entries that are allocated together */
 
 enum state { FREE = 0, KEPT = 1, ERASED = 2 };
@@ -23,19 +23,30 @@ struct bulla_run_secrets {
 	uint64_t nonces;
 	uint32_t count, kept;
 	uint32_t *places; /* index + 1 */
+	uint32_t place_count; /* a power of two, at least twice `count` */
 	struct entry *pages[BULLA_RUN_SECRETS_MAX / PAGE];
 };
+
+static bulla_rc make_places(uint32_t count, struct bulla_run_secrets *secrets)
+{
+	void *p = NULL;
+
+	BULLA_TRY(bulla_alloc(count, sizeof(uint32_t), &p));
+	bulla_free(secrets->places);
+	secrets->places = (uint32_t *)p;
+	secrets->place_count = count;
+	return BULLA_OK;
+}
 
 bulla_rc bulla_run_secrets_new(const struct bulla_random *random, struct bulla_run_secrets **ret)
 {
 	struct bulla_run_secrets *secrets;
-	void *p = NULL, *places = NULL;
+	void *p = NULL;
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_alloc(1, sizeof(*secrets), &p));
 	secrets = (struct bulla_run_secrets *)p;
-	rc = bulla_alloc(PLACES, sizeof(uint32_t), &places);
-	secrets->places = (uint32_t *)places;
+	rc = make_places(PLACES_FIRST, secrets);
 	if (rc == BULLA_OK)
 		rc = bulla_random_secret(random, 32, &secrets->vault);
 	if (rc != BULLA_OK) {
@@ -71,11 +82,11 @@ static uint32_t place_of(const struct bulla_run_secrets *secrets, const bulla_ru
 
 	for (size_t i = 0; i < sizeof(run->b); i++)
 		hash = (hash ^ run->b[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
-	at = (uint32_t)(hash ^ hash >> 32) & (PLACES - 1);
+	at = (uint32_t)(hash ^ hash >> 32) & (secrets->place_count - 1);
 	while (secrets->places[at] != 0 &&
 	       !bulla_bytes_eq(BULLA_BYTES_ARRAY(entry_at(secrets, secrets->places[at] - 1)->run.b),
 	                       BULLA_BYTES_ARRAY(run->b)))
-		at = (at + 1) & (PLACES - 1);
+		at = (at + 1) & (secrets->place_count - 1);
 	return at;
 }
 
@@ -86,23 +97,33 @@ static struct entry *find(const struct bulla_run_secrets *secrets, const bulla_r
 	return index == 0 ? NULL : entry_at(secrets, index - 1);
 }
 
+/* Each entry's place anew, in an empty table. */
+static void fill_places(struct bulla_run_secrets *secrets)
+{
+	for (uint32_t i = 0; i < secrets->count; i++)
+		secrets->places[place_of(secrets, &entry_at(secrets, i)->run)] = i + 1;
+}
+
 static bulla_rc find_or_add(struct bulla_run_secrets *secrets, const bulla_run_id *run, struct entry **ret)
 {
-	uint32_t place = place_of(secrets, run), index = secrets->count;
+	uint32_t index = secrets->count;
 	void *p = NULL;
 
-	if (secrets->places[place] != 0) {
-		*ret = entry_at(secrets, secrets->places[place] - 1);
+	*ret = find(secrets, run);
+	if (*ret != NULL)
 		return BULLA_OK;
-	}
 	if (index == BULLA_RUN_SECRETS_MAX)
 		return BULLA_FAIL(BULLA_E_BUSY, "too many runs' secrets are kept");
 	if (secrets->pages[index / PAGE] == NULL) {
 		BULLA_TRY(bulla_alloc(PAGE, sizeof(struct entry), &p));
 		secrets->pages[index / PAGE] = (struct entry *)p;
 	}
+	if (2 * (index + 1) > secrets->place_count) {
+		BULLA_TRY(make_places(2 * secrets->place_count, secrets));
+		fill_places(secrets);
+	}
 	secrets->count++;
-	secrets->places[place] = index + 1;
+	secrets->places[place_of(secrets, run)] = index + 1;
 	*ret = entry_at(secrets, index);
 	(*ret)->run = *run;
 	return BULLA_OK;
@@ -205,9 +226,8 @@ void bulla_run_secrets_sweep(struct bulla_run_secrets *secrets, bool (*keep)(voi
 	for (uint32_t i = kept; i < secrets->count; i++)
 		bulla_wipe(entry_at(secrets, i), sizeof(struct entry));
 	secrets->count = kept;
-	bulla_zero(secrets->places, PLACES * sizeof(uint32_t));
-	for (uint32_t i = 0; i < kept; i++)
-		secrets->places[place_of(secrets, &entry_at(secrets, i)->run)] = i + 1;
+	bulla_zero(secrets->places, secrets->place_count * sizeof(uint32_t));
+	fill_places(secrets);
 }
 
 uint32_t bulla_run_secrets_count(const struct bulla_run_secrets *secrets)

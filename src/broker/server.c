@@ -10,8 +10,8 @@
 #define MINUTE_US INT64_C(60000000)
 #define SILENT_US INT64_C(60000000) /* an HTTP connection without a request */
 #define WORKER_JOBS 64
-#define SPARES 64
-#define SPARE_BYTES ((size_t)256 * 1024)
+#define SPARES 16
+#define SPARE_BYTES ((size_t)64 * 1024)
 #define HTTP_MAX ((size_t)BULLA_HTTP_BODY_MAX + BULLA_HTTP_HEAD_MAX)
 
 struct bulla_conn *bulla_server_conn(struct bulla_server *server, uint64_t id)

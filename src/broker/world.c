@@ -3,7 +3,7 @@
 #include "crypto/hash.h"
 #include "receipt/run_secret.h"
 
-#define SWEEP_EVERY 16384 /* runs begun */
+#define SWEEP_EVERY 1024 /* runs begun */
 #define REPLAYED_STEP ((size_t)4 << 20)
 
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
@@ -269,6 +269,26 @@ static bulla_rc world_read(void *ctx, struct bulla_journal_place from, struct bu
 	return bulla_journal_scan(&broker->journal_folder.table, from, to, each, arg);
 }
 
+static bulla_rc world_index_write(void *ctx, uint64_t at, bulla_bytes bytes)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	const struct bulla_disk *disk = &broker->folder.table;
+
+	return disk->pwrite(disk->ctx, broker->index_file, at, bytes, false);
+}
+
+static bulla_rc world_index_read(void *ctx, uint64_t at, uint8_t *ret, size_t size)
+{
+	struct bulla_broker *broker = (struct bulla_broker *)ctx;
+	const struct bulla_disk *disk = &broker->folder.table;
+	size_t got = 0;
+
+	BULLA_TRY(disk->pread(disk->ctx, broker->index_file, at, ret, size, &got));
+	if (got != size)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "the index of ended runs was cut: a restart makes it anew");
+	return BULLA_OK;
+}
+
 struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 {
 	return (struct bulla_ledger_world){
@@ -287,6 +307,8 @@ struct bulla_ledger_world bulla_broker_world(struct bulla_broker *broker)
 		.make_receipt = world_make_receipt,
 		.make_head = world_make_head,
 		.read = world_read,
+		.index_write = world_index_write,
+		.index_read = world_index_read,
 	};
 }
 

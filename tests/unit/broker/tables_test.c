@@ -2,6 +2,10 @@
 #include "broker/audit.h"
 #include "broker/births.h"
 #include "broker/ledger_index.h"
+#include "broker/ledger_queue.h"
+#include "base/buf.h"
+#include "base/wr.h"
+#include "crypto/hash.h"
 #include "broker/seen.h"
 #include "broker/standing.h"
 #include "broker/wrapping.h"
@@ -217,6 +221,15 @@ static void test_audit(void **state)
 
 /* --- where ended runs lie --- */
 
+static bool is_at(const struct ledger_index *index, const bulla_run_id *run, uint32_t first, uint32_t last)
+{
+	uint32_t found_first = 0, found_last = 0;
+	bool found = false;
+
+	assert_ok(ledger_index_get(index, run, &found, &found_first, &found_last));
+	return found && found_first == first && found_last == last;
+}
+
 /* Starters choose run ids. One that falls on another's place takes nothing from it: else that run could be started again. */
 static void test_index(void **state)
 {
@@ -224,7 +237,6 @@ static void test_index(void **state)
 	struct ledger_index index = {NULL};
 	uint64_t parts[2] = {7, 8};
 	bulla_run_id mine, theirs, none = {{0}};
-	uint32_t first, last;
 
 	(void)state;
 	bulla_copy(mine.b, parts, sizeof(mine.b));
@@ -232,19 +244,173 @@ static void test_index(void **state)
 	parts[1] = 9;
 	bulla_copy(theirs.b, parts, sizeof(theirs.b));
 	assert_ok(ledger_index_put(&index, &mine, 0, 1));
-	assert_false(ledger_index_get(&index, &theirs, &first, &last));
-	assert_false(ledger_index_get(&index, &none, &first, &last));
+	assert_false(is_at(&index, &theirs, 0, 1));
+	assert_false(is_at(&index, &none, 0, 1));
 	assert_ok(ledger_index_put(&index, &theirs, 2, 3));
 	assert_ok(ledger_index_put(&index, &none, 4, 5));
-	assert_true(ledger_index_get(&index, &mine, &first, &last));
-	assert_true(first == 0 && last == 1);
-	assert_true(ledger_index_get(&index, &theirs, &first, &last));
-	assert_true(first == 2 && last == 3);
+	assert_true(is_at(&index, &mine, 0, 1));
+	assert_true(is_at(&index, &theirs, 2, 3));
 	assert_ok(ledger_index_put(&index, &mine, 0, 6));
-	assert_true(ledger_index_get(&index, &mine, &first, &last));
-	assert_true(first == 0 && last == 6);
+	assert_true(is_at(&index, &mine, 0, 6));
 	assert_int_equal(index.count, 3);
 	ledger_index_done(&index);
+}
+
+struct index_file {
+	struct bulla_buf bytes;
+	bool full, broken;
+};
+
+static bulla_rc file_write(void *ctx, uint64_t at, bulla_bytes bytes)
+{
+	struct index_file *file = ctx;
+
+	if (file->full)
+		return BULLA_FAIL(BULLA_E_IO, "test");
+	assert_int_equal(at, file->bytes.n); /* only ever at the end */
+	return bulla_buf_append(&file->bytes, bytes);
+}
+
+static bulla_rc file_read(void *ctx, uint64_t at, uint8_t *ret, size_t size)
+{
+	const struct index_file *file = ctx;
+
+	if (file->broken)
+		return BULLA_FAIL(BULLA_E_IO, "test");
+	assert_true(at + size <= file->bytes.n);
+	bulla_copy(ret, file->bytes.p + at, size);
+	return BULLA_OK;
+}
+
+/* As runs are: later ones have larger ids, all but every 100th, whose starter chose an id without time. */
+static bulla_run_id nth_run(uint32_t n)
+{
+	bulla_run_id run = {{0}};
+	bulla_digest digest;
+	bulla_wr w = bulla_wr_fixed(run.b, sizeof(run.b));
+
+	bulla_sha256(bulla_bytes_of(&n, sizeof(n)), &digest);
+	bulla_wr_u64be(&w, n % 100 == 0 ? 0 : UINT64_C(0x0190000000000000) + n);
+	bulla_wr_bytes(&w, bulla_bytes_of(digest.b, 8));
+	return run;
+}
+
+#define INDEX_RUNS (3 * LEDGER_INDEX_BLOCK + 100)
+
+static void fill_index(struct ledger_index *index, struct index_file *file)
+{
+	bulla_buf_init(&file->bytes, 1 << 20);
+	index->file = (struct ledger_index_file){file, file_write, file_read};
+	for (uint32_t i = 0; i < INDEX_RUNS; i++) {
+		bulla_run_id run = nth_run(i);
+
+		assert_ok(ledger_index_put(index, &run, i, i + 1));
+	}
+}
+
+static void test_index_in_a_file(void **state)
+{
+	struct ledger_index index = {.size = 0};
+	struct index_file file = {.full = false};
+
+	(void)state;
+	fill_index(&index, &file);
+	assert_int_equal(index.block_count, 3);
+	assert_int_equal(index.size, 8192); /* memory does not grow with the runs */
+	assert_int_equal(file.bytes.n, 3 * 24 * LEDGER_INDEX_PAGE);
+	for (uint32_t i = 0; i < INDEX_RUNS; i++) {
+		bulla_run_id run = nth_run(i), other = run;
+
+		assert_true(is_at(&index, &run, i, i + 1));
+		other.b[15] ^= 1;
+		assert_false(is_at(&index, &other, i, i + 1));
+	}
+	bulla_run_id early = nth_run(5);
+	assert_ok(ledger_index_put(&index, &early, 5, 70)); /* the latest word counts */
+	assert_true(is_at(&index, &early, 5, 70));
+	ledger_index_done(&index);
+	bulla_buf_done(&file.bytes);
+}
+
+/* Never a wrong "there is no such run": it could be started again. */
+static void test_index_rots(void **state)
+{
+	struct ledger_index index = {.size = 0};
+	struct index_file file = {.full = false};
+	uint32_t first, last;
+	bool found;
+
+	(void)state;
+	fill_index(&index, &file);
+	for (uint32_t i = 0; i < 40; i++) {
+		size_t at = file.bytes.n / 40 * i + i;
+		bulla_run_id run;
+
+		file.bytes.p[at] ^= 1;
+		for (uint32_t n = i % 3; n < INDEX_RUNS; n += 67) {
+			bulla_rc rc;
+
+			run = nth_run(n);
+			rc = ledger_index_get(&index, &run, &found, &first, &last);
+			assert_true(rc == BULLA_E_CORRUPT || (rc == BULLA_OK && found && first == n && last == n + 1));
+		}
+		file.bytes.p[at] ^= 1;
+	}
+	bulla_move(file.bytes.p, file.bytes.p + LEDGER_INDEX_PAGE, LEDGER_INDEX_PAGE); /* a good page in the wrong place */
+	for (uint32_t n = 0; n < LEDGER_INDEX_BLOCK; n++) {
+		bulla_run_id run = nth_run(n);
+		bulla_rc rc = ledger_index_get(&index, &run, &found, &first, &last);
+
+		assert_true(rc == BULLA_E_CORRUPT || (rc == BULLA_OK && found));
+	}
+	file.broken = true;
+	bulla_run_id run = nth_run(1);
+	assert_rc(BULLA_E_IO, ledger_index_get(&index, &run, &found, &first, &last));
+	ledger_index_done(&index);
+	bulla_buf_done(&file.bytes);
+}
+
+static void test_index_without_room_on_disk(void **state)
+{
+	struct ledger_index index = {.size = 0};
+	struct index_file file = {.full = true};
+
+	(void)state;
+	fill_index(&index, &file);
+	assert_int_equal(index.block_count, 0);
+	for (uint32_t i = 0; i < INDEX_RUNS; i++) {
+		bulla_run_id run = nth_run(i);
+
+		assert_true(is_at(&index, &run, i, i + 1));
+	}
+	ledger_index_done(&index);
+	bulla_buf_done(&file.bytes);
+}
+
+static void test_queue(void **state)
+{
+	struct ledger_queue queue;
+	uint32_t in = 0, out = 0;
+	void *p = NULL;
+
+	(void)state;
+	ledger_queue_init(&queue, sizeof(uint32_t), 300);
+	assert_null(ledger_queue_front(&queue));
+	for (uint32_t round = 0; round < 1000; round++) {
+		for (uint32_t i = 0; i < round % 47; i++, in++) {
+			assert_ok(ledger_queue_push(&queue, &p));
+			*(uint32_t *)p = in;
+		}
+		for (; queue.count > round % 20; out++) {
+			assert_int_equal(*(uint32_t *)ledger_queue_front(&queue), out);
+			ledger_queue_pop(&queue);
+		}
+	}
+	assert_true(queue.room <= 128);
+	while (queue.count < 300)
+		assert_ok(ledger_queue_push(&queue, &p));
+	assert_rc(BULLA_E_BUSY, ledger_queue_push(&queue, &p));
+	ledger_queue_done(&queue);
 }
 
 static int set_up(void **state)
@@ -266,7 +432,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_standing), cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
 	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
-	                                   cmocka_unit_test(test_index)};
+	                                   cmocka_unit_test(test_index), cmocka_unit_test(test_index_in_a_file), cmocka_unit_test(test_index_rots),
+		cmocka_unit_test(test_index_without_room_on_disk), cmocka_unit_test(test_queue)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
