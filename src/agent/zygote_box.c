@@ -195,42 +195,72 @@ static _Noreturn void start_agent(const struct bulla_box *box, bulla_bytes envir
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
-	close_range(CONTROL, ~0u, 0);
 	bulla_copy(command, box->agent->command, box->agent->command_size);
 	bulla_copy(given, environment.p, environment.n);
 	split(command, box->agent->command_size, arguments, ARGUMENTS, 0);
 	split(given, environment.n, variables, VARIABLES, split(fixed, sizeof(fixed), variables, VARIABLES, 0));
+	environ = variables; /* the search goes along its PATH, not the enclave's */
 	if (chdir("/agent") == 0 && arguments[0] != NULL)
-		execvpe(arguments[0], arguments, variables);
+		execvp(arguments[0], arguments);
 	say(errno == ENOENT ? "bulla: the agent's command is not there\n" : "bulla: the agent's command cannot be run\n");
 	_exit(127);
 }
 
-static void wait_for_go(struct running *running)
+/* The agent's process, made ahead: it takes the go itself, and becomes the agent. */
+static _Noreturn void become_agent(const struct bulla_box *box)
 {
 	uint8_t memory[BULLA_SANDBOX_ENVIRONMENT];
 	bulla_bytes environment;
-	sigset_t child;
 
 	if (receive(memory, sizeof(memory), &environment) != BULLA_SANDBOX_GO)
 		_exit(0);
+	if (close_range(CONTROL, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+		_exit(1);
+	start_agent(box, environment);
+}
+
+/* Signals that the zygote ignores would be ignored by the agent, too; a cancel may come before its first instruction. */
+static void reset_signals(void)
+{
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+}
+
+/* A pipe whose other end the agent's process holds until it has become the agent, or died. */
+static void await(int gate)
+{
+	struct pollfd held = {.fd = gate};
+
+	while (poll(&held, 1, -1) < 0 && errno == EINTR)
+		;
+	close(gate);
+}
+
+static void start(struct running *running)
+{
+	int gate[2];
+	sigset_t child;
+
+	reset_signals();
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGTERM, SIG_DFL); /* the zygote ignores it; a cancel may come before the agent's first instruction */
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	running->signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
 	running->kills = bulla_cgroup_kills(running->box->events >= 0 ? EVENTS : -1);
+	if (pipe2(gate, O_CLOEXEC) != 0)
+		_exit(1);
 	running->agent = fork();
-	if (running->agent == 0)
-		start_agent(running->box, environment);
+	if (running->agent == 0) {
+		close(gate[0]);
+		become_agent(running->box);
+	}
 	if (running->agent < 0)
 		say("bulla: the agent's process cannot be made\n");
 	close(0);
 	close(1);
 	close(2);
+	close(gate[1]);
+	await(gate[0]);
 }
 
 static bool passed_memory(const struct running *running, bool failed)
@@ -303,7 +333,7 @@ _Noreturn void bulla_box_main(const struct bulla_box *box)
 		say("\n");
 		_exit(1);
 	}
-	wait_for_go(&running);
+	start(&running);
 	if (running.agent < 0)
 		tell_end(&running, 126 << 8);
 	watched[1].fd = running.signals;

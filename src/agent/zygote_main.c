@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -18,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define SPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 struct nursery {
 	int fd;
@@ -31,6 +32,7 @@ struct nursery {
 	uint32_t agent_count;
 	struct bulla_nursery_agent *agents[BULLA_MAX_AGENTS];
 	int slots[BULLA_MAX_AGENT_SANDBOXES]; /* pid_fd of the sandbox there, or -1 */
+	int nets[BULLA_MAX_AGENT_SANDBOXES];  /* network namespace of the slot, or -1 */
 	uint8_t packet[BULLA_ZYGOTE_PACKET];
 };
 
@@ -217,6 +219,25 @@ static bulla_rc admit(const struct nursery *nursery, pid_t pid, uint32_t slot, i
 	return bulla_packet_send(control, BULLA_BYTES_ARRAY(packet), NULL, 0);
 }
 
+/* Agents without a network get the slot's empty network namespace, one after the other: everything in it has died with the
+ * one before, and making one costs half of a sandbox. It is ours: inside they have no rights over it. False: a fresh one. */
+static bool enter_net(struct nursery *nursery, uint32_t slot)
+{
+	if (nursery->nets[slot] >= 0)
+		return setns(nursery->nets[slot], CLONE_NEWNET) == 0;
+	if (unshare(CLONE_NEWNET) != 0)
+		return false;
+	nursery->nets[slot] = openat(nursery->proc, "self/ns/net", O_RDONLY | O_CLOEXEC);
+	return nursery->nets[slot] >= 0;
+}
+
+static uint64_t spaces_of(struct nursery *nursery, uint32_t slot, const struct bulla_sandbox_limits *limits)
+{
+	bool shared = limits->network == 0 && enter_net(nursery, slot);
+
+	return SPACES | (shared ? 0 : CLONE_NEWNET) | (nursery->userns ? CLONE_NEWUSER : 0);
+}
+
 static bulla_rc start_box(struct nursery *nursery, uint32_t id, uint32_t slot, struct streams *streams, pid_t *ret_pid)
 {
 	struct bulla_cgroup_slot cgroup = {-1, -1};
@@ -229,7 +250,7 @@ static bulla_rc start_box(struct nursery *nursery, uint32_t id, uint32_t slot, s
 	if (bulla_cgroups_slot(&nursery->cgroups, slot, &box.agent->limits, &cgroup) != BULLA_OK)
 		nursery->cgroups.version = 0; /* rlimits then; the features say so */
 	box.events = cgroup.events;
-	*ret_pid = clone_process(SPACES | (nursery->userns ? CLONE_NEWUSER : 0), cgroup.into, &pid_fd);
+	*ret_pid = clone_process(spaces_of(nursery, slot, &box.agent->limits), cgroup.into, &pid_fd);
 	if (*ret_pid == 0)
 		bulla_box_main(&box);
 	if (cgroup.events >= 0)
@@ -372,7 +393,7 @@ _Noreturn void bulla_nursery_main(int fd)
 	nursery = memory;
 	nursery->fd = fd;
 	for (uint32_t i = 0; i < BULLA_MAX_AGENT_SANDBOXES; i++)
-		nursery->slots[i] = -1;
+		nursery->slots[i] = nursery->nets[i] = -1;
 	prctl(PR_SET_NAME, "bulla-zygote");
 	signal(SIGCHLD, SIG_IGN); /* sandboxes need no burial: their descriptors tell */
 	signal(SIGINT, SIG_IGN);  /* it ends with its enclave, not with a key press */

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -173,6 +174,22 @@ static int flood(FILE *to)
 	return 0;
 }
 
+/* A name that only a network namespace bounds: takes it and stays / looks for who took it. */
+static int abstract_name(int take)
+{
+	const struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0bulla-meeting"};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (!take) {
+		printf("{\"met\":%d}\n", connect(fd, (const struct sockaddr *)&name, sizeof(name)) == 0);
+		return 0;
+	}
+	printf("{\"taken\":%d}\n", bind(fd, (const struct sockaddr *)&name, sizeof(name)) == 0 && listen(fd, 1) == 0);
+	fflush(stdout);
+	pause();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -203,6 +220,10 @@ int main(int argc, char **argv)
 		return mount("none", "/tmp", "tmpfs", 0, NULL) == 0 ? 0 : 1;
 	if (strcmp(what, "ptrace") == 0)
 		return ptrace(PTRACE_ATTACH, 1, NULL, NULL) == 0 ? 0 : 1;
+	if (strcmp(what, "take-name") == 0)
+		return abstract_name(1);
+	if (strcmp(what, "find-name") == 0)
+		return abstract_name(0);
 	if (strcmp(what, "hang") == 0)
 		pause();
 	if (strcmp(what, "crash") == 0)

@@ -34,6 +34,7 @@ static int start(void **state)
 	assert_non_null(file);
 	program_size = fread(program, 1, sizeof(program), file);
 	fclose(file);
+	assert_int_equal(setenv("PATH", "/nowhere", 1), 0); /* where the enclave finds programs is none of the agents' business */
 	rc = bulla_zygote_start(&zygote);
 	if (rc == BULLA_E_UNSUPPORTED)
 		exit(77);
@@ -42,6 +43,11 @@ static int start(void **state)
 	assert_ok(bulla_zygote_agent(&zygote, 1, BULLA_BYTES_LITERAL("./hostile\0probe\0"), &network));
 	assert_ok(bulla_zygote_agent(&zygote, 2, BULLA_BYTES_LITERAL("./nothing\0"), &plain));
 	assert_rc(BULLA_E_ARGUMENT, bulla_zygote_agent(&zygote, 0, BULLA_BYTES_LITERAL("./hostile\0"), &plain));
+	assert_ok(bulla_zygote_agent(&zygote, 3, BULLA_BYTES_LITERAL("sh\0-c\0echo path is $PATH\0"), &plain));
+	assert_ok(bulla_zygote_agent(&zygote, 4, BULLA_BYTES_LITERAL("./hostile\0take-name\0"), &plain));
+	assert_ok(bulla_zygote_agent(&zygote, 5, BULLA_BYTES_LITERAL("./hostile\0find-name\0"), &plain));
+	for (uint32_t id = 4; id < 6; id++)
+		assert_ok(bulla_zygote_file(&zygote, id, "hostile", true, bulla_bytes_of(program, program_size)));
 	for (uint32_t id = 0; id < 2; id++)
 		assert_ok(bulla_zygote_file(&zygote, id, "hostile", true, bulla_bytes_of(program, program_size)));
 	assert_ok(bulla_zygote_file(&zygote, 1, "data/deep/file.txt", false, BULLA_BYTES_LITERAL("")));
@@ -158,6 +164,60 @@ static void missing_command_is_said(void **state)
 	bulla_sandbox_close(&made);
 }
 
+static void commands_are_found_along_the_sandbox_s_path(void **state)
+{
+	struct bulla_sandbox_event event;
+	char output[4096];
+
+	(void)state;
+	run(3, output, sizeof(output), &event);
+	assert_int_equal(event.code, 0);
+	assert_string_equal(output, "path is /usr/local/bin:/usr/bin:/bin\n");
+	bulla_sandbox_close(&made);
+}
+
+/* Starts one that takes the name and stays. */
+static struct bulla_sandbox take_name(void)
+{
+	char text[64] = "";
+
+	spawn(4);
+	assert_ok(bulla_sandbox_go(&made, BULLA_BYTES_LITERAL("BULLA_RUN=00\0")));
+	wait_readable(made.out);
+	assert_true(read(made.out, text, sizeof(text) - 1) > 0);
+	has(text, "\"taken\":1");
+	return made;
+}
+
+static void end(struct bulla_sandbox *sandbox)
+{
+	bulla_sandbox_kill(sandbox);
+	wait_readable(sandbox->pid_fd);
+	bulla_sandbox_close(sandbox);
+}
+
+/* Two that live at once have no network namespace in common; nothing of one that died is met by the next in its place. */
+static void sandboxes_do_not_meet(void **state)
+{
+	struct bulla_sandbox first, second;
+	struct bulla_sandbox_event event;
+	char output[4096];
+
+	(void)state;
+	first = take_name();
+	run(5, output, sizeof(output), &event);
+	has(output, "\"met\":0");
+	bulla_sandbox_close(&made);
+	second = take_name();
+	end(&first);
+	first = take_name();
+	end(&second);
+	end(&first);
+	run(5, output, sizeof(output), &event);
+	has(output, "\"met\":0");
+	bulla_sandbox_close(&made);
+}
+
 static void kill_takes_everything(void **state)
 {
 	struct bulla_sandbox_event event;
@@ -197,6 +257,8 @@ int main(void)
 		cmocka_unit_test(sandbox_shows_nothing),
 		cmocka_unit_test(network_is_lo_only),
 		cmocka_unit_test(missing_command_is_said),
+		cmocka_unit_test(commands_are_found_along_the_sandbox_s_path),
+		cmocka_unit_test(sandboxes_do_not_meet),
 		cmocka_unit_test(kill_takes_everything),
 		cmocka_unit_test(start_is_quick),
 	};
