@@ -95,6 +95,12 @@ void ledger_token_again(struct bulla_ledger *ledger, const struct ledger_run *ru
 	push_token(ledger, run, slot);
 }
 
+/* Clients act on the token of a run's last receipt; for others it is made when somebody asks. */
+static bool may_be_last(const struct ledger_run *run, const struct ledger_slot *slot)
+{
+	return run->flow->steps[slot->step].waiting.count == 0 || BULLA_OUTCOME_IS_FAILURE(slot->outcome);
+}
+
 static bulla_rc apply_receipt(struct bulla_ledger *ledger, struct ledger_run *run, struct ledger_slot *slot,
 	const struct ledger_fact *fact)
 {
@@ -110,7 +116,8 @@ static bulla_rc apply_receipt(struct bulla_ledger *ledger, struct ledger_run *ru
 	slot->receipt = entry->digest;
 	slot->sequence = entry->sequence;
 	slot->filled_ms = entry->time_ms;
-	push_token(ledger, run, slot);
+	if (may_be_last(run, slot))
+		push_token(ledger, run, slot);
 	if (fact->type == BULLA_LEDGER_COMMIT && fact->rest.n > 0)
 		return ledger_escrow_keep(ledger, slot, fact->rest);
 	return BULLA_OK;

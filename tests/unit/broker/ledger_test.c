@@ -32,6 +32,8 @@ static void two_steps(void **state)
 	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 1, 0, 0xa1), 1, true));
 	assert_int_equal(bench.answer.filled, 1);
 	assert_int_equal(bench.answer.sequence, 6); /* three sessions, RUN, PERMIT, COMMIT */
+	assert_int_equal(bulla_ledger_tokens(bench.ledger, tokens, 8), 0); /* no run ends with it: a token when asked for */
+	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 1, 0, 0xa1), 1, true));
 	assert_int_equal(bulla_ledger_tokens(bench.ledger, tokens, 8), 1);
 	assert_true(bulla_digest_eq(&tokens[0].token.receipt, &first));
 	assert_int_equal(tokens[0].token.sequence, 6);
@@ -42,6 +44,7 @@ static void two_steps(void **state)
 	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 2, 1, 0, 0xa2), 2, true));
 	assert_int_equal(bulla_ledger_run_state(bench.ledger, &bench.run), BULLA_RUN_DONE);
 	assert_true(slot_of(&bench, 2).filled);
+	assert_int_equal(bulla_ledger_tokens(bench.ledger, tokens, 8), 1); /* the run's last */
 	bench_close(&bench);
 }
 
