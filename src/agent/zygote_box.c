@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -183,6 +184,24 @@ static void say(const char *text)
 		return; /* nobody listens */
 }
 
+/* Like execvpe, but along the sandbox's PATH instead of the enclave's. Returns only when it failed. */
+static void execute(char **arguments, char **variables)
+{
+	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+	char path[BULLA_MAX_AGENT_COMMAND + 32];
+
+	if (strchr(arguments[0], '/') != NULL) {
+		execve(arguments[0], arguments, variables);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folders[i], arguments[0]);
+		execve(path, arguments, variables);
+		if (errno != ENOENT)
+			return;
+	}
+}
+
 /* The agent itself. */
 static _Noreturn void start_agent(const struct bulla_box *box, bulla_bytes environment)
 {
@@ -199,9 +218,8 @@ static _Noreturn void start_agent(const struct bulla_box *box, bulla_bytes envir
 	bulla_copy(given, environment.p, environment.n);
 	split(command, box->agent->command_size, arguments, ARGUMENTS, 0);
 	split(given, environment.n, variables, VARIABLES, split(fixed, sizeof(fixed), variables, VARIABLES, 0));
-	environ = variables; /* the search goes along its PATH, not the enclave's */
 	if (chdir("/agent") == 0 && arguments[0] != NULL)
-		execvp(arguments[0], arguments);
+		execute(arguments, variables);
 	say(errno == ENOENT ? "bulla: the agent's command is not there\n" : "bulla: the agent's command cannot be run\n");
 	_exit(127);
 }
