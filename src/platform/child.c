@@ -3,8 +3,6 @@
 
 #include "base/rd.h"
 #include "base/wr.h"
-#include "image/measure.h"
-#include "io/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +14,6 @@
 
 #define REQUEST_MAX 4096
 #define RESPONSE_MAX 65536
-#define PROGRAM_MAX ((size_t)32 << 20)
 #define QUICK_US 2000000
 #define BACKOFF_FIRST_US 10000
 #define BACKOFF_MOST_US 1000000
@@ -119,14 +116,11 @@ static void on_request(void *ctx, uint32_t events)
 static bulla_rc open_module(struct bulla_child *child, const struct bulla_dev_pki *pki, const struct bulla_clock *clock,
 	const struct bulla_random *random, int *ret_theirs)
 {
-	uint8_t measured[3][BULLA_NITRO_PCR_SIZE];
 	int pair[2];
-	BULLA_AUTO_BUF program;
 
-	bulla_buf_init(&program, PROGRAM_MAX);
-	BULLA_TRY(bulla_sys_read_file(child->argv[0], &program));
-	bulla_dev_measure(bulla_buf_view(&program), measured);
-	BULLA_TRY(bulla_dev_nsm_init(&child->nsm, pki, clock, random, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])measured));
+	BULLA_TRY(bulla_sealed_load(child->enclave, child->argv[0]));
+	BULLA_TRY(bulla_dev_nsm_init(&child->nsm, pki, clock, random,
+		(const uint8_t(*)[BULLA_NITRO_PCR_SIZE])child->enclave->measured));
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "a socket for the security module cannot be made", errno);
 	child->nsm_fd = pair[0];
@@ -145,15 +139,21 @@ _Noreturn static void become(const struct bulla_child *child, int module)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	prctl(PR_SET_NO_NEW_PRIVS, child->enclave ? 1 : 0, 0, 0, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, child->enclave != NULL ? 1 : 0, 0, 0, 0);
 	if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
 		_exit(127);
 	if (module >= 0 && module != BULLA_CHILD_NSM_FD && dup2(module, BULLA_CHILD_NSM_FD) < 0)
 		_exit(127);
 	if (module == BULLA_CHILD_NSM_FD)
 		fcntl(module, F_SETFD, 0);
-	close_range(module >= 0 ? BULLA_CHILD_NSM_FD + 1 : 3, ~0U, 0);
-	/* execv does not write to what argv points to: the cast takes only const away */
+	/* exec does not write to what argv points to: the casts take only const away */
+	if (child->enclave != NULL) {
+		close_range(BULLA_CHILD_NSM_FD + 1, (unsigned)child->enclave->fd - 1, 0);
+		close_range((unsigned)child->enclave->fd + 1, ~0U, 0);
+		fexecve(child->enclave->fd, (char *const *)(uintptr_t)child->argv, environ);
+		_exit(127);
+	}
+	close_range(3, ~0U, 0);
 	execv(child->argv[0], (char *const *)(uintptr_t)child->argv);
 	_exit(127);
 }
@@ -164,7 +164,7 @@ bulla_rc bulla_child_start(struct bulla_child *child, const struct bulla_dev_pki
 	int theirs = -1;
 	pid_t pid;
 
-	if (child->enclave)
+	if (child->enclave != NULL)
 		BULLA_TRY(open_module(child, pki, clock, random, &theirs));
 	pid = fork();
 	if (pid == 0)

@@ -3,6 +3,7 @@
  * that it inherits as descriptor 3; when it dies the module's registers die with it. */
 #include "io/loop.h"
 #include "platform/nsm.h"
+#include "platform/sealed.h"
 
 #define BULLA_CHILD_ARGS 640 /* the engine gets two per enclave */
 #define BULLA_CHILD_TEXT 65536
@@ -13,7 +14,7 @@ struct bulla_child {
 	char text[BULLA_CHILD_TEXT];
 	size_t text_size, arg_count;
 	char log_path[1024];
-	bool enclave;
+	struct bulla_sealed *enclave; /* an enclave: its program is loaded here, measured and run from here; NULL: none */
 	bool wanted;          /* start it again when it dies */
 	pid_t pid;            /* 0: not running */
 	int64_t started_us, next_us; /* last start; earliest next start (mono) */
@@ -32,7 +33,7 @@ void bulla_child_done(struct bulla_child *child);
 /* Appends an argument (copied); BULLA_E_LIMIT. The first one is the program's path. */
 BULLA_CHECK bulla_rc bulla_child_arg(struct bulla_child *child, const char *text);
 
-/* Starts it; for an enclave the program is measured first. */
+/* Starts it; an enclave's program is measured first, and what was measured is what runs. */
 BULLA_CHECK bulla_rc bulla_child_start(struct bulla_child *child, const struct bulla_dev_pki *pki,
 	const struct bulla_clock *clock, const struct bulla_random *random);
 

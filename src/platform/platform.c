@@ -106,7 +106,7 @@ static bulla_rc add_enclave(struct bulla_platform *p, const struct bulla_deploym
 
 	BULLA_TRY(enclave_address(p, agent, replica, address));
 	BULLA_TRY(new_child(p, "platform/enclaves.log", "bulla-enclave", &child));
-	child->enclave = true;
+	child->enclave = &p->enclave;
 	BULLA_TRY(bulla_child_arg(child, "--listen"));
 	BULLA_TRY(bulla_child_arg(child, address));
 	BULLA_TRY(bulla_child_arg(child, "--nsm"));
@@ -388,6 +388,7 @@ bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla
 	platform->clock = bulla_sys_clock();
 	platform->random = bulla_random_os();
 	platform->lock_fd = -1;
+	bulla_sealed_init(&platform->enclave);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "orphans cannot be adopted", errno);
 	BULLA_TRY(make_folders(options));
@@ -414,6 +415,7 @@ bulla_rc bulla_platform_run(struct bulla_platform *platform)
 void bulla_platform_close(struct bulla_platform *platform)
 {
 	end_from(platform, 0);
+	bulla_sealed_done(&platform->enclave);
 	bulla_dev_pki_done(&platform->pki);
 	bulla_loop_done(&platform->loop);
 	if (platform->signal_fd > 0)

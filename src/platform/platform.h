@@ -20,6 +20,7 @@ struct bulla_platform {
 	const struct bulla_random *random;
 	struct bulla_loop loop;
 	struct bulla_dev_pki pki;
+	struct bulla_sealed enclave; /* bulla-enclave, as measured */
 	int lock_fd, signal_fd;
 	struct bulla_watch signals;
 	struct bulla_child *children[BULLA_PLATFORM_CHILDREN]; /* [0] is the broker, [1] the engine; then enclaves */

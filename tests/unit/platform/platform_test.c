@@ -42,6 +42,17 @@ static void write_program(const struct fixture *f, const char *name)
 	write_text(f->programs, name, "#!/bin/sh\necho x >> \"$0.started\"\nexec sleep 600\n", 0700);
 }
 
+/* Enclaves are no scripts. */
+static void add_stand_in(const struct fixture *f)
+{
+	const char *stand_in = getenv("BULLA_STAND_IN");
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/bulla-enclave", f->programs);
+	assert_non_null(stand_in);
+	assert_int_equal(symlink(stand_in, path), 0);
+}
+
 static bool exists(const char *folder, const char *name)
 {
 	char path[200];
@@ -259,7 +270,7 @@ static void what_could_not_be_deployed_is_deployed_when_it_can(void **state)
 	}
 	assert_int_equal(read(ready[0], &byte, 1), 1);
 	assert_false(exists(f->programs, "bullad.started"));
-	write_program(f, "bulla-enclave");
+	add_stand_in(f);
 	kill(supervisor, SIGHUP);
 	for (unsigned tries = 0; tries < 500 && !has_started(f); tries++)
 		usleep(10000);
