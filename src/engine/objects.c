@@ -5,9 +5,10 @@
 
 #define HASH_SIZE 16384u
 #define CARRIED_WORDS (BULLA_MAX_OBJECTS / 64)
-#define LINK_HINT_BYTES 1024
+#define LINK_HINT_BYTES 8192 /* readers stand within */
+#define LINK_ID_BYTES 16
+#define CBOR_LINK_ID 0x50    /* head of a byte string of 16 */
 #define OBJECTS_STEP 256u
-#define LINKS_LOOKED_AT 1024 /* the newest objects */
 
 bulla_rc objects_init(struct bulla_engine *e)
 {
@@ -210,31 +211,20 @@ static bulla_bytes header_of(bulla_bytes envelope)
 	return bulla_bytes_of(envelope.p, envelope.n < LINK_HINT_BYTES ? envelope.n : LINK_HINT_BYTES);
 }
 
-/* Is needle (a link id) in the header? To an enclave only a guess at what it will need: NEED makes up for a miss. */
-static bool mentions(bulla_bytes header, bulla_bytes needle)
-{
-	for (size_t i = 0; i + needle.n <= header.n; i++)
-		if (header.p[i] == needle.p[0] && bulla_bytes_eq(bulla_bytes_of(header.p + i, needle.n), needle))
-			return true;
-	return false;
-}
-
+/* Each 16-byte string in the header may be a link id (doc/formats.md section `envelope`): those that are known, are this
+ * maker's and were not carried go along. A client gets what it needs; an enclave may still ask with NEED. */
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
 		      const bulla_digest *maker)
 {
-	uint32_t last = e->object_count > LINKS_LOOKED_AT ? e->object_count - LINKS_LOOKED_AT : 0;
-	bulla_bytes header = {NULL, 0};
+	bulla_bytes header = header_of(envelope);
 
-	for (uint32_t i = e->object_count; i-- > last;) {
-		const struct object *object = &e->objects[i];
+	for (size_t i = 0; i + 1 + LINK_ID_BYTES <= header.n; i++) {
+		uint32_t link = NO_OBJECT;
 
-		if (object->kind != BULLA_OBJECT_LINK || object_carried(e, peer, i) ||
-		    !bulla_digest_eq(&object->maker, maker))
-			continue;
-		if (!header.p)
-			header = header_of(envelope);
-		if (mentions(header, id_view(object)))
-			parcel_add(e, parcel, peer, i);
+		if (header.p[i] == CBOR_LINK_ID)
+			link = object_find(e, BULLA_OBJECT_LINK, bulla_bytes_of(header.p + i + 1, LINK_ID_BYTES));
+		if (link != NO_OBJECT && !object_carried(e, peer, link) && bulla_digest_eq(&e->objects[link].maker, maker))
+			parcel_add(e, parcel, peer, link);
 	}
 }
 

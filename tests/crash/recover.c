@@ -1,10 +1,11 @@
-/* recover PROJECT WORKFLOW RUNS: starts so many runs and follows them over a crash. Prints STARTED when all are
+/* recover PROJECT WORKFLOW RUNS [apart]: starts so many runs and follows them over a crash. Prints STARTED when all are
  * acknowledged; then, as soon as the engine has fewer than that open, what became of them. Times are of the monotonic
  * clock, in microseconds:
  *
  *   {"ready": us, "first": us, "half": us, "all": us, "done": n, "failed": n, "lost": n}
  *
- * ready: the engine answers again and has its broker; first, half, all: so many runs have ended. */
+ * ready: the engine answers again and has its broker; first, half, all: so many runs have ended. apart: nothing crashes, and
+ * each run is started as by a program of its own, with links of its own. */
 #include "base/mem.h"
 #include "cmd/local.h"
 #include "cmd/names.h"
@@ -32,6 +33,7 @@ struct tool {
 	char path[CONTEXT_PATH];
 	bulla_run_id *runs;
 	size_t count, done, failed, lost;
+	bool apart;
 	int64_t ready, first, half, all;
 };
 
@@ -79,6 +81,10 @@ static bulla_rc start_all(struct tool *t)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		bulla_buf_clear(&t->body);
+		if (t->apart) {
+			t->starter = owner_starter_free(t->starter);
+			BULLA_TRY(owner_starter_new(&t->context, t->workflow, &t->keys, &t->starter));
+		}
 		BULLA_TRY(owner_starter_make(t->starter, BULLA_BYTES_LITERAL("\"x\""), NULL, false, &t->body, &t->runs[i]));
 		BULLA_TRY(call(t, BULLA_OP_START, bulla_buf_view(&t->body)));
 	}
@@ -154,7 +160,8 @@ static bulla_rc follow(struct tool *t, const char *workflow)
 	BULLA_TRY(start_all(t));
 	puts("STARTED");
 	fflush(stdout);
-	BULLA_TRY(watch(t));
+	if (!t->apart)
+		BULLA_TRY(watch(t));
 	return count_ends(t);
 }
 
@@ -164,9 +171,10 @@ int main(int argc, char **argv)
 	bulla_rc rc;
 	int code;
 
-	t.count = argc == 4 ? strtoul(argv[3], NULL, 10) : 0;
+	t.count = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
+	t.apart = argc == 5;
 	if (t.count == 0 || t.count > RUNS_MAX) {
-		fputs("usage: recover PROJECT-DIR WORKFLOW RUNS\n", stderr);
+		fputs("usage: recover PROJECT-DIR WORKFLOW RUNS [apart]\n", stderr);
 		return 2;
 	}
 	t.cli.dir = argv[1];
