@@ -34,15 +34,21 @@ static int save(struct context *context, struct client *client, const bulla_run_
 	bool to_stdout = path[0] == '-' && path[1] == '\0';
 	rc = run_bundle_bytes(client, run, &bytes);
 	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, name, run_bundle_advice(rc));
+		return run_bundle_refused(context->cli, rc, run);
 	if (to_stdout)
 		rc = write_stdout(bulla_buf_view(&bytes));
 	else
 		rc = bulla_sys_write_file(path, bulla_buf_view(&bytes), 0644);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, path, "bulla bundle -o FILE");
-	if (!to_stdout)
-		say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
+	if (to_stdout)
+		return 0;
+	say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
+	if (context->cli->json) {
+		printf("{\"v\":1,\"t\":\"bundle\",\"run\":\"%s\",\"bytes\":%zu,\"file\":", name, bytes.n);
+		json_string(path);
+		printf("}\n");
+	}
 	return 0;
 }
 

@@ -26,6 +26,7 @@ static int stop(struct context *context)
 		return say_rc(context->cli, rc, context->state, NULL);
 	if (pid == 0) {
 		say(context->cli, "nothing of `%s` runs here", context->project.name);
+		say_json_done(context->cli, "down");
 		return 0;
 	}
 	rc = local_signal_platform(context, SIGTERM);
@@ -36,6 +37,7 @@ static int stop(struct context *context)
 		return EXIT_AGAIN;
 	}
 	say(context->cli, "down; runs and keys stay.  next: bulla up");
+	say_json_done(context->cli, "down");
 	return 0;
 }
 

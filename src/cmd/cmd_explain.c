@@ -33,6 +33,19 @@ static const struct {
 	{"memory-lock", "ulimit -l 8192"},
 };
 
+static void print(const struct cli *cli, const char *id, const char *what, const char *next)
+{
+	if (!cli->json) {
+		printf("%s: %s\nnext: %s\n", id, what, next);
+		return;
+	}
+	printf("{\"v\":1,\"t\":\"explain\",\"id\":\"%s\",\"what\":", id); /* the table's own word */
+	json_string(what);
+	printf(",\"next\":");
+	json_string(next);
+	printf("}\n");
+}
+
 int cmd_explain(struct cli *cli)
 {
 	const char *id = cli->args[0], *next = "bulla --help", *near;
@@ -46,7 +59,7 @@ int cmd_explain(struct cli *cli)
 			known = true;
 		}
 	if (known) {
-		printf("%s: %s\nnext: %s\n", id, rc == BULLA_RC_COUNT ? "the engine does not run here" : bulla_rc_text(rc), next);
+		print(cli, id, rc == BULLA_RC_COUNT ? "the engine does not run here" : bulla_rc_text(rc), next);
 		return 0;
 	}
 	for (unsigned i = 0; i < BULLA_RC_COUNT; i++)

@@ -85,5 +85,7 @@ int cmd_init(struct cli *cli)
 			code = write_file(cli, dir, &template_files[i]);
 	if (code == 0)
 		say(cli, "made %s.  next: cd %s; bulla up", dir, dir);
+	if (code == 0)
+		say_json_done(cli, "init");
 	return code;
 }

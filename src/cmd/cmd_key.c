@@ -39,6 +39,8 @@ static int make_key(struct context *context, const char *name)
 	code = write_public(context, name);
 	if (code == 0)
 		say(context->cli, "wrote %s and keys/%s.pub.  next: add `%s` to `parties`", path, name, name);
+	if (code == 0)
+		say_json_done(context->cli, "key");
 	return code;
 }
 

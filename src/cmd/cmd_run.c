@@ -75,6 +75,10 @@ static int print_result(struct context *context, const struct bulla_workflow *wo
 			print_log(bulla_buf_view(&payload));
 		return 0;
 	}
+	if (rc == BULLA_E_EPOCH_OLD) {
+		say(context->cli, "the run is of another epoch: bulla open shows its result");
+		return 0;
+	}
 	if (rc == BULLA_E_NOT_ADDRESSED || rc == BULLA_E_NOT_FOUND) {
 		say(context->cli, "the result is not for this key");
 		return 0;
@@ -156,6 +160,16 @@ static bulla_rc send_start(struct client *client, bulla_bytes body, int64_t time
 	return client_call(client, BULLA_OP_START, body, NULL, timeout_ms, &answer);
 }
 
+/* What cannot wait: without the broker's keys nothing can be sealed. */
+static int no_keys(const struct cli *cli, bulla_rc rc)
+{
+	if (rc != BULLA_E_TIMEOUT && rc != BULLA_E_BROKER && rc != BULLA_E_UNREACHABLE && rc != BULLA_E_CANCELLED)
+		return say_rc(cli, rc, "engine, keys", "bulla status");
+	say_error(cli, rc == BULLA_E_CANCELLED ? "cancelled" : "broker-unreachable", "engine, keys", "bulla status; then again",
+		rc == BULLA_E_CANCELLED ? "nothing was started" : "the broker gives no keys to seal with; nothing was started");
+	return rc == BULLA_E_CANCELLED ? EXIT_INTERRUPTED : EXIT_AGAIN;
+}
+
 static int start_run(struct context *context, struct client *client, bool follow_it)
 {
 	const struct bulla_workflow *workflow = find_workflow(context, context->cli->args[0]);
@@ -177,7 +191,7 @@ static int start_run(struct context *context, struct client *client, bool follow
 		return code;
 	rc = ask_keys(context, client, &memory, &keys);
 	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, "engine, keys", "bulla status");
+		return no_keys(context->cli, rc);
 	rc = owner_starter_new(context, workflow, &keys, &starter);
 	rc = rc == BULLA_OK ? owner_starter_make(starter, bulla_buf_view(&input), context->cli->id, false, &body, &run) : rc;
 	owner_starter_free(starter);
@@ -240,7 +254,7 @@ static int wait_for(struct context *context, struct client *client, const bulla_
 		bulla_copy(digest.b, now.workflow.p, sizeof(digest.b));
 	workflow = bulla_manifest_workflow(&context->manifest, &digest);
 	if (workflow == NULL) {
-		say_error(context->cli, "epoch-old", NULL, "bulla bundle; bulla verify",
+		say_error(context->cli, "epoch-old", NULL, "bulla open RUN, when it has ended",
 			"the run belongs to an epoch that is not in force here");
 		return EXIT_REFUSED;
 	}

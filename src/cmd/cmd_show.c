@@ -67,7 +67,7 @@ static void print_reader_row(const struct project *project, const struct workflo
 			if (same_ref(&workflow->steps[s].inputs[i].ref, ref) && n < sizeof(agents))
 				n += (size_t)snprintf(agents + n, sizeof(agents) - n, "%s%s", n == 0 ? "" : " ", workflow->steps[s].name);
 	ref_text(workflow, ref, name);
-	printf("%-18s %-16s", name, n == 0 ? "-" : agents);
+	printf("%-24s %-16s", name, n == 0 ? "-" : agents);
 	for (unsigned p = 0; p < project->party_count; p++) {
 		bool sees = false;
 
@@ -91,7 +91,7 @@ static bool seen_before(const struct workflow *workflow, unsigned step, unsigned
 
 static void print_readers(const struct project *project, const struct workflow *workflow)
 {
-	printf("\n%-18s %-16s", "could read", "agents");
+	printf("\n%-24s %-16s", "could read", "agents");
 	for (unsigned p = 0; p < project->party_count; p++)
 		printf(" %-12s", project->parties[p]);
 	printf(" engine\n");

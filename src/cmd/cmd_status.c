@@ -72,10 +72,11 @@ static int ask(struct context *context)
 	int code;
 
 	if (rc == BULLA_OK && pid == 0) {
-		say(context->cli, "nothing of `%s` runs here.  next: bulla up", context->project.name);
+		say_error(context->cli, "engine-unreachable", NULL, "bulla up", "nothing of `%s` runs here", context->project.name);
 		return EXIT_AGAIN;
 	}
-	code = local_engine(context, &client);
+	code = context_name_key(context, false);
+	code = code == 0 ? local_engine(context, &client) : code;
 	if (code != 0)
 		return code;
 	rc = print_status(context, client);
@@ -91,7 +92,6 @@ int cmd_status(struct cli *cli)
 	struct context context;
 	int code = context_open(&context, cli);
 
-	code = code == 0 ? context_name_key(&context, false) : code;
 	code = code == 0 ? ask(&context) : code;
 	context_done(&context);
 	return code;

@@ -5,6 +5,17 @@
 
 #include <stdio.h>
 
+static void print(const struct cli *cli, bulla_bytes text)
+{
+	if (!cli->json) {
+		fwrite(text.p, 1, text.n, stdout);
+		return;
+	}
+	printf("{\"v\":1,\"t\":\"trust\",\"text\":");
+	json_bytes(text);
+	printf("}\n");
+}
+
 int cmd_trust(struct cli *cli)
 {
 	struct context context;
@@ -20,10 +31,10 @@ int cmd_trust(struct cli *cli)
 	if (code == 0) {
 		rc = bulla_trust_write(&context.manifest, NULL, &w);
 		rc = rc == BULLA_OK ? bulla_wr_end(&w, &bytes) : rc;
-		if (rc == BULLA_OK)
-			fwrite(bytes.p, 1, bytes.n, stdout);
-		else
+		if (rc != BULLA_OK)
 			code = say_rc(cli, rc, NULL, NULL);
+		else
+			print(cli, bytes);
 	}
 	context_done(&context);
 	return code;

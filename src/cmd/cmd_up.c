@@ -13,8 +13,12 @@
 #include "wire/messages.h"
 #include "wire/text.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #define PROGRAM_MAX ((size_t)32 << 20)
 #define READY_MS 30000
@@ -25,6 +29,7 @@ struct up {
 	struct compile_facts facts;
 	struct bulla_buf manifest; /* compiled now */
 	struct bulla_buf approval;
+	bulla_digest deployment; /* of what is to run */
 	int64_t started_us;
 };
 
@@ -182,8 +187,41 @@ static bulla_rc write_deployment(struct up *up)
 		BULLA_TRY(deployment_agent(up, i, &deployment->agents[i]));
 	w = bulla_wr_buf(&bytes);
 	BULLA_TRY(bulla_deployment_write(deployment, &w));
+	bulla_deployment_digest(bulla_buf_view(&bytes), bulla_buf_view(&up->manifest), &up->deployment);
 	path_join(path, context->state, "platform/deployment");
 	return bulla_sys_write_file(path, bulla_buf_view(&bytes), 0600);
+}
+
+/* Until then the engine that answers may be the old one, about to be replaced. */
+static bulla_rc wait_deployed(struct up *up)
+{
+	const struct timespec pause = {.tv_nsec = 5000000};
+	int64_t until = bulla_mono_us(bulla_sys_clock()) + (int64_t)READY_MS * 1000;
+	char path[CONTEXT_PATH];
+	bulla_rc rc, result = BULLA_OK;
+
+	path_join(path, up->context.state, BULLA_DEPLOYED_NAME);
+	do {
+		BULLA_AUTO_BUF text;
+
+		bulla_buf_init(&text, BULLA_DEPLOYED_MAX);
+		nanosleep(&pause, NULL);
+		rc = bulla_sys_read_file(path, &text);
+		rc = rc == BULLA_OK ? bulla_deployed_read(bulla_buf_view(&text), &up->deployment, &result) : rc;
+	} while (rc == BULLA_E_NOT_FOUND && bulla_mono_us(bulla_sys_clock()) < until);
+	return rc == BULLA_OK ? result : rc;
+}
+
+static bulla_rc deploy(struct up *up)
+{
+	char path[CONTEXT_PATH];
+
+	BULLA_TRY(write_deployment(up));
+	path_join(path, up->context.state, BULLA_DEPLOYED_NAME);
+	if (unlink(path) != 0 && errno != ENOENT)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the supervisor's last answer cannot be removed", errno);
+	BULLA_TRY(local_signal_platform(&up->context, SIGHUP_DEPLOY));
+	return wait_deployed(up);
 }
 
 static int make_owner_folder(struct context *context)
@@ -196,10 +234,24 @@ static int make_owner_folder(struct context *context)
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "make the state folder writable");
 }
 
+/* A new key is made for a new project only: a manifest in force names the old one. */
+static int find_key(struct context *context)
+{
+	char manifest[CONTEXT_PATH], key[CONTEXT_PATH];
+
+	path_join(manifest, context->state, "owner/manifest");
+	path_join(key, context->config, "owner.key");
+	if (access(manifest, F_OK) != 0 || access(key, F_OK) == 0 || context->cli->key != NULL || getenv("BULLA_KEY") != NULL)
+		return context_key(context, true);
+	say_error(context->cli, "not-found", key, "restore it from a copy; or, to begin anew without its runs, remove the state folder",
+		"the owner's key of `%s` is gone; its runs are sealed to it", context->project.name);
+	return EXIT_NOT_FOUND;
+}
+
 static int prepare(struct up *up, bool *ret_changed)
 {
 	struct context *context = &up->context;
-	int code = context_key(context, true);
+	int code = find_key(context);
 
 	if (code == 0 && context->cli->tee != NULL && strcmp(context->cli->tee, "dev") != 0) {
 		say_error(context->cli, "unsupported", NULL, "bulla up", "`--tee %.20s` is not built yet; `dev` is", context->cli->tee);
@@ -229,9 +281,10 @@ static int put_in_force(struct up *up, bool changed)
 	rc = rc == BULLA_OK ? put_manifest(up, "broker.sock") : rc;
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "broker, manifest", "bulla status");
-	rc = write_deployment(up);
-	rc = rc == BULLA_OK ? local_signal_platform(context, SIGHUP_DEPLOY) : rc;
-	rc = rc == BULLA_OK ? put_engine_manifest(up) : rc;
+	rc = deploy(up);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, "supervisor, deployment", "look into platform/log in the state folder; bulla down, bulla up");
+	rc = put_engine_manifest(up);
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine, manifest", "bulla status; logs are in the state folder");
 }
 
@@ -255,6 +308,7 @@ int cmd_up(struct cli *cli)
 		say(cli, "broker, engine, %u enclave%s ready in %s", up.context.project.agent_count,
 			up.context.project.agent_count == 1 ? "" : "s", took);
 		say_dev_only(cli);
+		say_json_done(cli, "up");
 	}
 	broker_info_done(&up.broker);
 	bulla_buf_done(&up.manifest);

@@ -229,7 +229,7 @@ static int verify_run(struct verification *v)
 		rc = rc == BULLA_OK ? judge(v, NULL, bulla_buf_view(&bytes)) : rc;
 		if (rc == BULLA_OK && context_workflow(&context, &v->result.facts.workflow) != NULL)
 			v->workflow = context_workflow(&context, &v->result.facts.workflow)->name;
-		code = rc == BULLA_OK ? report(v) : say_rc(v->cli, rc, "the run's bundle", run_bundle_advice(rc));
+		code = rc == BULLA_OK ? report(v) : run_bundle_refused(v->cli, rc, &run);
 	}
 	client_close(client);
 	context_done(&context);

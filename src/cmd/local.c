@@ -2,6 +2,7 @@
 #include "cmd/local.h"
 
 #include "cmd/names.h"
+#include "io/addr.h"
 #include "io/sys.h"
 #include "platform/platform.h"
 #include "wire/messages.h"
@@ -19,6 +20,7 @@
 #define REVOKED_MS 3000
 #define BROKER_MS 15000
 #define RESTART_MS 3000
+#define PORT_MS 1500 /* who stops frees its port sooner */
 #define ROOM_BYTES ((uint64_t)68 << 20)
 
 static void pause_ms(long ms)
@@ -105,6 +107,42 @@ static bool says_disk_full(const struct context *context)
 	return true;
 }
 
+/* The broker does not answer, and its port is taken by somebody. */
+static bool is_port_taken(const struct context *context)
+{
+	char address[32], path[CONTEXT_PATH];
+	struct bulla_addr addr;
+	struct client *client = NULL;
+	int fd = -1;
+	bulla_rc rc;
+
+	if (context->project.broker_port == 0)
+		return false;
+	path_join(path, context->runtime, "broker.sock");
+	rc = client_open(path, &client);
+	client_close(client);
+	if (rc == BULLA_OK)
+		return false;
+	snprintf(address, sizeof(address), "127.0.0.1:%u", context->project.broker_port);
+	rc = bulla_addr_parse(bulla_bytes_str(address), &addr);
+	rc = rc == BULLA_OK ? bulla_addr_listen(&addr, 0600, &fd) : rc;
+	bulla_addr_close(fd);
+	return rc == BULLA_E_PORT_BUSY;
+}
+
+static bool says_port_taken(const struct context *context)
+{
+	unsigned port = context->project.broker_port;
+	char where[64], next[120];
+
+	if (!is_port_taken(context))
+		return false;
+	snprintf(where, sizeof(where), "bulla.yaml, broker: {port: %u}", port);
+	snprintf(next, sizeof(next), "stop it (ss -ltnp 'sport = :%u' names it), or another `broker: {port: N}`; bulla up", port);
+	say_error(context->cli, "port-busy", where, next, "127.0.0.1:%u is used by another program", port);
+	return true;
+}
+
 int local_wait_broker(struct context *context, struct broker_info *ret)
 {
 	int64_t until = now_ms() + BROKER_MS;
@@ -119,10 +157,12 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
 		if (rc != BULLA_OK)
 			pause_ms(STEP_MS);
+		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && is_port_taken(context))
+			break;
 	}
 	if (rc == BULLA_OK)
 		return 0;
-	if (says_disk_full(context))
+	if (says_disk_full(context) || says_port_taken(context))
 		return EXIT_AGAIN;
 	path_join(path, context->state, "broker/log");
 	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
@@ -173,6 +213,12 @@ int local_engine(struct context *context, struct client **ret)
 	return EXIT_AGAIN;
 }
 
+struct readiness {
+	unsigned ready;
+	bool broker;
+	bulla_rc why;
+};
+
 /* Enclaves that serve, and the first reason why another does not. */
 static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *ret_broker, bulla_rc *ret_why)
 {
@@ -199,39 +245,49 @@ static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *re
 	return BULLA_OK;
 }
 
-static int say_not_ready(struct context *context, unsigned ready, unsigned agents, bool broker, bulla_rc why)
+static int say_not_ready(struct context *context, const struct readiness *found, unsigned agents)
 {
-	say_error(context->cli, why == BULLA_OK ? "not-ready" : bulla_rc_id(why), context->state,
-		"look into platform/enclaves.log there", "%u of %u enclaves serve%s%s%s", ready, agents,
-		broker ? "" : ", the broker is not connected", why == BULLA_OK ? "" : ": ",
-		why == BULLA_OK ? "" : bulla_rc_text(why));
+	if (!found->broker && says_port_taken(context))
+		return EXIT_AGAIN;
+	say_error(context->cli, found->why == BULLA_OK ? "not-ready" : bulla_rc_id(found->why), context->state,
+		"look into platform/enclaves.log there", "%u of %u enclaves serve%s%s%s", found->ready, agents,
+		found->broker ? "" : ", the broker is not connected", found->why == BULLA_OK ? "" : ": ",
+		found->why == BULLA_OK ? "" : bulla_rc_text(found->why));
 	return EXIT_AGAIN;
+}
+
+/* One look: BULLA_E_AGAIN while something is not there yet. A client that broke is connected anew. */
+static bulla_rc look(const char *path, unsigned agents, int64_t wait_ms, struct client **client, struct readiness *ret)
+{
+	bulla_rc rc = *client == NULL ? local_connect(path, wait_ms, client) : BULLA_OK;
+
+	rc = rc == BULLA_OK ? count_ready(*client, &ret->ready, &ret->broker, &ret->why) : rc;
+	if (rc == BULLA_E_CLOSED) { /* it restarts */
+		*client = client_close(*client);
+		return BULLA_E_AGAIN;
+	}
+	BULLA_TRY(rc);
+	return ret->ready >= agents && ret->broker ? BULLA_OK : BULLA_E_AGAIN;
 }
 
 int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 {
-	int64_t until = now_ms() + wait_ms, soon = now_ms() + REVOKED_MS;
+	int64_t begin = now_ms();
+	struct readiness found = {.ready = 0};
 	struct client *client = NULL;
-	unsigned ready = 0;
-	bool broker = false;
-	bulla_rc rc, why = BULLA_OK;
 	char path[CONTEXT_PATH];
+	bulla_rc rc;
 
 	path_join(path, context->runtime, "bullad.sock");
-	rc = local_connect(path, wait_ms, &client);
-	while (rc == BULLA_OK && !(ready >= agents && broker) && now_ms() < until) {
-		rc = count_ready(client, &ready, &broker, &why);
-		if (rc == BULLA_E_CLOSED) { /* it restarts */
-			client = client_close(client);
-			rc = local_connect(path, wait_ms, &client);
-		}
-		if (why == BULLA_E_REVOKED && soon < until)
-			until = soon; /* waiting brings nothing back; what is shown may be an older epoch's, though, on its way out */
-		if (rc == BULLA_OK && !(ready >= agents && broker))
+	do {
+		rc = look(path, agents, wait_ms, &client, &found);
+		if (rc == BULLA_E_AGAIN && !found.broker && now_ms() > begin + PORT_MS && is_port_taken(context))
+			break;
+		if (rc == BULLA_E_AGAIN)
 			pause_ms(STEP_MS);
-	}
+	} while (rc == BULLA_E_AGAIN && now_ms() < begin + wait_ms);
 	client_close(client);
-	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, path, "look into host/log in the state folder");
-	return ready >= agents && broker ? 0 : say_not_ready(context, ready, agents, broker, why);
+	if (rc == BULLA_E_AGAIN)
+		return say_not_ready(context, &found, agents);
+	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, path, "look into host/log in the state folder");
 }

@@ -1,5 +1,7 @@
 #include "cmd/run_bundle.h"
 
+#include "cmd/names.h"
+#include "cmd/owner.h"
 #include "receipt/instance.h"
 #include "seal/envelope.h"
 #include "seal/link.h"
@@ -96,7 +98,7 @@ static bulla_rc keep_envelope(struct run_bundle *b, bulla_bytes body)
 	return keep(b, body, b->envelopes, &b->envelope_count);
 }
 
-/* --- the header: which workflow, which step --- */
+/* --- header and manifest: which workflow, which step --- */
 
 static uint32_t find_step(const struct workflow *workflow, const char *name)
 {
@@ -121,32 +123,82 @@ static int unknown_step(const struct reading *r)
 	return EXIT_NOT_FOUND;
 }
 
-static int on_header(struct reading *r)
+/* Is this workflow of bulla.yaml the compiled one? Names of steps are told apart by what they run. */
+static bool is_workflow(struct reading *r, const struct workflow *workflow, const struct bulla_flow *flow)
+{
+	bulla_handle mine = name_handle(r->context->name_key, "workflow", workflow->name);
+
+	if (!bulla_handle_eq(&mine, &r->b->compiled->handle) || flow->step_count != workflow->step_count + 1)
+		return false;
+	for (unsigned i = 0; i < workflow->step_count; i++) {
+		const char *agent = r->context->project.agents[workflow->steps[i].agent].name;
+		uint16_t actor = flow->steps[i + 1].actor;
+
+		mine = name_handle(r->context->name_key, "agent", agent);
+		if (actor >= flow->actor_count || !bulla_bytes_eq(bulla_handle_view(&mine),
+				BULLA_BYTES_ARRAY(flow->actors[actor].handle)))
+			return false;
+	}
+	return true;
+}
+
+static bulla_rc find_workflow(struct reading *r)
 {
 	struct run_bundle *b = r->b;
-	const bulla_digest *digest = &b->header.slot.workflow;
+	struct bulla_flow flow;
 
-	if (r->run != NULL && !bulla_run_id_eq(&b->header.slot.run, r->run))
-		return say_rc(r->context->cli, BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine sent another run's bundle"), "engine",
-			"do not trust this host");
-	b->compiled = bulla_manifest_workflow(&r->context->manifest, digest);
-	b->workflow = context_workflow(r->context, digest);
-	if (b->compiled == NULL || b->workflow == NULL) {
-		say_error(r->context->cli, "epoch-old", NULL, "check out the project as it was then",
-			"the run belongs to another epoch or project");
-		return EXIT_REFUSED;
+	b->compiled = bulla_manifest_workflow(&r->context->manifest, &b->header.slot.workflow);
+	if (b->compiled == NULL)
+		return BULLA_FAIL(BULLA_E_BUNDLE, "the run's manifest has not its workflow");
+	BULLA_TRY(owner_plan(r->context, b->compiled, &flow));
+	for (unsigned i = 0; i < r->context->project.workflow_count && b->workflow == NULL; i++)
+		if (is_workflow(r, &r->context->project.workflows[i], &flow))
+			b->workflow = &r->context->project.workflows[i];
+	return BULLA_OK;
+}
+
+/* The run's manifest stands behind the header; the context's becomes it. Whether its approvers are to be believed, the
+ * verifier says at the end. */
+static bulla_rc on_manifest(struct reading *r, bulla_bytes body)
+{
+	struct context *context = r->context;
+	struct bulla_manifest manifest;
+
+	if (r->b->compiled != NULL)
+		return BULLA_OK; /* of another epoch */
+	BULLA_TRY(bulla_buf_append(&r->b->manifest_bytes, body));
+	BULLA_TRY(bulla_manifest_decode(bulla_buf_view(&r->b->manifest_bytes), &manifest));
+	r->b->manifest = context->manifest;
+	context->manifest = manifest;
+	BULLA_TRY(find_workflow(r));
+	if (r->b->workflow == NULL) {
+		say_error(context->cli, "epoch-old", NULL, "check out bulla.yaml as it was then",
+			"the run is of epoch %llu; its workflow is not in bulla.yaml", (unsigned long long)manifest.epoch);
+		r->code = EXIT_REFUSED;
+		return BULLA_E_CANCELLED;
 	}
-	b->step = r->wish->step == NULL ? 0 : find_step(b->workflow, r->wish->step);
-	return r->wish->step != NULL && b->step == 0 ? unknown_step(r) : 0;
+	r->b->step = r->wish->step == NULL ? 0 : find_step(r->b->workflow, r->wish->step);
+	r->code = r->wish->step != NULL && r->b->step == 0 ? unknown_step(r) : 0;
+	return r->code == 0 ? BULLA_OK : BULLA_E_CANCELLED;
+}
+
+static bulla_rc on_header(struct reading *r, bulla_bytes body)
+{
+	BULLA_TRY(bulla_bundle_header_decode(body, &r->b->header));
+	if (r->run == NULL || bulla_run_id_eq(&r->b->header.slot.run, r->run))
+		return BULLA_OK;
+	r->code = say_rc(r->context->cli, BULLA_FAIL(BULLA_E_POSITION_RUN, "the engine sent another run's bundle"), "engine",
+		"do not trust this host");
+	return BULLA_E_CANCELLED;
 }
 
 static bulla_rc on_item(struct reading *r, enum bulla_bundle_kind kind, bulla_bytes body)
 {
 	switch ((int)kind) {
 	case BULLA_BUNDLE_HEADER:
-		BULLA_TRY(bulla_bundle_header_decode(body, &r->b->header));
-		r->code = on_header(r);
-		return r->code == 0 ? BULLA_OK : BULLA_E_CANCELLED;
+		return on_header(r, body);
+	case BULLA_BUNDLE_MANIFEST:
+		return on_manifest(r, body);
 	case BULLA_BUNDLE_INSTANCE:
 		return keep_instance(r->b, body);
 	case BULLA_BUNDLE_LINK:
@@ -219,13 +271,17 @@ bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct
 	return client_call(client, BULLA_OP_BUNDLE, body, NULL, 60000, ret);
 }
 
-const char *run_bundle_advice(bulla_rc rc)
+int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run)
 {
-	if (rc == BULLA_E_STATE)
-		return "bulla wait: a bundle is of an ended run";
-	if (rc == BULLA_E_LIMIT)
-		return "the engine makes bundles of up to 24 MiB: smaller inputs and outputs, or references to them";
-	return "bulla status";
+	char name[BULLA_RUN_NAME_SIZE];
+
+	bulla_run_id_name(run, name);
+	if (rc == BULLA_E_STATE) {
+		say_error(cli, "state", name, "bulla wait", "the run has not ended: its proof is not whole yet");
+		return EXIT_AGAIN;
+	}
+	return say_rc(cli, rc, name, rc != BULLA_E_LIMIT ? "bulla status" :
+		"the engine makes bundles of up to 24 MiB: smaller inputs and outputs, or references to them");
 }
 
 static bulla_rc engine_pieces(struct reading *r, struct client *client)
@@ -237,7 +293,7 @@ static bulla_rc engine_pieces(struct reading *r, struct client *client)
 	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
 	rc = run_bundle_bytes(client, r->run, &bytes);
 	if (rc != BULLA_OK)
-		r->code = say_rc(r->context->cli, rc, "the run's bundle", run_bundle_advice(rc));
+		r->code = run_bundle_refused(r->context->cli, rc, r->run);
 	for (left = bulla_buf_view(&bytes); rc == BULLA_OK && left.n > 0;) {
 		size_t some = left.n < PIECE ? left.n : PIECE;
 
@@ -255,6 +311,7 @@ static bulla_rc begin(struct run_bundle *b, bool logs)
 
 	arena_init(&b->arena, RUN_BUNDLE_KEPT_MAX);
 	bulla_buf_init(&b->scratch, BULLA_BUNDLE_BODY_MAX + 1024);
+	bulla_buf_init(&b->manifest_bytes, BULLA_MAX_MANIFEST);
 	b->logs = logs;
 	for (size_t i = 0; i < 3; i++)
 		BULLA_TRY(arena_alloc(&b->arena, RUN_BUNDLE_ITEMS * sizeof(bulla_bytes), &p[i]));
@@ -276,10 +333,11 @@ static bulla_rc read_all(struct reading *r, const char *path, struct client *cli
 	BULLA_TRY(bulla_verify_new(&trust, &r->verify));
 	BULLA_TRY(path != NULL ? run_bundle_pieces(path, on_piece, r) : engine_pieces(r, client));
 	BULLA_TRY(bulla_verify_end(r->verify, &result));
-	if (result.verdict != BULLA_VERDICT_REFUSED)
-		return BULLA_OK;
-	r->code = say_rc(r->context->cli, result.rc, "the run's bundle does not verify", path != NULL ? "bulla verify FILE" :
-		"bulla verify");
+	if (result.verdict == BULLA_VERDICT_UNKNOWN_SIGNER && result.rc == BULLA_OK)
+		result.rc = BULLA_FAIL(BULLA_E_APPROVALS, "those whom this project trusts did not approve the run's epoch");
+	if (result.rc != BULLA_OK)
+		r->code = say_rc(r->context->cli, result.rc, "the run's bundle does not verify", path != NULL ? "bulla verify FILE" :
+			"bulla verify");
 	return result.rc;
 }
 
@@ -317,8 +375,11 @@ int run_bundle_open(struct cli *cli, struct context *context, struct client **cl
 	return code == 0 ? read_bundle(context, cli->args[0], NULL, NULL, wish, ret) : code;
 }
 
+/* After everything that views the run's manifest; context_done frees the manifest itself, but not its bytes. */
 void run_bundle_done(struct run_bundle *bundle)
 {
+	bulla_manifest_done(&bundle->manifest);
+	bulla_buf_done(&bundle->manifest_bytes);
 	arena_done(&bundle->arena);
 	bulla_buf_done(&bundle->scratch);
 }

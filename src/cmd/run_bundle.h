@@ -11,7 +11,9 @@ struct run_bundle {
 	struct arena arena; /* what the lists view */
 	struct bulla_buf scratch;
 	struct bulla_bundle_header header;
-	const struct bulla_workflow *compiled; /* of the manifest in force */
+	struct bulla_buf manifest_bytes;
+	struct bulla_manifest manifest; /* in force when the context was opened; the context's is then the run's */
+	const struct bulla_workflow *compiled; /* of the run's manifest */
 	const struct workflow *workflow;
 	uint32_t step; /* 0: all */
 	bool logs;     /* envelopes of logs; else those of outputs and failures */
@@ -25,8 +27,9 @@ struct run_wish {
 	bool logs;
 };
 
-/* The bundle that `RUN|FILE` names (cli->args[0]; none: the latest run), with project, key and manifest opened. Nothing is
- * given of one that does not verify. client is NULL when it is a file. Says what is wrong; exit code or 0. run_bundle_done in
+/* The bundle that `RUN|FILE` names (cli->args[0]; none: the latest run), with project and key opened, and the run's own
+ * manifest: it may be of an earlier epoch, approved by those whom the one in force names. Nothing is given of one that does
+ * not verify. client is NULL when it is a file. Says what is wrong; exit code or 0. run_bundle_done in
  * every case. */
 int run_bundle_open(struct cli *cli, struct context *context, struct client **client, const struct run_wish *wish,
 	struct run_bundle *ret);
@@ -39,8 +42,8 @@ BULLA_CHECK bulla_rc run_bundle_receipt(const struct run_bundle *bundle, bulla_b
 /* Asks the engine for a run's bundle: its bytes are appended to ret. */
 BULLA_CHECK bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret);
 
-/* What to do when the engine gives no bundle. */
-const char *run_bundle_advice(bulla_rc rc);
+/* Says why the engine gives no bundle of this run; the exit code. */
+int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run);
 
 /* A file, piece by piece, until take fails. BULLA_E_NOT_FOUND, BULLA_E_IO, errors of take. */
 typedef bulla_rc run_bundle_take(void *ctx, bulla_bytes piece);

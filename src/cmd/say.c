@@ -95,9 +95,22 @@ static const char *what_happened(bulla_rc rc)
 	return count > 0 && trail[0].rc == rc && trail[0].what != NULL ? trail[0].what : bulla_rc_text(rc);
 }
 
+/* ": Is a directory", or "". */
+static void why_of_system(bulla_rc rc, char ret[128])
+{
+	unsigned count = 0;
+	const struct bulla_trail_entry *trail = bulla_trail(&count);
+	bool known = count > 0 && trail[0].rc == rc && trail[0].os_error != 0;
+
+	snprintf(ret, 128, "%s%s", known ? ": " : "", known ? strerror(trail[0].os_error) : "");
+}
+
 int say_rc(const struct cli *cli, bulla_rc rc, const char *where, const char *next)
 {
-	say_error(cli, bulla_rc_id(rc), where, next, "%s", what_happened(rc));
+	char why[128];
+
+	why_of_system(rc, why);
+	say_error(cli, bulla_rc_id(rc), where, next, "%s%s", what_happened(rc), why);
 	if (cli->verbose && !cli->json)
 		say_trail();
 	return exit_of(rc);
@@ -118,6 +131,12 @@ void say(const struct cli *cli, const char *format, ...)
 void say_dev_only(const struct cli *cli)
 {
 	say(cli, "DEV ONLY: the administrator of this machine can read everything");
+}
+
+void say_json_done(const struct cli *cli, const char *type)
+{
+	if (cli->json)
+		printf("{\"v\":1,\"t\":\"%s\",\"assurance\":\"dev\"}\n", type);
 }
 
 void duration_text(int64_t ms, char ret[32])

@@ -20,6 +20,9 @@ void say(const struct cli *cli, const char *format, ...) __attribute__((format(p
 /* The line that every screen of a development TEE carries. */
 void say_dev_only(const struct cli *cli);
 
+/* With --json, the one line of a command that answers nothing else: {"v":1,"t":"up","assurance":"dev"}. */
+void say_json_done(const struct cli *cli, const char *type);
+
 /* A JSON string literal of text (escaped) to stdout. */
 void json_string(const char *text);
 

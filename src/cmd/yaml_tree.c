@@ -157,7 +157,7 @@ bulla_rc yaml_parse(struct arena *arena, bulla_bytes text, struct diags *diags, 
 
 	if (!yaml_parser_initialize(&b.parser))
 		return BULLA_FAIL(BULLA_E_MEMORY, "no memory for the YAML parser");
-	yaml_parser_set_input_string(&b.parser, text.p, text.n);
+	yaml_parser_set_input_string(&b.parser, text.n == 0 ? (const uint8_t *)"" : text.p, text.n); /* it asserts on NULL */
 	while (rc == BULLA_OK && !b.ended) {
 		yaml_event_t event;
 

@@ -1,6 +1,7 @@
 #include "platform/deployment.h"
 
 #include "wire/cbor.h"
+#include "wire/text.h"
 
 #define VERSION 1
 #define REPLICAS_MAX 16
@@ -66,4 +67,40 @@ bulla_rc bulla_deployment_read(bulla_bytes bytes, struct bulla_deployment *ret)
 	BULLA_TRY(bulla_cbor_rd_uint_max(&r, UINT16_MAX, &port));
 	ret->port = (uint32_t)port;
 	return bulla_cbor_rd_end(&r);
+}
+
+void bulla_deployment_digest(bulla_bytes deployment, bulla_bytes manifest, bulla_digest *ret)
+{
+	bulla_sha256_parts((const bulla_bytes[]){deployment, manifest}, 2, ret);
+}
+
+bulla_rc bulla_deployed_write(const bulla_digest *digest, bulla_rc result, bulla_wr *w)
+{
+	bulla_bytes ignored;
+
+	bulla_text_wr_hex(w, bulla_bytes_digest(digest));
+	bulla_text_wr(w, " ");
+	bulla_text_wr(w, bulla_rc_id(result));
+	bulla_text_wr(w, "\n");
+	return bulla_wr_end(w, &ignored);
+}
+
+bulla_rc bulla_deployed_read(bulla_bytes text, const bulla_digest *digest, bulla_rc *ret_result)
+{
+	const size_t digits = 2 * sizeof(digest->b);
+	bulla_digest found;
+	char id[BULLA_DEPLOYED_MAX] = "";
+	bulla_rc result;
+
+	if (text.n <= digits + 2 || text.n >= BULLA_DEPLOYED_MAX || text.p[digits] != ' ' || text.p[text.n - 1] != '\n')
+		return BULLA_FAIL(BULLA_E_FORMAT, "the supervisor's answer is damaged");
+	BULLA_TRY(bulla_text_hex(bulla_bytes_of(text.p, digits), sizeof(found.b), found.b));
+	bulla_copy(id, text.p + digits + 1, text.n - digits - 2);
+	result = bulla_rc_from_id(id);
+	if (result == BULLA_RC_COUNT)
+		return BULLA_FAIL(BULLA_E_FORMAT, "the supervisor's answer is damaged");
+	if (!bulla_digest_eq(&found, digest))
+		return BULLA_E_NOT_FOUND;
+	*ret_result = result;
+	return BULLA_OK;
 }

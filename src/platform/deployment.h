@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/wr.h"
+#include "crypto/hash.h"
 
 #define BULLA_DEPLOYMENT_PATH 1024
 #define BULLA_DEPLOYMENT_MAX 262144
@@ -26,3 +27,15 @@ BULLA_CHECK bulla_rc bulla_deployment_write(const struct bulla_deployment *deplo
 
 /* Views into bytes. BULLA_E_FORMAT, BULLA_E_LIMIT. */
 BULLA_CHECK bulla_rc bulla_deployment_read(bulla_bytes bytes, struct bulla_deployment *ret);
+
+/* What runs is known by the deployment and the manifest's content: a new epoch is written to the same path. */
+void bulla_deployment_digest(bulla_bytes deployment, bulla_bytes manifest, bulla_digest *ret);
+
+/* What became of a deployment: the supervisor writes it when it is done, `bulla up` takes it away before it asks and waits
+ * for it. Text: the digest in hexadecimal, a blank, the id of the result, a newline. */
+#define BULLA_DEPLOYED_NAME "platform/deployed" /* in the state folder */
+#define BULLA_DEPLOYED_MAX 128
+BULLA_CHECK bulla_rc bulla_deployed_write(const bulla_digest *digest, bulla_rc result, bulla_wr *w);
+
+/* BULLA_E_FORMAT; BULLA_E_NOT_FOUND: it is of another deployment. */
+BULLA_CHECK bulla_rc bulla_deployed_read(bulla_bytes text, const bulla_digest *digest, bulla_rc *ret_result);

@@ -192,7 +192,6 @@ static void end_from(struct bulla_platform *p, size_t from)
 	}
 }
 
-/* What runs is known by the deployment and the manifest's content: a new epoch is written to the same path. */
 static bulla_rc deployed_digest(bulla_bytes bytes, const struct bulla_deployment *deployment, bulla_digest *ret)
 {
 	char path[BULLA_DEPLOYMENT_PATH + 1] = {0};
@@ -203,7 +202,7 @@ static bulla_rc deployed_digest(bulla_bytes bytes, const struct bulla_deployment
 		return BULLA_FAIL(BULLA_E_LIMIT, "the manifest's path is too long");
 	bulla_copy(path, deployment->manifest.p, deployment->manifest.n);
 	BULLA_TRY(bulla_sys_read_file(path, &manifest));
-	bulla_sha256_parts((const bulla_bytes[]){bytes, bulla_buf_view(&manifest)}, 2, ret);
+	bulla_deployment_digest(bytes, bulla_buf_view(&manifest), ret);
 	return BULLA_OK;
 }
 
@@ -216,6 +215,22 @@ static bulla_rc start_deployment(struct bulla_platform *p, const struct bulla_de
 		for (uint32_t replica = 0; replica < deployment->agents[i].replicas; replica++)
 			BULLA_TRY(add_enclave(p, deployment, &deployment->agents[i], replica));
 	return start_all(p, 0);
+}
+
+/* Tells `bulla up`. That it cannot be told is no reason to stop: it waits, and says so. */
+static void note_deployed(const struct bulla_platform *p, const bulla_digest *digest, bulla_rc result)
+{
+	char path[BULLA_PLATFORM_PATH];
+	uint8_t memory[BULLA_DEPLOYED_MAX];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes text = {memory, 0};
+	bulla_rc rc = format(path, sizeof(path), "%s/%s", p->options.state, BULLA_DEPLOYED_NAME);
+
+	rc = rc == BULLA_OK ? bulla_deployed_write(digest, result, &w) : rc;
+	rc = rc == BULLA_OK ? bulla_wr_end(&w, &text) : rc;
+	rc = rc == BULLA_OK ? bulla_sys_write_file(path, text, 0600) : rc;
+	if (rc != BULLA_OK)
+		bulla_log(BULLA_LOG_ERROR, "platform.not-noted", bulla_log_rc(rc));
 }
 
 /* Makes what runs equal to what the deployment says. The broker stays unless its port changed; all else is started anew
@@ -236,8 +251,10 @@ static bulla_rc deploy(struct bulla_platform *p)
 	deployment = memory;
 	BULLA_TRY(read_deployment(p, &bytes, deployment));
 	BULLA_TRY(deployed_digest(bulla_buf_view(&bytes), deployment, &digest));
-	if (bulla_digest_eq(&digest, &p->deployed))
+	if (bulla_digest_eq(&digest, &p->deployed)) {
+		note_deployed(p, &digest, BULLA_OK);
 		return BULLA_OK;
+	}
 	bulla_zero(&p->deployed, sizeof(p->deployed));
 	end_from(p, deployment->port == p->port ? 1 : 0);
 	rc = start_deployment(p, deployment);
@@ -245,6 +262,7 @@ static bulla_rc deploy(struct bulla_platform *p)
 		p->deployed = digest;
 	else
 		end_from(p, 1);
+	note_deployed(p, &digest, rc);
 	return rc;
 }
 

@@ -95,7 +95,7 @@ def what_is_typed_wrong_is_told_what_is_right():
         (("run", "x", *["--set=y=1"] * 65), 2, "`--set`", "64"),
         (("attest", "serve", "unix:x", "--nonce", "00"), 2, "`bulla attest serve` has no option `--nonce`", "--help"),
         (("attest", "serve", "unix:x", "--at", "5"), 2, "`bulla attest serve` has no option `--at`", "--help"),
-        (("attest", "serve", "unix:x", "--collateral", "y"), 2, "has no option `--collateral`", "--help"),
+        (("attest", "fetch", "x", "--checks"), 2, "has no option `--checks`", "--help"),
         (("attest", "show", "x", "--any-code"), 2, "`bulla attest show` has no option `--any-code`", "--help"),
         (("attest", "fetch", "x", "--nonce", "00"), 2, "`bulla attest fetch` has no option `--nonce`", "--help"),
         (("attest", "prove", "x"), 2, "show, verify, reference, fetch, serve", "prove"),

@@ -144,10 +144,17 @@ static void any_text_is_survived(void **state)
 
 static void an_empty_file_says_what_to_do(void **state)
 {
+	struct arena arena;
+	struct project project;
 	unsigned count = 0;
 	char *out = mistakes("", &count);
 
 	(void)state;
+	arena_init(&arena, 1 << 20); /* as an empty file is read: without memory */
+	struct diags diags = {.arena = &arena};
+	assert_ok(project_parse(&arena, (bulla_bytes){NULL, 0}, &diags, &project));
+	assert_int_equal(diags.count, 1);
+	arena_done(&arena);
 	assert_int_equal(count, 1);
 	assert_non_null(strstr(out, "bulla init"));
 	free(out);

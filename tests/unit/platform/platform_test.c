@@ -231,10 +231,33 @@ static void write_deployment(const struct fixture *f)
 	bulla_buf_done(&bytes);
 }
 
+/* What `bulla up` is told. */
+static void read_result(const struct fixture *f, bulla_rc *ret)
+{
+	struct bulla_buf deployment, text;
+	char path[200];
+	bulla_digest digest, other = {{1}};
+
+	bulla_buf_init(&deployment, BULLA_DEPLOYMENT_MAX);
+	bulla_buf_init(&text, BULLA_DEPLOYED_MAX);
+	snprintf(path, sizeof(path), "%s/platform/deployment", f->state);
+	assert_ok(bulla_sys_read_file(path, &deployment));
+	snprintf(path, sizeof(path), "%s/" BULLA_DEPLOYED_NAME, f->state);
+	assert_ok(bulla_sys_read_file(path, &text));
+	bulla_deployment_digest(bulla_buf_view(&deployment), BULLA_BYTES_LITERAL("any"), &digest);
+	assert_ok(bulla_deployed_read(bulla_buf_view(&text), &digest, ret));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_deployed_read(bulla_buf_view(&text), &other, ret));
+	for (size_t i = 0; i < text.n; i++)
+		assert_rc(BULLA_E_FORMAT, bulla_deployed_read(bulla_bytes_of(text.p, i), &digest, ret));
+	bulla_buf_done(&deployment);
+	bulla_buf_done(&text);
+}
+
 static void what_cannot_be_deployed_leaves_the_broker_alone(void **state)
 {
 	struct fixture *f = *state;
 	const bulla_digest none = {{0}};
+	bulla_rc result = BULLA_OK;
 	pid_t other = 0;
 
 	write_deployment(f); /* and there is no bulla-enclave */
@@ -243,6 +266,8 @@ static void what_cannot_be_deployed_leaves_the_broker_alone(void **state)
 	assert_non_null(strstr(platform.children[0]->argv[0], "bulla-kms"));
 	assert_true(platform.children[0]->pid > 0);
 	assert_true(bulla_digest_eq(&platform.deployed, &none));
+	read_result(f, &result);
+	assert_rc(BULLA_E_NOT_FOUND, result);
 	bulla_platform_close(&platform);
 }
 
