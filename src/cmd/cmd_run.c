@@ -197,7 +197,7 @@ static int start_run(struct context *context, struct client *client, bool follow
 	owner_starter_free(starter);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "sealing the input", rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" :
-			"bulla status");
+			rc == BULLA_E_BIRTH_MISSING ? "bulla status: that enclave is not up yet; nothing was started" : "bulla status");
 	follow_init(&follow, context, context_workflow(context, &workflow->digest), bulla_run_id_view(&run));
 	rc = send_start(client, bulla_buf_view(&body), context->cli->timeout_ms);
 	if (rc == BULLA_E_EXISTS && context->cli->id != NULL)

@@ -209,6 +209,8 @@ static bulla_rc wait_deployed(struct up *up)
 		rc = bulla_sys_read_file(path, &text);
 		rc = rc == BULLA_OK ? bulla_deployed_read(bulla_buf_view(&text), &up->deployment, &result) : rc;
 	} while (rc == BULLA_E_NOT_FOUND && bulla_mono_us(bulla_sys_clock()) < until);
+	if (rc == BULLA_E_NOT_FOUND)
+		return BULLA_FAIL(BULLA_E_TIMEOUT, "the supervisor does not answer");
 	return rc == BULLA_OK ? result : rc;
 }
 
@@ -282,6 +284,8 @@ static int put_in_force(struct up *up, bool changed)
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "broker, manifest", "bulla status");
 	rc = deploy(up);
+	if (rc != BULLA_OK && local_says_disk_full(context))
+		return EXIT_AGAIN;
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "supervisor, deployment", "look into platform/log in the state folder; bulla down, bulla up");
 	rc = put_engine_manifest(up);

@@ -95,8 +95,7 @@ int local_start_platform(struct context *context)
 	return 0;
 }
 
-/* The usual reason why nothing starts; says so. The programs need room for a segment of their journals. */
-static bool says_disk_full(const struct context *context)
+bool local_says_disk_full(const struct context *context)
 {
 	struct statvfs fs;
 
@@ -162,7 +161,7 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 	}
 	if (rc == BULLA_OK)
 		return 0;
-	if (says_disk_full(context) || says_port_taken(context))
+	if (local_says_disk_full(context) || says_port_taken(context))
 		return EXIT_AGAIN;
 	path_join(path, context->state, "broker/log");
 	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
@@ -206,7 +205,7 @@ int local_engine(struct context *context, struct client **ret)
 	rc = rc == BULLA_OK ? local_connect(path, pid == 0 ? 0 : RESTART_MS, ret) : rc; /* it may just be restarting */
 	if (rc == BULLA_OK)
 		return 0;
-	if (pid != 0 && says_disk_full(context))
+	if (pid != 0 && local_says_disk_full(context))
 		return EXIT_AGAIN;
 	say_error(context->cli, "engine-unreachable", path, "bulla up", "the engine of `%s` does not run here",
 		context->project.name);
@@ -247,7 +246,7 @@ static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *re
 
 static int say_not_ready(struct context *context, const struct readiness *found, unsigned agents)
 {
-	if (!found->broker && says_port_taken(context))
+	if (local_says_disk_full(context) || (!found->broker && says_port_taken(context)))
 		return EXIT_AGAIN;
 	say_error(context->cli, found->why == BULLA_OK ? "not-ready" : bulla_rc_id(found->why), context->state,
 		"look into platform/enclaves.log there", "%u of %u enclaves serve%s%s%s", found->ready, agents,

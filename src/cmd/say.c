@@ -65,7 +65,7 @@ int exit_of(bulla_rc rc)
 		{BULLA_OK, EXIT_DONE}, {BULLA_E_ARGUMENT, EXIT_USAGE}, {BULLA_E_FORMAT, EXIT_USAGE},
 		{BULLA_E_NOT_FOUND, EXIT_NOT_FOUND}, {BULLA_E_RUN_UNKNOWN, EXIT_NOT_FOUND},
 		{BULLA_E_UNREACHABLE, EXIT_AGAIN}, {BULLA_E_BROKER, EXIT_AGAIN}, {BULLA_E_BUSY, EXIT_AGAIN},
-		{BULLA_E_CLOSED, EXIT_AGAIN}, {BULLA_E_FULL, EXIT_AGAIN}, {BULLA_E_AGAIN, EXIT_AGAIN},
+		{BULLA_E_CLOSED, EXIT_AGAIN}, {BULLA_E_BIRTH_MISSING, EXIT_AGAIN}, {BULLA_E_FULL, EXIT_AGAIN}, {BULLA_E_AGAIN, EXIT_AGAIN},
 		{BULLA_E_TIMEOUT, EXIT_TIMED_OUT}, {BULLA_E_MEMORY, EXIT_BUG}, {BULLA_E_STATE, EXIT_BUG},
 	};
 
@@ -100,7 +100,7 @@ static void why_of_system(bulla_rc rc, char ret[128])
 {
 	unsigned count = 0;
 	const struct bulla_trail_entry *trail = bulla_trail(&count);
-	bool known = count > 0 && trail[0].rc == rc && trail[0].os_error != 0;
+	bool known = rc == BULLA_E_IO && count > 0 && trail[0].rc == rc && trail[0].os_error != 0;
 
 	snprintf(ret, 128, "%s%s", known ? ": " : "", known ? strerror(trail[0].os_error) : "");
 }
