@@ -81,6 +81,7 @@ COMMAND(trust);
 COMMAND(key);
 COMMAND(manifest);
 COMMAND(revoke);
+COMMAND(doctor);
 COMMAND(explain);
 COMMAND(attest_show);
 COMMAND(attest_verify);

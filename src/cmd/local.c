@@ -106,8 +106,7 @@ bool local_says_disk_full(const struct context *context)
 	return true;
 }
 
-/* The broker does not answer, and its port is taken by somebody. */
-static bool is_port_taken(const struct context *context)
+bool local_port_is_taken(const struct context *context)
 {
 	char address[32], path[CONTEXT_PATH];
 	struct bulla_addr addr;
@@ -134,7 +133,7 @@ static bool says_port_taken(const struct context *context)
 	unsigned port = context->project.broker_port;
 	char where[64], next[120];
 
-	if (!is_port_taken(context))
+	if (!local_port_is_taken(context))
 		return false;
 	snprintf(where, sizeof(where), "bulla.yaml, broker: {port: %u}", port);
 	snprintf(next, sizeof(next), "stop it (ss -ltnp 'sport = :%u' names it), or another `broker: {port: N}`; bulla up", port);
@@ -156,7 +155,7 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
 		if (rc != BULLA_OK)
 			pause_ms(STEP_MS);
-		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && is_port_taken(context))
+		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && local_port_is_taken(context))
 			break;
 	}
 	if (rc == BULLA_OK)
@@ -280,7 +279,7 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 	path_join(path, context->runtime, "bullad.sock");
 	do {
 		rc = look(path, agents, wait_ms, &client, &found);
-		if (rc == BULLA_E_AGAIN && !found.broker && now_ms() > begin + PORT_MS && is_port_taken(context))
+		if (rc == BULLA_E_AGAIN && !found.broker && now_ms() > begin + PORT_MS && local_port_is_taken(context))
 			break;
 		if (rc == BULLA_E_AGAIN)
 			pause_ms(STEP_MS);

@@ -20,6 +20,9 @@ int local_wait_broker(struct context *context, struct broker_info *ret);
 /* The usual reason why nothing starts: no room for a segment of a journal. Says so. */
 bool local_says_disk_full(const struct context *context);
 
+/* Does somebody else listen on the broker's port, while the broker does not answer? */
+bool local_port_is_taken(const struct context *context);
+
 /* Sends the supervisor a signal; BULLA_E_NOT_FOUND when none runs. */
 BULLA_CHECK bulla_rc local_signal_platform(const struct context *context, int number);
 

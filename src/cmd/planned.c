@@ -21,7 +21,8 @@ static const struct planned rows[] = {
 	{"aws", NULL, NULL, HERE},
 	{"log", NULL, NULL, "bulla bundle; bulla verify: the ledger's record of the run is in its bundle"},
 	{"proxy", NULL, NULL, HERE},
-	{"doctor", NULL, NULL, "bulla status; bulla explain ERROR"},
+	{"doctor", NULL, "scrub", "bulla verify RUN checks what matters of a run"},
+	{"doctor", NULL, "repair", "bulla down; bulla up: what can be recovered is"},
 	{"completion", NULL, NULL, "bulla --help"},
 };
 

@@ -31,6 +31,7 @@ const struct command commands[] = {
 		cmd_attest_fetch},
 	{"attest serve", "ADDRESS", "the attestation service", "machine", 1, 1,
 		"reference any-code anchor collateral no-collateral max-age debug plain tls-key tls-cert", cmd_attest_serve},
+	{"doctor", "", "what this machine lacks, and what to do", "help", 0, 0, "tee", cmd_doctor},
 	{"explain", "ERROR", "what an error means and what to do", "help", 1, 1, "", cmd_explain},
 };
 

@@ -93,10 +93,15 @@ def a_busy_port_is_named():
         told = p.run("up", check=75).stderr
         assert f"error[port-busy]: 127.0.0.1:{port} is used" in told and "next: stop it" in told, told
         assert time.monotonic() - begin < 12, "it was to be found out at once"
+        told = p.run("doctor", check=1).stdout
+        assert f"fail  port: 127.0.0.1:{port} is used" in told and "next: stop what has it" in told, told
+        states = {row["id"]: row["state"] for row in p.json("doctor", check=1)}
+        assert states["port"] == "failed" and states["disk"] == states["programs"] == "held", states
         told = p.run("run", "w", "--set", "a=1", check=75).stderr
         assert "broker" in told and "nothing was started" in told, told
         other.close()
         p.run("up", check=0)
+        assert "fail" not in p.run("doctor", check=0).stdout
         p.run("run", "w", "--set", "a=1", check=0)
 
 
