@@ -36,7 +36,8 @@ static bool read_options(int argc, char **argv, struct options *ret)
 {
 	static const struct option options[] = {{"state", required_argument, NULL, 's'},
 		{"socket", required_argument, NULL, 'l'}, {"tls-socket", required_argument, NULL, 't'},
-		{"listen", required_argument, NULL, 'a'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"listen", required_argument, NULL, 'a'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {

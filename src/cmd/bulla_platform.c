@@ -25,7 +25,8 @@ static int usage(FILE *to, int code)
 static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
 {
 	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"run", required_argument, NULL, 'r'},
-		{"bin", required_argument, NULL, 'b'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"bin", required_argument, NULL, 'b'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {

@@ -245,7 +245,8 @@ static int find_key(struct context *context)
 	path_join(key, context->config, "owner.key");
 	if (access(manifest, F_OK) != 0 || access(key, F_OK) == 0 || context->cli->key != NULL || getenv("BULLA_KEY") != NULL)
 		return context_key(context, true);
-	say_error(context->cli, "not-found", key, "restore it from a copy; or, to begin anew without its runs, remove the state folder",
+	say_error(context->cli, "not-found", key,
+		"restore it from a copy; or, to begin anew without its runs, remove the state folder",
 		"the owner's key of `%s` is gone; its runs are sealed to it", context->project.name);
 	return EXIT_NOT_FOUND;
 }
@@ -287,7 +288,8 @@ static int put_in_force(struct up *up, bool changed)
 	if (rc != BULLA_OK && local_says_disk_full(context))
 		return EXIT_AGAIN;
 	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, "supervisor, deployment", "look into platform/log in the state folder; bulla down, bulla up");
+		return say_rc(context->cli, rc, "supervisor, deployment",
+			"look into platform/log in the state folder; bulla down, bulla up");
 	rc = put_engine_manifest(up);
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine, manifest", "bulla status; logs are in the state folder");
 }
