@@ -59,7 +59,7 @@ class Bullad:
             try:
                 s.connect(self.path)
                 break
-            except BlockingIOError:  # a unix socket's backlog is full: there is no waiting for it
+            except (BlockingIOError, ConnectionRefusedError):  # its backlog is full, or it does not listen yet
                 time.sleep(0.05)
         else:
             s.connect(self.path)
