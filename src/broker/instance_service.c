@@ -99,7 +99,8 @@ static void attest_run(struct bulla_job *base)
 	struct instance_job *job = (struct instance_job *)(void *)base;
 	struct bulla_attest_result result = {.valid_to_ms = 0};
 	struct bulla_instance instance = {
-		.tee = BULLA_BYTES_LITERAL("nitro"),
+		.tee = job->ask.tee,
+		.collateral = job->ask.collateral,
 		.purpose = BULLA_PURPOSE_SESSION,
 		.channel = job->ask.channel,
 		.receipt_key = job->ask.receipt_key,
@@ -243,8 +244,7 @@ static bulla_rc read_attest(struct bulla_conn *conn, struct instance_job *job)
 
 	if (!conn->session_ready)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "no challenge was asked for");
-	BULLA_TRY(bulla_session_server_attest(&conn->session, bulla_buf_view(&job->body), BULLA_BYTES_LITERAL("nitro"),
-	                                      job->now_ms, &job->ask));
+	BULLA_TRY(bulla_session_server_attest(&conn->session, bulla_buf_view(&job->body), job->now_ms, &job->ask));
 	return bulla_epochs_open(&broker->epochs, &job->ask.manifest, &job->epoch);
 }
 

@@ -56,9 +56,10 @@ BULLA_CHECK bulla_rc bulla_session_client_ask(struct bulla_session_client *clien
 BULLA_CHECK bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bulla_bytes body,
                                                     bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_BYTES]);
 
-/* Body of the ATTEST request with the evidence (a CMW record, or the bare Nitro document). */
+/* Body of the ATTEST request with the evidence (a CMW record, or the bare Nitro document) and what appraising it needs
+ * besides (one file; may be empty). */
 BULLA_CHECK bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_bytes evidence,
-                                                 bulla_wr *w);
+                                                 bulla_bytes collateral, bulla_wr *w);
 
 /* Reply to it: the session. exporter_keys: 32 bytes of BULLA_EXPORTER_KEYS. */
 BULLA_CHECK bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_bytes body,
@@ -76,6 +77,8 @@ struct bulla_session_server {
 /* What an ATTEST asks for, for the appraisal. Views into the body. */
 struct bulla_session_ask {
 	bulla_bytes evidence;
+	bulla_bytes collateral; /* may be empty */
+	bulla_bytes tee; /* the word of the binder: what the evidence looks like */
 	bulla_bytes receipt_key;                                 /* SPKI DER */
 	bulla_digest kid;                                        /* its digest */
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE]; /* handles, rising, end to end */
@@ -92,10 +95,11 @@ void bulla_session_server_init(struct bulla_session_server *server, const struct
 BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server *server,
                                                     const struct bulla_random *random, int64_t wall_ms, bulla_wr *w);
 
-/* Reads an ATTEST body, uses the challenge up (whatever follows) and computes what the evidence must show for evidence
- * of this tee. BULLA_E_EVIDENCE_STALE: no challenge is open or it is older than 60 s. */
-BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, bulla_bytes tee,
-                                                 int64_t wall_ms, struct bulla_session_ask *ret);
+/* Reads an ATTEST body, uses the challenge up (whatever follows) and computes what the evidence must show. The TEE's word in
+ * the binder is of what the evidence looks like: if it is something else, the appraisal says so. BULLA_E_EVIDENCE_STALE: no
+ * challenge is open or it is older than 60 s. */
+BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, int64_t wall_ms,
+                                                 struct bulla_session_ask *ret);
 
 /* Compares what appraised evidence shows with what was asked: BULLA_E_BINDER (also for a public key, which does not
  * belong in session evidence: nobody can use it for a key release). */

@@ -5,6 +5,7 @@
 #include "io/pipe.h"
 #include "io/sys.h"
 #include "tee/enclave.h"
+#include "tee/evidence_files.h"
 #include "wire/text.h"
 
 #include <fcntl.h>
@@ -18,13 +19,14 @@
 #define SLOTS 5120 /* links and what else is alive */
 
 struct options {
-	const char *listen, *nsm, *manifest;
+	const char *listen, *nsm, *manifest, *evidence, *root, *collateral;
 	struct bulla_tee_bundle bundles[BULLA_TEE_AGENTS];
 	size_t bundle_count;
 };
 
 struct program {
 	struct bulla_tee_base base;
+	struct bulla_buf collateral;
 	struct bulla_loop loop;
 	struct bulla_enclave *enclave;
 	struct bulla_listener listener;
@@ -36,10 +38,13 @@ struct program {
 
 static int usage(FILE *to, int code)
 {
-	fputs("usage: bulla-enclave --listen ADDRESS --nsm fd:N|DEVICE --manifest FILE --agent HANDLE=FOLDER...\n"
+	fputs("usage: bulla-enclave --listen ADDRESS --manifest FILE --agent HANDLE=FOLDER...\n"
 	      "The program in the TEE: runs agents on sealed state. bulla-platform, or an image's init, starts it.\n"
 	      "  --listen ADDRESS       of the engine's side: unix:PATH or vsock:CID:PORT\n"
-	      "  --nsm fd:N|DEVICE      the security module\n"
+	      "  --evidence SOURCE      auto, dev, nsm, tsm (SNP, TDX, CCA), gramine (SGX), azure\n"
+	      "  --nsm fd:N|DEVICE      the security module; else /dev/nsm\n"
+	      "  --collateral FILE      what appraising the evidence needs besides, for the broker\n"
+	      "  --root FOLDER          before the kernel's paths, for tests\n"
 	      "  --manifest FILE        the compiled project; it is measured\n"
 	      "  --agent HANDLE=FOLDER  an agent's bundle; it is measured\n",
 	      to);
@@ -65,36 +70,78 @@ static bool parse(int argc, char **argv, struct options *ret)
 {
 	static const struct option options[] = {{"listen", required_argument, NULL, 'l'}, {"nsm", required_argument, NULL, 'n'},
 		{"manifest", required_argument, NULL, 'm'}, {"agent", required_argument, NULL, 'a'},
-		{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+		{"evidence", required_argument, NULL, 'e'}, {"root", required_argument, NULL, 'r'},
+		{"collateral", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	const struct {
+		int letter;
+		const char **value;
+	} texts[] = {{'l', &ret->listen}, {'n', &ret->nsm}, {'m', &ret->manifest}, {'e', &ret->evidence}, {'r', &ret->root},
+		{'c', &ret->collateral}};
 	int c;
 
+	ret->evidence = "auto";
+	ret->root = "";
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 'l')
-			ret->listen = optarg;
-		else if (c == 'n')
-			ret->nsm = optarg;
-		else if (c == 'm')
-			ret->manifest = optarg;
-		else if (c == 'h')
+		bool text = false;
+
+		if (c == 'h')
 			exit(usage(stdout, 0));
-		else if (c != 'a' || !parse_agent(optarg, ret))
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			if (texts[i].letter == c) {
+				*texts[i].value = optarg;
+				text = true;
+			}
+		if (!text && (c != 'a' || !parse_agent(optarg, ret)))
 			return false;
 	}
-	return optind == argc && ret->listen != NULL && ret->nsm != NULL && ret->manifest != NULL && ret->bundle_count > 0;
+	return optind == argc && ret->listen != NULL && ret->manifest != NULL && ret->bundle_count > 0;
 }
 
-static bulla_rc open_nsm(const char *text, struct bulla_nsm *ret)
+static bulla_rc open_device(const char *root, const char *path, int *ret)
+{
+	char name[BULLA_EVIDENCE_PATH];
+
+	BULLA_TRY(bulla_evidence_path(root, path, name, sizeof(name)));
+	*ret = open(name, O_RDWR | O_CLOEXEC);
+	return *ret >= 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_IO, "a device of the TEE cannot be opened");
+}
+
+/* The module of --nsm; without, the device where there is one. */
+static bulla_rc open_nsm(const struct options *options, struct bulla_nsm *ret)
 {
 	int fd = -1;
 
-	if (sscanf(text, "fd:%d", &fd) == 1) {
+	if (options->nsm != NULL && sscanf(options->nsm, "fd:%d", &fd) == 1) {
 		*ret = bulla_nsm_socket(fd);
 		return BULLA_OK;
 	}
-	fd = open(text, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return BULLA_FAIL(BULLA_E_IO, "the security module cannot be opened");
+	if (options->nsm == NULL && !bulla_evidence_exists(options->root, "/dev/nsm"))
+		return BULLA_OK;
+	BULLA_TRY(open_device(options->nsm != NULL ? "" : options->root, options->nsm != NULL ? options->nsm : "/dev/nsm", &fd));
 	*ret = bulla_nsm_device(fd);
+	return BULLA_OK;
+}
+
+static bulla_rc open_source(const struct options *options, struct bulla_source *ret)
+{
+	struct bulla_nsm nsm = {.fd = -1};
+	struct bulla_tpm tpm = {.fd = -1};
+
+	BULLA_TRY(open_nsm(options, &nsm));
+	if (nsm.call == NULL && bulla_evidence_exists(options->root, "/dev/tpmrm0")) {
+		BULLA_TRY(open_device(options->root, "/dev/tpmrm0", &tpm.fd));
+		tpm = bulla_tpm_device(tpm.fd);
+	}
+	return bulla_source_open(options->evidence, options->root, &nsm, &tpm, ret);
+}
+
+static bulla_rc read_collateral(struct program *program, const struct options *options)
+{
+	bulla_buf_init(&program->collateral, BULLA_MAX_EVIDENCE);
+	if (options->collateral == NULL)
+		return BULLA_OK;
+	BULLA_TRY(bulla_sys_read_file(options->collateral, &program->collateral));
+	program->base.collateral = bulla_buf_view(&program->collateral);
 	return BULLA_OK;
 }
 
@@ -196,16 +243,17 @@ static bulla_rc watch_signals(struct program *program)
 static bulla_rc start(struct program *program, const struct options *options)
 {
 	const struct bulla_loop_hooks hooks = {.ctx = program, .drain = drain, .next_deadline = next_deadline};
-	struct bulla_nsm nsm;
+	struct bulla_source source;
 	struct bulla_addr addr;
 	int fd;
 
 	BULLA_TRY(bulla_sys_harden());
 	BULLA_TRY(bulla_secret_slab_init(SLOTS));
-	BULLA_TRY(open_nsm(options->nsm, &nsm));
+	BULLA_TRY(open_source(options, &source));
+	BULLA_TRY(read_collateral(program, options));
 	bulla_random_pool_init(&program->random, bulla_random_os());
 	BULLA_TRY(bulla_random_fill(&program->random.table, program->boot_id, sizeof(program->boot_id)));
-	BULLA_TRY(bulla_tee_boot(&program->base, options->manifest, options->bundles, options->bundle_count, &nsm,
+	BULLA_TRY(bulla_tee_boot(&program->base, options->manifest, options->bundles, options->bundle_count, &source,
 		bulla_sys_clock(), &program->random.table));
 	BULLA_TRY(bulla_loop_init(&program->loop, bulla_sys_clock(), &hooks));
 	BULLA_TRY(watch_signals(program));

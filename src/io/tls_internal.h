@@ -1,5 +1,5 @@
 #pragma once
-/* Between tls.c and tls_public.c: the two that see libssl. */
+/* Between tls.c, tls_public.c and tls_server.c: the three that see libssl. */
 #include "io/tls.h"
 
 #include <openssl/ssl.h>

@@ -1,6 +1,8 @@
 #include "judge/judge.h"
 
 #include "crypto/hash.h"
+#include "attest/foreign.h"
+#include "base/mem.h"
 #include "manifest/pcr.h"
 
 #define IMAGES_MAX 16
@@ -104,16 +106,16 @@ static bulla_rc bind_to(const struct bulla_manifest *manifest, const struct bull
 }
 
 static bulla_rc judge_for(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
-	const struct bulla_agent *agent, const struct bulla_attest_anchors *anchors, const struct bound *bound,
+	const struct bulla_agent *agent, const struct bulla_attest_anchors *anchors,
+	const struct bulla_attest_collateral *collateral, const struct bound *bound,
 	struct bulla_attest_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
 {
-	const struct bulla_attest_collateral none = {.certificate_count = 0};
 	struct bulla_attest_policy policy;
 	struct references references;
 
 	BULLA_TRY(read_images(agent, instance->tee, &references));
 	read_policy(manifest, &references, &policy);
-	return bulla_attest_appraise(instance->evidence, &none, anchors, &policy, &bound->binding, time, cache, ret);
+	return bulla_attest_appraise(instance->evidence, collateral, anchors, &policy, &bound->binding, time, cache, ret);
 }
 
 void bulla_judge_image(const struct bulla_attest_result *result, bulla_digest *ret)
@@ -137,19 +139,13 @@ bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struc
 	return bulla_judge_instance_by(manifest, instance, &anchors, time, cache, ret_result);
 }
 
-bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
-	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache,
-	struct bulla_attest_result *ret_result)
+static bulla_rc judge_all(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
+	const struct bulla_attest_anchors *anchors, const struct bulla_attest_collateral *collateral,
+	struct bulla_attest_time at, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result)
 {
-	const struct bulla_attest_time at = {
-		.now_ms = time.now_ms, .clock = time.online ? BULLA_CLOCK_ONLINE : BULLA_CLOCK_AUDIT};
 	struct bulla_attest_result mine;
 	struct bound bound;
 
-	if (!bulla_digest_eq(&instance->manifest, &manifest->digest))
-		return BULLA_FAIL(BULLA_E_EPOCH_OLD, "the instance was attested under another manifest");
-	if (instance->agents.n == 0)
-		return BULLA_FAIL(BULLA_E_EVIDENCE_POLICY, "the instance hosts no agent");
 	BULLA_TRY(bind_to(manifest, instance, &bound));
 	for (size_t i = 0; i < instance->agents.n; i += sizeof(bulla_handle)) {
 		const struct bulla_agent *agent;
@@ -159,7 +155,60 @@ bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const st
 		agent = bulla_manifest_agent(manifest, &handle);
 		if (agent == NULL)
 			return BULLA_FAIL(BULLA_E_NOT_FOUND, "the manifest has no such agent");
-		BULLA_TRY(judge_for(manifest, instance, agent, anchors, &bound, at, cache, ret_result != NULL ? ret_result : &mine));
+		BULLA_TRY(judge_for(manifest, instance, agent, anchors, collateral, &bound, at, cache,
+			ret_result != NULL ? ret_result : &mine));
 	}
 	return BULLA_OK;
+}
+
+/* What came with the evidence: a certificate table, or TCB info and lists. Judged with it, not believed. */
+static bulla_rc open_collateral(bulla_bytes bytes, const struct bulla_attest_anchors *anchors, struct bulla_foreign **ret)
+{
+	void *p = NULL;
+
+	*ret = NULL;
+	if (bytes.n == 0)
+		return BULLA_OK;
+	BULLA_TRY(bulla_alloc(1, sizeof(struct bulla_foreign), &p));
+	*ret = p;
+	BULLA_TRY(bulla_foreign_init(*ret));
+	BULLA_TRY(bulla_foreign_collateral(*ret, bytes));
+	return bulla_foreign_ready(*ret, anchors);
+}
+
+/* Claims that view what is freed now: of decoded collateral. */
+static void forget(struct bulla_attest_result *result, const struct bulla_buf *memory)
+{
+	for (size_t i = 0; i < result->claim_count; i++) {
+		bulla_bytes *bytes = &result->claims[i].bytes;
+
+		if (bytes->p >= memory->p && bytes->p < memory->p + memory->cap)
+			*bytes = (bulla_bytes){NULL, 0};
+	}
+}
+
+bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
+	const struct bulla_attest_anchors *anchors, struct bulla_judge_time time, struct bulla_attest_cache *cache,
+	struct bulla_attest_result *ret_result)
+{
+	const struct bulla_attest_time at = {
+		.now_ms = time.now_ms, .clock = time.online ? BULLA_CLOCK_ONLINE : BULLA_CLOCK_AUDIT};
+	const struct bulla_attest_collateral none = {.certificate_count = 0};
+	struct bulla_foreign *foreign = NULL;
+	bulla_rc rc;
+
+	if (!bulla_digest_eq(&instance->manifest, &manifest->digest))
+		return BULLA_FAIL(BULLA_E_EPOCH_OLD, "the instance was attested under another manifest");
+	if (instance->agents.n == 0)
+		return BULLA_FAIL(BULLA_E_EVIDENCE_POLICY, "the instance hosts no agent");
+	rc = open_collateral(instance->collateral, anchors, &foreign);
+	if (rc == BULLA_OK)
+		rc = judge_all(manifest, instance, anchors, foreign != NULL ? &foreign->collateral : &none, at, cache, ret_result);
+	if (foreign != NULL) {
+		if (ret_result != NULL)
+			forget(ret_result, &foreign->memory);
+		bulla_foreign_done(foreign);
+	}
+	bulla_free(foreign);
+	return rc;
 }

@@ -204,15 +204,17 @@ static bulla_rc seal_registers(struct bulla_tee_base *tee)
 	BULLA_TRY(bulla_pcr_bundles(&tee->manifest, bulla_tee_handles(tee), bundles));
 	BULLA_TRY(bulla_pcr_bundle_data(&tee->manifest, bulla_tee_handles(tee), &w));
 	BULLA_TRY(bulla_wr_end(&w, &data));
-	BULLA_TRY(seal_register(&tee->nsm, BULLA_PCR_MANIFEST, bulla_bytes_digest(&tee->manifest.digest), manifest));
-	return seal_register(&tee->nsm, BULLA_PCR_BUNDLES, data, bundles);
+	if (tee->source.tee != BULLA_TEE_NITRO)
+		return bulla_source_measure(&tee->source, &tee->manifest.digest, data);
+	BULLA_TRY(seal_register(&tee->source.nsm, BULLA_PCR_MANIFEST, bulla_bytes_digest(&tee->manifest.digest), manifest));
+	return seal_register(&tee->source.nsm, BULLA_PCR_BUNDLES, data, bundles);
 }
 
 bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path, const struct bulla_tee_bundle *bundles,
-	size_t bundle_count, const struct bulla_nsm *nsm, const struct bulla_clock *clock,
+	size_t bundle_count, const struct bulla_source *source, const struct bulla_clock *clock,
 	const struct bulla_random *random)
 {
-	tee->nsm = *nsm;
+	tee->source = *source;
 	tee->clock = clock;
 	tee->random = random;
 	BULLA_TRY(read_manifest(tee, manifest_path));

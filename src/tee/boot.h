@@ -5,7 +5,7 @@
 #include "crypto/sign.h"
 #include "flow/plan.h"
 #include "manifest/manifest.h"
-#include "tee/nsm.h"
+#include "tee/source.h"
 
 #define BULLA_TEE_AGENTS 16
 
@@ -27,7 +27,8 @@ struct bulla_tee_agent {
 /* What is fixed once the enclave has booted. */
 struct bulla_tee_base {
 	struct bulla_zygote zygote;
-	struct bulla_nsm nsm;
+	struct bulla_source source;     /* of evidence */
+	bulla_bytes collateral;         /* that the host gave for it; may be empty */
 	const struct bulla_clock *clock;
 	const struct bulla_random *random;
 	struct bulla_buf manifest_bytes;
@@ -47,10 +48,10 @@ BULLA_CHECK bulla_rc bulla_tee_fork(struct bulla_tee_base *tee);
 
 /* Reads manifest and bundles; gives the bundles to the zygote; extends PCR16 and 17 and locks them; makes the receipt key
  * and the instance secret (the slab must stand). BULLA_E_MEASUREMENT: a bundle is not the one of the manifest, or the
- * registers are not empty any more. BULLA_E_NOT_FOUND: the manifest has no such agent. nsm, clock and random are
+ * registers are not empty any more. BULLA_E_NOT_FOUND: the manifest has no such agent. source, clock and random are
  * borrowed. */
 BULLA_CHECK bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path,
-	const struct bulla_tee_bundle *bundles, size_t bundle_count, const struct bulla_nsm *nsm,
+	const struct bulla_tee_bundle *bundles, size_t bundle_count, const struct bulla_source *source,
 	const struct bulla_clock *clock, const struct bulla_random *random);
 
 void bulla_tee_done(struct bulla_tee_base *tee);

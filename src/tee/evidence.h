@@ -17,16 +17,15 @@ struct bulla_evidence {
 void bulla_evidence_init(struct bulla_evidence *ret);
 void bulla_evidence_done(struct bulla_evidence *evidence);
 
-/* What there is below root, in this order: /dev/nsm, configfs-tsm, Gramine's /dev/attestation, /dev/tpmrm0 (AZ_SNP).
- * BULLA_TEE_NONE when nothing is. */
-enum bulla_tee bulla_evidence_detect(const char *root);
-
 /* configfs-tsm (Documentation/ABI/testing/configfs-tsm-report): SNP, TDX, CCA by `provider`. The entry's `generation` rises
  * by one per write: when it did not, or rises while the blobs are read, another writer interfered, and all is tried again,
  * as on EBUSY; at most `tries` times (BULLA_E_BUSY). The report must carry the binder (BULLA_E_BINDER). privlevel < 0: the
  * kernel's default. BULLA_E_IO, BULLA_E_UNSUPPORTED for another provider. */
 BULLA_CHECK bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], int privlevel,
 	unsigned tries, struct bulla_evidence *ret);
+
+/* What configfs-tsm gives here: SNP, TDX or CCA by `provider`. Errors as of bulla_evidence_tsm. */
+BULLA_CHECK bulla_rc bulla_evidence_tsm_provider(const char *root, enum bulla_tee *ret);
 
 /* Gramine: /dev/attestation/{attestation_type,user_report_data,quote}; DCAP only (BULLA_E_UNSUPPORTED). */
 BULLA_CHECK bulla_rc bulla_evidence_gramine(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER],

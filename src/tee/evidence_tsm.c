@@ -143,6 +143,21 @@ static void remove_entry(const char *root)
 		(void)rmdir(name);
 }
 
+bulla_rc bulla_evidence_tsm_provider(const char *root, enum bulla_tee *ret)
+{
+	const struct provider *provider = NULL;
+	bool made = false;
+	bulla_rc rc;
+
+	BULLA_TRY(make_entry(root, &made));
+	rc = read_provider(root, &provider);
+	if (made)
+		remove_entry(root);
+	BULLA_TRY(rc);
+	*ret = provider->tee;
+	return BULLA_OK;
+}
+
 bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], int privlevel, unsigned tries,
 	struct bulla_evidence *ret)
 {

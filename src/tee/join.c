@@ -84,12 +84,18 @@ static bulla_rc ask_challenge(struct bulla_join *join)
 	bulla_bytes body;
 
 	BULLA_TRY(bulla_channel_ends_of(join->broker.tls, &ends));
-	BULLA_TRY(bulla_session_client_init(&join->client, &ends, BULLA_BYTES_LITERAL("nitro"),
+	BULLA_TRY(bulla_session_client_init(&join->client, &ends, bulla_source_word(&join->base->source),
 		bulla_sign_key_spki(join->base->receipt_key), bulla_tee_handles(join->base), &join->base->manifest.digest));
 	BULLA_TRY(bulla_session_client_ask(&join->client, &w));
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	join->state = BULLA_JOIN_CHALLENGE;
 	return bulla_join_call(join, BULLA_OP_CHALLENGE, body);
+}
+
+/* What came with the evidence, else what the host gave. */
+static bulla_bytes collateral_of(const struct bulla_join *join)
+{
+	return join->evidence.aux.n > 0 ? bulla_buf_view(&join->evidence.aux) : join->base->collateral;
 }
 
 static bulla_rc attest(struct bulla_join *join, bulla_bytes challenge)
@@ -100,12 +106,11 @@ static bulla_rc attest(struct bulla_join *join, bulla_bytes challenge)
 	bulla_wr w;
 
 	BULLA_TRY(bulla_session_client_challenge(&join->client, challenge, &nonce, binder));
-	join->evidence.n = 0;
-	BULLA_TRY(bulla_nsm_attest(&join->base->nsm, BULLA_BYTES_ARRAY(binder), bulla_bytes_digest(&nonce),
-		bulla_bytes_of(NULL, 0), &join->evidence));
+	BULLA_TRY(bulla_source_make(&join->base->source, binder, bulla_bytes_digest(&nonce), bulla_bytes_of(NULL, 0),
+		&join->evidence));
 	join->scratch.n = 0;
 	w = bulla_wr_buf(&join->scratch);
-	BULLA_TRY(bulla_session_client_attest(&join->client, bulla_buf_view(&join->evidence), &w));
+	BULLA_TRY(bulla_session_client_attest(&join->client, bulla_buf_view(&join->evidence.report), collateral_of(join), &w));
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	join->state = BULLA_JOIN_ATTEST;
 	join->asked_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
@@ -122,7 +127,8 @@ static bulla_rc make_record(struct bulla_join *join, uint64_t time_ms)
 		.receipt_key = bulla_sign_key_spki(join->base->receipt_key),
 		.agents = bulla_tee_handles(join->base),
 		.manifest = join->base->manifest.digest,
-		.evidence = bulla_buf_view(&join->evidence),
+		.evidence = bulla_buf_view(&join->evidence.report),
+		.collateral = collateral_of(join),
 		.time_ms = time_ms,
 	};
 	bulla_wr w;
@@ -240,7 +246,7 @@ bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, s
 	join->kms = (struct bulla_uplink){
 		.ctx = join, .on_ready = bulla_join_kms_ready, .on_bytes = bulla_join_kms_bytes, .on_end = uplink_ended};
 	join->rsa = (struct bulla_rsa_job){.job = {.run = make_rsa, .done = rsa_made}, .join = join};
-	bulla_buf_init(&join->evidence, BULLA_MAX_EVIDENCE);
+	bulla_evidence_init(&join->evidence);
 	bulla_buf_init(&join->record, BULLA_MAX_EVIDENCE * 2);
 	bulla_buf_init(&join->scratch, BULLA_MAX_EVIDENCE * 2);
 	bulla_buf_init(&join->answer, BULLA_HTTP_HEAD_MAX + BULLA_HTTP_BODY_MAX);
@@ -267,7 +273,7 @@ void bulla_join_done(struct bulla_join *join)
 		join->agents[i].born = false;
 		bulla_buf_done(&join->agents[i].birth);
 	}
-	bulla_buf_done(&join->evidence);
+	bulla_evidence_done(&join->evidence);
 	bulla_buf_done(&join->record);
 	bulla_buf_done(&join->scratch);
 	bulla_buf_done(&join->answer);

@@ -62,7 +62,7 @@ struct bulla_join {
 	enum bulla_kem kem;
 	struct bulla_join_agent agents[BULLA_TEE_AGENTS];
 	size_t at;                /* the agent whose birth is under way */
-	struct bulla_buf evidence;
+	struct bulla_evidence evidence;
 	struct bulla_buf record;  /* my instance record */
 	struct bulla_buf scratch; /* requests to the KMS */
 	struct bulla_buf answer;  /* of the KMS */

@@ -51,17 +51,24 @@ static bulla_bytes host_of(bulla_bytes url)
 /* Evidence for Recipient: bound to the RSA key; no session accepts it. */
 static bulla_rc boot_evidence(struct bulla_join *join)
 {
-	struct bulla_binder binder = {.tee = BULLA_BYTES_LITERAL("nitro"), .purpose = BULLA_BYTES_LITERAL("boot"),
+	struct bulla_binder binder = {.tee = bulla_source_word(&join->base->source), .purpose = BULLA_BYTES_LITERAL("boot"),
 		.key = join->base->kid, .agents = bulla_tee_handles(join->base), .manifest = join->base->manifest.digest};
 	uint8_t bytes[BULLA_BINDER_BYTES];
+	struct bulla_evidence boot;
 	bulla_bytes spki;
+	bulla_rc rc;
 
 	BULLA_TRY(join->rsa.rc);
 	spki = bulla_rsa_key_spki(join->rsa.key);
 	bulla_sha256(spki, &binder.channel);
 	BULLA_TRY(bulla_binder_make(&binder, bytes));
+	bulla_evidence_init(&boot);
+	rc = bulla_source_make(&join->base->source, bytes, bulla_bytes_of(NULL, 0), spki, &boot);
 	join->answer.n = 0; /* holds the document until the request is written */
-	return bulla_nsm_attest(&join->base->nsm, BULLA_BYTES_ARRAY(bytes), bulla_bytes_of(NULL, 0), spki, &join->answer);
+	if (rc == BULLA_OK)
+		rc = bulla_buf_append(&join->answer, bulla_buf_view(&boot.report));
+	bulla_evidence_done(&boot);
+	return rc;
 }
 
 static bulla_rc write_request(struct bulla_join *join)
@@ -138,7 +145,7 @@ static bulla_rc make_birth(struct bulla_join *join)
 		.policy = join->policy};
 
 	bulla_sha256(bulla_buf_view(&join->blob), &birth.blob);
-	bulla_sha256(bulla_buf_view(&join->evidence), &birth.evidence);
+	bulla_sha256(bulla_buf_view(&join->evidence.report), &birth.evidence);
 	agent->birth.n = 0;
 	return bulla_birth_make(&birth, bulla_tee_receipt_key(join->base), &agent->birth);
 }

@@ -62,7 +62,7 @@ static void attest(struct pair *pair)
 {
 	bulla_wr w = bulla_wr_fixed(pair->memory, sizeof(pair->memory));
 
-	assert_ok(bulla_session_client_attest(&pair->client, BULLA_BYTES_LITERAL("evidence"), &w));
+	assert_ok(bulla_session_client_attest(&pair->client, BULLA_BYTES_LITERAL("evidence"), bulla_bytes_of(NULL, 0), &w));
 	assert_ok(bulla_wr_end(&w, &pair->attest));
 }
 
@@ -72,7 +72,7 @@ static bulla_rc judge(struct bulla_session_server *server, bulla_bytes body, con
 {
 	struct bulla_session_server copy = *server; /* attacks are made twice in mutant builds */
 
-	BULLA_TRY(bulla_session_server_attest(&copy, body, BULLA_BYTES_LITERAL("nitro"), now_ms, ask));
+	BULLA_TRY(bulla_session_server_attest(&copy, body, now_ms, ask));
 	return bulla_session_server_bound(ask, BULLA_BYTES_ARRAY(evidence->nonce), BULLA_BYTES_ARRAY(evidence->binder),
 	                                  evidence->public_key);
 }
@@ -143,7 +143,7 @@ static void test_replayed(void **state)
 	challenge(&pair, 1000);
 	attest(&pair);
 	old = pair.evidence;
-	assert_ok(bulla_session_server_attest(&pair.server, pair.attest, BULLA_BYTES_LITERAL("nitro"), 2000, &ask));
+	assert_ok(bulla_session_server_attest(&pair.server, pair.attest, 2000, &ask));
 	/* the challenge is used up, whatever came of it */
 	assert_attack(SESSION_CHALLENGE, BULLA_E_EVIDENCE_STALE, judge(&pair.server, pair.attest, &old, 2000, &ask));
 	/* old evidence under a new challenge */
@@ -252,7 +252,7 @@ static void test_order_and_reflection(void **state)
 
 	(void)state;
 	open_pair(&pair, &ends_a);
-	assert_rc(BULLA_E_STATE, bulla_session_client_attest(&pair.client, BULLA_BYTES_LITERAL("e"), &w));
+	assert_rc(BULLA_E_STATE, bulla_session_client_attest(&pair.client, BULLA_BYTES_LITERAL("e"), bulla_bytes_of(NULL, 0), &w));
 	assert_rc(BULLA_E_STATE, bulla_session_client_done(&pair.client, BULLA_BYTES_LITERAL(""),
 	                                                   BULLA_BYTES_ARRAY(exporter_keys), &session));
 	assert_ok(bulla_session_client_ask(&pair.client, &w));

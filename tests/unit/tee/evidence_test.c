@@ -1,4 +1,4 @@
-#include "tee/evidence.h"
+#include "tee/source.h"
 
 #include "attest/azure.h"
 #include "attest/foreign.h"
@@ -233,19 +233,35 @@ static void concurrent_writers_never_mix(void **state)
 	fake_close(&fake);
 }
 
+static bulla_rc no_module(const struct bulla_nsm *nsm, bulla_bytes request, struct bulla_buf *ret)
+{
+	(void)nsm;
+	(void)request;
+	(void)ret;
+	return BULLA_E_IO;
+}
+
 static void what_is_there_is_found(void **state)
 {
 	struct fake fake;
+	struct bulla_source source;
+	const struct bulla_nsm nsm = {.fd = -1, .call = no_module};
 
 	(void)state;
-	fake_open(&fake, "sev_guest");
-	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_SNP);
+	fake_open(&fake, "tdx_guest");
+	assert_ok(bulla_source_open("auto", fake.root, NULL, NULL, &source));
+	assert_int_equal(source.tee, BULLA_TEE_TDX);
+	assert_bytes(bulla_source_word(&source), BULLA_BYTES_LITERAL("tdx"));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("gramine", fake.root, NULL, NULL, &source));
 	make_folders(&fake, "/dev/attestation");
 	put_text(&fake, "/dev/attestation/quote", "");
-	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_SGX);
-	put_text(&fake, "/dev/nsm", "");
-	assert_int_equal(bulla_evidence_detect(fake.root), BULLA_TEE_NITRO);
-	assert_int_equal(bulla_evidence_detect("/nowhere"), BULLA_TEE_NONE);
+	assert_ok(bulla_source_open("gramine", fake.root, NULL, NULL, &source));
+	assert_int_equal(source.tee, BULLA_TEE_SGX);
+	assert_ok(bulla_source_open("auto", fake.root, &nsm, NULL, &source)); /* the module comes first */
+	assert_bytes(bulla_source_word(&source), BULLA_BYTES_LITERAL("nitro"));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("auto", "/nowhere", NULL, NULL, &source));
+	assert_rc(BULLA_E_ARGUMENT, bulla_source_open("abacus", "", &nsm, NULL, &source));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("azure", "", &nsm, NULL, &source));
 	fake_close(&fake);
 }
 

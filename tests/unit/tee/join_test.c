@@ -102,7 +102,7 @@ static bulla_rc broker_attest(struct house *house, struct relay *relay, const st
 	town.attested++;
 	if (town.misdeeds.refuse != BULLA_OK)
 		return refuse(relay, message, town.misdeeds.refuse);
-	assert_ok(bulla_session_server_attest(&house->server, message->body, BULLA_BYTES_LITERAL("nitro"), (int64_t)now, &ask));
+	assert_ok(bulla_session_server_attest(&house->server, message->body, (int64_t)now, &ask));
 	assert_ok(bulla_nitro_read(ask.evidence, &doc, &at, &factor));
 	assert_ok(bulla_session_server_bound(&ask, doc.nonce, doc.user_data, doc.public_key));
 	assert_ok(bulla_tls_export(relay->tls, BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
@@ -481,16 +481,17 @@ static void open_house(struct house *house)
 	*house = (struct house){.clock = {house, house_wall, house_mono}};
 	assert_ok(bulla_dev_nsm_init(&house->nsm, &town.pki, bulla_sys_clock(), bulla_random_os(), measured));
 	module = (struct module){.nsm = {.fd = -1, .call = ask_module}, .dev = &house->nsm};
-	house->base = (struct bulla_tee_base){.nsm = module.nsm, .clock = &house->clock, .random = bulla_random_os(),
+	house->base = (struct bulla_tee_base){.clock = &house->clock, .random = bulla_random_os(),
 		.manifest = town.manifest, .agent_count = 1};
+	assert_ok(bulla_source_open("dev", "", &module.nsm, NULL, &house->base.source));
 	house->base.agents[0] = (struct bulla_tee_agent){
 		.handle = town.manifest.agents[0].handle, .row = &town.manifest.agents[0]};
 	bulla_copy(house->base.handles, town.manifest.agents[0].handle.b, 8);
-	assert_ok(bulla_nsm_extend_pcr(&house->base.nsm, 16, bulla_bytes_digest(&town.manifest.digest), value));
-	assert_ok(bulla_nsm_extend_pcr(&house->base.nsm, 17, bulla_bytes_digest(&town.manifest.agents[0].bundle), value));
-	assert_ok(bulla_nsm_lock_pcr(&house->base.nsm, 16));
-	assert_ok(bulla_nsm_lock_pcr(&house->base.nsm, 17));
-	assert_rc(BULLA_E_DENIED, bulla_nsm_extend_pcr(&house->base.nsm, 16, BULLA_BYTES_ARRAY(value), value));
+	assert_ok(bulla_nsm_extend_pcr(&house->base.source.nsm, 16, bulla_bytes_digest(&town.manifest.digest), value));
+	assert_ok(bulla_nsm_extend_pcr(&house->base.source.nsm, 17, bulla_bytes_digest(&town.manifest.agents[0].bundle), value));
+	assert_ok(bulla_nsm_lock_pcr(&house->base.source.nsm, 16));
+	assert_ok(bulla_nsm_lock_pcr(&house->base.source.nsm, 17));
+	assert_rc(BULLA_E_DENIED, bulla_nsm_extend_pcr(&house->base.source.nsm, 16, BULLA_BYTES_ARRAY(value), value));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &house->base.instance_secret));
 	assert_ok(bulla_sign_key_new(BULLA_ES256, &house->base.receipt_key));
 	house->base.kid = *bulla_sign_key_kid(house->base.receipt_key);
