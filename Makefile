@@ -58,7 +58,7 @@ coverage: deps-test
 	@[ -f $(BUILD)-cov/build.ninja ] || meson setup $(BUILD)-cov -Db_coverage=true
 	@ninja -C $(BUILD)-cov
 	@tools/check $(BUILD)-cov fast
-	@ninja -C $(BUILD)-cov coverage-text
+	@tools/coverage $(BUILD)-cov
 
 bench: deps-test
 	@[ -f $(BUILD)-bench/build.ninja ] || meson setup $(BUILD)-bench -Dbench=true -Dbuildtype=release -Db_ndebug=true
