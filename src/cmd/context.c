@@ -253,17 +253,6 @@ const char *context_agent_name(const struct context *context, const bulla_handle
 	return "?";
 }
 
-const char *context_party_name(const struct context *context, const bulla_handle *handle)
-{
-	for (unsigned i = 0; i < context->project.party_count; i++) {
-		bulla_handle mine = name_handle(context->name_key, "party", context->project.parties[i]);
-
-		if (bulla_handle_eq(&mine, handle))
-			return context->project.parties[i];
-	}
-	return "?";
-}
-
 const struct workflow *context_workflow(const struct context *context, const bulla_digest *digest)
 {
 	const struct bulla_workflow *compiled = bulla_manifest_workflow(&context->manifest, digest);

@@ -40,7 +40,6 @@ void path_join(char ret[CONTEXT_PATH], const char *folder, const char *name);
 
 /* Names behind handles, as far as this project knows them; "?" otherwise. */
 const char *context_agent_name(const struct context *context, const bulla_handle *handle);
-const char *context_party_name(const struct context *context, const bulla_handle *handle);
 
 /* The workflow of the project whose compiled plan has this digest in the manifest; NULL when none has. */
 const struct workflow *context_workflow(const struct context *context, const bulla_digest *digest);

@@ -23,7 +23,7 @@ struct bulla_pipe {
 	struct bulla_buf plain; /* TLS: what was just decrypted */
 	struct bulla_buf out;   /* what goes to the socket; empty for frames without TLS */
 	int64_t finish_us;      /* 0: not finishing */
-	bool connecting, opened, paused, full, gone;
+	bool connecting, opened, full, gone;
 	unsigned busy; /* calls of mine on the stack: memory goes when it is 0 */
 };
 
@@ -93,7 +93,7 @@ static bulla_bytes pending(const struct bulla_pipe *pipe)
 
 static bulla_rc set_events(struct bulla_pipe *pipe)
 {
-	bool read = !pipe->connecting && !pipe->paused && !pipe->full && pipe->finish_us == 0;
+	bool read = !pipe->connecting && !pipe->full && pipe->finish_us == 0;
 	bool write = pipe->connecting || pending(pipe).n > 0;
 
 	return bulla_loop_change(pipe->loop, &pipe->watch, (read ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u));
@@ -238,7 +238,7 @@ static bulla_rc read_all(struct bulla_pipe *pipe)
 {
 	bool more = true;
 
-	for (int i = 0; more && i < READS_PER_TURN && !pipe->gone && !pipe->paused && pipe->finish_us == 0; i++)
+	for (int i = 0; more && i < READS_PER_TURN && !pipe->gone && pipe->finish_us == 0; i++)
 		BULLA_TRY(read_once(pipe, &more));
 	return BULLA_OK;
 }
@@ -343,12 +343,6 @@ bool bulla_pipe_full(const struct bulla_pipe *pipe)
 	return backlog(pipe) > BULLA_MAX_OUTPUT_BUFFER;
 }
 
-void bulla_pipe_pause(struct bulla_pipe *pipe, bool pause)
-{
-	pipe->paused = pause;
-	mark_dirty(pipe);
-}
-
 bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bulla_frames_options *options,
                            const struct bulla_frames_events *events, struct bulla_frames **ret)
 {
@@ -369,16 +363,6 @@ struct bulla_tls *bulla_pipe_tls(struct bulla_pipe *pipe)
 	return pipe->tls;
 }
 
-int bulla_pipe_fd(const struct bulla_pipe *pipe)
-{
-	return pipe->watch.fd;
-}
-
-void *bulla_pipe_ctx(const struct bulla_pipe *pipe)
-{
-	return pipe->events.ctx;
-}
-
 void bulla_pipe_tick(struct bulla_pipe *pipe, int64_t now_us)
 {
 	bulla_rc rc = BULLA_OK;
@@ -387,8 +371,6 @@ void bulla_pipe_tick(struct bulla_pipe *pipe, int64_t now_us)
 		return;
 	if (pipe->finish_us != 0 && now_us >= pipe->finish_us)
 		rc = BULLA_E_CLOSED;
-	else if (pipe->frames != NULL && pipe->paused)
-		bulla_frames_progress(pipe->frames, now_us); /* it is we who do not read */
 	else if (pipe->frames != NULL)
 		rc = bulla_frames_tick(pipe->frames, now_us);
 	if (rc != BULLA_OK)

@@ -39,9 +39,6 @@ BULLA_CHECK bulla_rc bulla_pipe_write(struct bulla_pipe *pipe, bulla_bytes bytes
 
 bool bulla_pipe_full(const struct bulla_pipe *pipe);
 
-/* Stops and restarts reading, on behalf of someone whom this pipe feeds. */
-void bulla_pipe_pause(struct bulla_pipe *pipe, bool pause);
-
 /* Puts a frame machine on top, before or in on_open: bytes then go to it, its output goes out; frames are owned by the
  * pipe from then on. options.now_us is filled in. on_bytes is not called any more. */
 BULLA_CHECK bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bulla_frames_options *options,
@@ -49,10 +46,6 @@ BULLA_CHECK bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bul
 
 /* The TLS machine, NULL without. */
 struct bulla_tls *bulla_pipe_tls(struct bulla_pipe *pipe);
-int bulla_pipe_fd(const struct bulla_pipe *pipe);
-
-/* Owner's context of the events. */
-void *bulla_pipe_ctx(const struct bulla_pipe *pipe);
 
 /* Liveness: call from the loop's drain hook for each pipe with frames; ends the pipe (on_end) when it is dead.
  * deadline: when to call next. */

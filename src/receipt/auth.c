@@ -15,11 +15,6 @@ static const char *const content_types[BULLA_SIGNED_COUNT] = {
 	[BULLA_SIGNED_TOKEN] = BULLA_CONTENT("token"),     [BULLA_SIGNED_TOKENS] = BULLA_CONTENT("tokens"),
 };
 
-const char *bulla_signed_content_type(enum bulla_signed kind)
-{
-	return content_types[kind];
-}
-
 /* --- form --- */
 
 void bulla_auth_write(bulla_wr *w, const struct bulla_auth *auth)

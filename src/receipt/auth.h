@@ -25,9 +25,6 @@ enum bulla_signed {
 	BULLA_SIGNED_COUNT
 };
 
-/* Content type of a kind: a static string. */
-const char *bulla_signed_content_type(enum bulla_signed kind);
-
 struct bulla_auth {
 	bool batched;
 	uint8_t signature[BULLA_AUTH_SIGNATURE_BYTES]; /* r || s */

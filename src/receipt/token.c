@@ -64,8 +64,3 @@ bulla_rc bulla_token_record_decode(bulla_bytes bytes, struct bulla_token_record 
 	*ret = record;
 	return BULLA_OK;
 }
-
-bulla_rc bulla_token_record_verify(const struct bulla_token_record *record, struct bulla_verify_key *ledger)
-{
-	return bulla_auth_verify(&record->auth, ledger, BULLA_SIGNED_TOKEN, record->payload);
-}

@@ -30,5 +30,3 @@ struct bulla_token_record {
 
 void bulla_token_record_write(bulla_wr *w, const struct bulla_token *token, const struct bulla_auth *auth);
 BULLA_CHECK bulla_rc bulla_token_record_decode(bulla_bytes bytes, struct bulla_token_record *ret);
-BULLA_CHECK bulla_rc bulla_token_record_verify(const struct bulla_token_record *record,
-	struct bulla_verify_key *ledger);

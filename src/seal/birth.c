@@ -36,11 +36,6 @@ void bulla_agent_keys_done(struct bulla_agent_keys *keys)
 	bulla_secret_free(&keys->state);
 }
 
-void bulla_agent_keys_digest(const struct bulla_agent_keys *keys, bulla_digest *ret)
-{
-	bulla_sha256(bulla_bytes_of(keys->public_key, keys->public_size), ret);
-}
-
 /* --- the record --- */
 
 static void write_body(bulla_wr *w, const struct bulla_birth *birth)

@@ -20,9 +20,6 @@ struct bulla_agent_keys {
 BULLA_CHECK bulla_rc bulla_agent_keys_derive(bulla_secret seed, enum bulla_kem kem, struct bulla_agent_keys *ret);
 void bulla_agent_keys_done(struct bulla_agent_keys *keys);
 
-/* digest(public key): what links name. */
-void bulla_agent_keys_digest(const struct bulla_agent_keys *keys, bulla_digest *ret);
-
 struct bulla_birth {
 	bulla_handle tenant;
 	bulla_handle agent;

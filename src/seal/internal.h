@@ -18,9 +18,6 @@ BULLA_CHECK bulla_rc bulla_path_read(bulla_cbor_rd *r, bulla_bytes *ret);
 /* Payload bytes of the class that `size` falls into; 0 in *ret_class for exact. BULLA_E_LIMIT. */
 BULLA_CHECK bulla_rc bulla_padding_class(struct bulla_padding_rule rule, size_t size, uint32_t *ret_class);
 
-/* True for a class that some rule may give. */
-bool bulla_padding_is_class(uint64_t class_size);
-
 /* digest(padded) without making it: salt, length, payload, zeros. */
 void bulla_padding_digest(bulla_bytes salt, bulla_bytes payload, uint32_t class_size, bulla_digest *ret);
 

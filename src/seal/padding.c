@@ -32,11 +32,6 @@ bulla_rc bulla_padding_class(struct bulla_padding_rule rule, size_t size, uint32
 	return BULLA_OK;
 }
 
-bool bulla_padding_is_class(uint64_t class_size)
-{
-	return class_size <= BULLA_MAX_PAYLOAD;
-}
-
 size_t bulla_padding_size(size_t payload, uint32_t class_size)
 {
 	return BULLA_ENVELOPE_OVERHEAD + (class_size != 0 ? class_size : payload);

@@ -93,11 +93,6 @@ struct bulla_verify *bulla_verify_free(struct bulla_verify *v)
 	return NULL;
 }
 
-const struct bulla_manifest *bulla_verify_manifest(const struct bulla_verify *v)
-{
-	return v->manifest_count > 0 ? &v->manifests[0].m : NULL;
-}
-
 /* --- items --- */
 
 static bulla_rc header_item(struct bulla_verify *v, bulla_bytes body)

@@ -86,5 +86,3 @@ BULLA_CHECK bulla_rc bulla_verify_feed(struct bulla_verify *verify, bulla_bytes 
 /* The bundle is over: the verdict. *ret borrows nothing. */
 BULLA_CHECK bulla_rc bulla_verify_end(struct bulla_verify *verify, struct bulla_verify_result *ret);
 
-/* The run's manifest, once it was read (NULL before): for names of steps, agents and parties. Valid until free. */
-const struct bulla_manifest *bulla_verify_manifest(const struct bulla_verify *verify);
