@@ -139,7 +139,7 @@ static bool check_trust(struct bulla_attest_run *run, const struct bulla_nitro_f
 		bulla_run_seconds(run, (int64_t)doc->timestamp_ms)};
 	const struct bulla_attest_anchor *anchor = NULL;
 	BULLA_AUTO_VERIFY_KEY key = NULL;
-	size_t count;
+	size_t count = 0;
 
 	if (!read_chain(run, doc, certs, &count) || !bulla_run_chain(run, certs, count, &rules, &anchor, &key))
 		return false;

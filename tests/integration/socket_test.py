@@ -55,7 +55,7 @@ class Bullad:
     def dial(self, hello=True):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(10)
-        for _ in range(100):
+        for _ in range(400):
             try:
                 s.connect(self.path)
                 break
