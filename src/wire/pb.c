@@ -55,6 +55,11 @@ bulla_rc bulla_pb_rd_varint(bulla_rd *r, uint64_t *ret)
 	size_t left = bulla_rd_left(r), size = 0;
 	uint64_t value = 0;
 
+	if (left > 0 && p[0] < 0x80) { /* tags and most sizes */
+		*ret = p[0];
+		r->at++;
+		return BULLA_OK;
+	}
 	do {
 		if (size == left)
 			return BULLA_FAIL(BULLA_E_TRUNCATED, "a message ends inside a number");
