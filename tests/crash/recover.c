@@ -1,11 +1,12 @@
-/* recover PROJECT WORKFLOW RUNS [apart]: starts so many runs and follows them over a crash. Prints STARTED when all are
+/* recover PROJECT WORKFLOW RUNS [apart | PAUSE-MS]: starts so many runs and follows them over a crash. Prints STARTED when all are
  * acknowledged; then, as soon as the engine has fewer than that open, what became of them. Times are of the monotonic
  * clock, in microseconds:
  *
  *   {"ready": us, "first": us, "half": us, "all": us, "done": n, "failed": n, "lost": n}
  *
  * ready: the engine answers again and has its broker; first, half, all: so many runs have ended. apart: nothing crashes, and
- * each run is started as by a program of its own, with links of its own. */
+ * each run is started as by a program of its own, with links of its own. A number: nothing crashes, one run after the other with
+ * a pause of so many milliseconds. */
 #include "base/mem.h"
 #include "cmd/local.h"
 #include "cmd/names.h"
@@ -34,6 +35,7 @@ struct tool {
 	bulla_run_id *runs;
 	size_t count, done, failed, lost;
 	bool apart;
+	int pause_ms; /* -1: none, all at once */
 	int64_t ready, first, half, all;
 };
 
@@ -77,16 +79,51 @@ static bulla_rc prepare(struct tool *t, const char *workflow)
 	return owner_starter_new(&t->context, t->workflow, &t->keys, &t->starter);
 }
 
+static bulla_rc start_one(struct tool *t, size_t i)
+{
+	bulla_buf_clear(&t->body);
+	if (t->apart) {
+		t->starter = owner_starter_free(t->starter);
+		BULLA_TRY(owner_starter_new(&t->context, t->workflow, &t->keys, &t->starter));
+	}
+	BULLA_TRY(owner_starter_make(t->starter, BULLA_BYTES_LITERAL("\"x\""), NULL, false, &t->body, &t->runs[i]));
+	return call(t, BULLA_OP_START, bulla_buf_view(&t->body));
+}
+
+/* Waits for its end: done, with a token? */
+static bulla_rc count_end(struct tool *t, size_t i)
+{
+	struct bulla_msg_wait ask = {.run_id = bulla_run_id_view(&t->runs[i])};
+	struct bulla_msg_run_result result;
+	uint8_t memory[64];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+
+	bulla_msg_wait_encode(&ask, &w);
+	if (call(t, BULLA_OP_WAIT, bulla_bytes_of(memory, w.n)) != BULLA_OK) {
+		t->lost++;
+		return BULLA_OK;
+	}
+	BULLA_TRY(bulla_msg_decode(&bulla_msg_run_result_desc, bulla_buf_view(&t->answer), &result));
+	if (result.state == BULLA_RUN_DONE && result.token.n > 0)
+		t->done++;
+	else
+		t->failed++;
+	return BULLA_OK;
+}
+
 static bulla_rc start_all(struct tool *t)
 {
+	for (size_t i = 0; i < t->count; i++)
+		BULLA_TRY(start_one(t, i));
+	return BULLA_OK;
+}
+
+static bulla_rc one_by_one(struct tool *t)
+{
 	for (size_t i = 0; i < t->count; i++) {
-		bulla_buf_clear(&t->body);
-		if (t->apart) {
-			t->starter = owner_starter_free(t->starter);
-			BULLA_TRY(owner_starter_new(&t->context, t->workflow, &t->keys, &t->starter));
-		}
-		BULLA_TRY(owner_starter_make(t->starter, BULLA_BYTES_LITERAL("\"x\""), NULL, false, &t->body, &t->runs[i]));
-		BULLA_TRY(call(t, BULLA_OP_START, bulla_buf_view(&t->body)));
+		BULLA_TRY(start_one(t, i));
+		BULLA_TRY(count_end(t, i));
+		(void)poll(NULL, 0, t->pause_ms);
 	}
 	return BULLA_OK;
 }
@@ -127,26 +164,10 @@ static bulla_rc watch(struct tool *t)
 	return t->all != 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_TIMEOUT, "the runs do not end");
 }
 
-/* Each run's end, asked for one by one: done, with a token. */
 static bulla_rc count_ends(struct tool *t)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		struct bulla_msg_wait ask = {.run_id = bulla_run_id_view(&t->runs[i])};
-		struct bulla_msg_run_result result;
-		uint8_t memory[64];
-		bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-
-		bulla_msg_wait_encode(&ask, &w);
-		if (call(t, BULLA_OP_WAIT, bulla_bytes_of(memory, w.n)) != BULLA_OK) {
-			t->lost++;
-			continue;
-		}
-		BULLA_TRY(bulla_msg_decode(&bulla_msg_run_result_desc, bulla_buf_view(&t->answer), &result));
-		if (result.state == BULLA_RUN_DONE && result.token.n > 0)
-			t->done++;
-		else
-			t->failed++;
-	}
+	for (size_t i = 0; i < t->count; i++)
+		BULLA_TRY(count_end(t, i));
 	return BULLA_OK;
 }
 
@@ -157,6 +178,8 @@ static bulla_rc follow(struct tool *t, const char *workflow)
 	BULLA_TRY(bulla_alloc(t->count, sizeof(*t->runs), &p));
 	t->runs = p;
 	BULLA_TRY(prepare(t, workflow));
+	if (t->pause_ms >= 0)
+		return one_by_one(t);
 	BULLA_TRY(start_all(t));
 	puts("STARTED");
 	fflush(stdout);
@@ -172,9 +195,10 @@ int main(int argc, char **argv)
 	int code;
 
 	t.count = argc >= 4 ? strtoul(argv[3], NULL, 10) : 0;
-	t.apart = argc == 5;
+	t.apart = argc == 5 && argv[4][0] == 'a';
+	t.pause_ms = argc == 5 && !t.apart ? atoi(argv[4]) : -1;
 	if (t.count == 0 || t.count > RUNS_MAX) {
-		fputs("usage: recover PROJECT-DIR WORKFLOW RUNS [apart]\n", stderr);
+		fputs("usage: recover PROJECT-DIR WORKFLOW RUNS [apart | PAUSE-MS]\n", stderr);
 		return 2;
 	}
 	t.cli.dir = argv[1];
