@@ -117,4 +117,7 @@ int64_t bulla_agent_due(const struct bulla_agent_pool *pool);
 /* Attempts that may be submitted at once without waiting. */
 uint32_t bulla_agent_window(const struct bulla_agent_pool *pool);
 
+/* Most descriptors that it watches at once. */
+uint32_t bulla_agent_watches(const struct bulla_agent_pool *pool);
+
 struct bulla_agent_stats bulla_agent_stats(const struct bulla_agent_pool *pool);

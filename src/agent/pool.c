@@ -364,6 +364,11 @@ void bulla_agent_cancel(struct bulla_agent_pool *pool, struct bulla_agent_job *j
 	box->kill_us = bulla_agent_now(pool) + GRACE_US;
 }
 
+uint32_t bulla_agent_watches(const struct bulla_agent_pool *pool)
+{
+	return pool->box_count * (WATCH_COUNT + pool->link_count);
+}
+
 uint32_t bulla_agent_window(const struct bulla_agent_pool *pool)
 {
 	return 2 * pool->box_count * pool->in_flight_max;

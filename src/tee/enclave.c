@@ -234,18 +234,15 @@ static struct bulla_tee_watch *watch_of(struct bulla_enclave *enclave, const str
 	return watch;
 }
 
-static bulla_rc free_watch(struct bulla_enclave *enclave, struct bulla_tee_watch **ret)
+static bulla_rc add_watch(struct bulla_enclave *enclave)
 {
-	struct bulla_tee_watch *watch = watch_of(enclave, NULL);
+	struct bulla_tee_watch *watch;
 	void *memory;
 
-	if (watch == NULL) {
-		BULLA_TRY(bulla_alloc(1, sizeof(*watch), &memory));
-		watch = memory;
-		watch->next = enclave->watches;
-		enclave->watches = watch;
-	}
-	*ret = watch;
+	BULLA_TRY(bulla_alloc(1, sizeof(*watch), &memory));
+	watch = memory;
+	watch->next = enclave->watches;
+	enclave->watches = watch;
 	return BULLA_OK;
 }
 
@@ -265,7 +262,9 @@ static bulla_rc watch_agent(void *ctx, int fd, unsigned events, struct bulla_age
 	}
 	if (watch != NULL)
 		return bulla_loop_change(enclave->loop, &watch->watch, mask);
-	BULLA_TRY(free_watch(enclave, &watch));
+	if (watch_of(enclave, NULL) == NULL)
+		BULLA_TRY(add_watch(enclave)); /* while the pools are made; later there are enough */
+	watch = watch_of(enclave, NULL);
 	watch->watch = (struct bulla_watch){.ctx = watch, .on_ready = agent_ready, .fd = fd};
 	BULLA_TRY(bulla_loop_add(enclave->loop, &watch->watch, mask));
 	watch->token = token;
@@ -301,6 +300,8 @@ static bulla_rc start_agents(struct bulla_enclave *enclave)
 	for (size_t i = 0; i < base->agent_count; i++) {
 		BULLA_TRY(bulla_agent_pool_new(&base->agents[i].spec, &base->zygote, &ops, &base->agents[i].pool));
 		enclave->window += bulla_agent_window(base->agents[i].pool);
+		for (uint32_t k = bulla_agent_watches(base->agents[i].pool); k > 0; k--)
+			BULLA_TRY(add_watch(enclave));
 	}
 	enclave->window = enclave->window < BULLA_TEE_WINDOW ? enclave->window : BULLA_TEE_WINDOW;
 	return BULLA_OK;

@@ -12,7 +12,7 @@
 #include <string.h>
 
 enum { HOSTILE_STREAM, HOSTILE_EAGER, ECHO, RETRY, FAIL, CRASH, HANG, FORK, MEMORY, NETWORK, FLOOD_OUT, FLOOD_ERR, MOUNT,
-	PTRACE, TWO, EMPTY, FACTS, SERVE, SERVE_BAD, AGENTS };
+	PTRACE, TWO, RUBBISH, EMPTY, FACTS, SERVE, SERVE_BAD, AGENTS };
 
 struct agent_row {
 	enum bulla_agent_binding binding;
@@ -38,6 +38,7 @@ static const struct agent_row rows[AGENTS] = {
 	[MOUNT] = {BULLA_AGENT_RUN, COMMAND("./hostile\0mount\0"), 0, 0},
 	[PTRACE] = {BULLA_AGENT_RUN, COMMAND("./hostile\0ptrace\0"), 0, 0},
 	[TWO] = {BULLA_AGENT_RUN, COMMAND("sh\0-c\0echo 1 2\0"), 0, 0},
+	[RUBBISH] = {BULLA_AGENT_RUN, COMMAND("echo\0hello\0"), 0, 0},
 	[EMPTY] = {BULLA_AGENT_RUN, COMMAND("true\0"), 0, 0},
 	[FACTS] = {BULLA_AGENT_RUN, COMMAND("sh\0facts.sh\0"), 0, 0},
 	[SERVE] = {BULLA_AGENT_SERVE, COMMAND("python3\0-IS\0serve.py\0"), 2, 0},
@@ -226,6 +227,7 @@ static void run_ends_in_each_class(void **state)
 		{MOUNT, 30 * SECOND, BULLA_OUTCOME_DENIED},
 		{PTRACE, 30 * SECOND, BULLA_OUTCOME_DENIED},
 		{TWO, 30 * SECOND, BULLA_OUTCOME_OUTPUT},
+		{RUBBISH, 30 * SECOND, BULLA_OUTCOME_OUTPUT},
 		{EMPTY, 30 * SECOND, BULLA_OUTCOME_OUTPUT},
 	};
 
