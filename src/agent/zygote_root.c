@@ -172,8 +172,8 @@ bulla_rc bulla_root_make(int *ret_proc, bool *ret_userns)
 		userns = true; /* a root without rights, as in a container: like anybody */
 	if (userns)
 		BULLA_TRY(enter_userns());
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
-		return BULLA_FAIL_OS(BULLA_E_IO, "mounts cannot be made private", errno);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) /* in a chroot: bind its folder to itself before */
+		return BULLA_FAIL_OS(BULLA_E_UNSUPPORTED, "the root is no mount point", errno);
 	*ret_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_proc < 0)
 		return BULLA_FAIL_OS(BULLA_E_UNSUPPORTED, "there is no /proc", errno);

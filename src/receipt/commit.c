@@ -3,6 +3,7 @@
 #include "base/checks.h"
 #include "cose/mac0.h"
 #include "receipt/fixed.h"
+#include "receipt/session_mac.h"
 
 #define CONTENT BULLA_CONTENT("commit")
 enum { COMMIT_ITEMS = 10, COMMIT_VERSION = 1 };
@@ -48,21 +49,15 @@ bulla_rc bulla_commit_make(const struct bulla_commit *commit, const uint8_t sess
 
 bulla_rc bulla_commit_session(bulla_bytes mac0, uint8_t ret[BULLA_SESSION_ID_BYTES])
 {
-	bulla_bytes kid, payload;
-
-	BULLA_TRY(bulla_mac0_peek(mac0, CONTENT, &kid, &payload));
-	return bulla_bytes_copy_exact(kid, BULLA_SESSION_ID_BYTES, ret);
+	return bulla_session_mac_id(mac0, CONTENT, ret);
 }
 
 bulla_rc bulla_commit_open(bulla_bytes mac0, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_secret key,
 	struct bulla_commit *ret)
 {
-	bulla_bytes kid, payload;
+	bulla_bytes payload;
 
-	if (BULLA_CHECK_ON(LEDGER_COMMIT_MAC))
-		BULLA_TRY(bulla_mac0_open(mac0, CONTENT, bulla_bytes_of(session, BULLA_SESSION_ID_BYTES), key, &payload));
-	else
-		BULLA_TRY(bulla_mac0_peek(mac0, CONTENT, &kid, &payload));
+	BULLA_TRY(bulla_session_mac_open(mac0, CONTENT, session, key, BULLA_CHECK_ON(LEDGER_COMMIT_MAC), &payload));
 	return bulla_commit_decode(payload, ret);
 }
 
