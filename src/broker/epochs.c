@@ -120,6 +120,8 @@ bulla_rc bulla_epochs_put(struct bulla_epochs *epochs, bulla_bytes put, bool *re
 	AUTO_EPOCH epoch = NULL;
 
 	BULLA_TRY(epoch_read(put, &epoch));
+	if (epoch->manifest.suite != BULLA_SUITE_CLASSIC) /* or run secrets would be sealed by less than the manifest says */
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "day keys are X25519 only: a manifest of the hybrid suite is not served");
 	if (current != NULL && bulla_digest_eq(&current->manifest.digest, &epoch->manifest.digest)) {
 		*ret_new = false;
 		return BULLA_OK;

@@ -27,7 +27,7 @@ void bulla_epochs_done(struct bulla_epochs *epochs);
 
 /* Accepts a put_manifest body. *ret_new false: it is the one in force already. BULLA_E_OWNER: the first one, not approved by
  * the owner whom this broker was set up for. BULLA_E_APPROVALS, BULLA_E_EPOCH_OLD,
- * BULLA_E_DENIED (another broker's keys, another tenant), BULLA_E_FORMAT. */
+ * BULLA_E_DENIED (another broker's keys, another tenant), BULLA_E_UNSUPPORTED (hybrid suite), BULLA_E_FORMAT. */
 BULLA_CHECK bulla_rc bulla_epochs_put(struct bulla_epochs *epochs, bulla_bytes put, bool *ret_new);
 
 /* In force; NULL before the first. */

@@ -233,6 +233,7 @@ static void apply_stored(struct bulla_ledger *ledger, const struct ledger_run *r
 
 bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const struct ledger_fact *fact)
 {
+	ledger->last_ms = fact->entry.time_ms > ledger->last_ms ? fact->entry.time_ms : ledger->last_ms;
 	switch ((enum bulla_ledger_record)fact->type) {
 	case BULLA_LEDGER_RUN:
 		return apply_run(ledger, fact);
@@ -274,7 +275,7 @@ bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct 
 	bool was_open = run == NULL || run->fold.state == BULLA_RUN_OPEN;
 
 	fact->entry.sequence = ledger->next_lsn;
-	fact->entry.time_ms = (uint64_t)now_ms;
+	fact->entry.time_ms = (uint64_t)now_ms > ledger->last_ms ? (uint64_t)now_ms : ledger->last_ms;
 	bulla_buf_clear(&ledger->body);
 	if (run != NULL && run->listed) {
 		record.flags = LEDGER_NAMED;

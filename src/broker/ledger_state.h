@@ -105,6 +105,7 @@ struct bulla_ledger {
 	struct ledger_index index;
 	uint32_t first_closed, last_closed, closed_count, closed_kept;
 	bulla_digest head; /* chain of the last durable batch */
+	uint64_t last_ms;  /* of the newest entry: entries never go back in time, whatever the machine's clock does */
 	/* the turn */
 	struct bulla_buf records, body;
 	uint32_t record_count;

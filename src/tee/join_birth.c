@@ -144,6 +144,9 @@ static bulla_rc make_birth(struct bulla_join *join)
 		.wrapping_key = current_row(join)->wrapping_key, .policy_form = current_row(join)->policy_form,
 		.policy = join->policy};
 
+	/* whether nobody may change the policy is not judged here yet: no record shall say so */
+	if (birth.policy_form != BULLA_POLICY_MANAGED)
+		return BULLA_FAIL(BULLA_E_KEY_POLICY, "a wrapping key's policy of the form frozen cannot be judged");
 	bulla_sha256(bulla_buf_view(&join->blob), &birth.blob);
 	bulla_sha256(bulla_buf_view(&join->evidence.report), &birth.evidence);
 	agent->birth.n = 0;

@@ -411,6 +411,43 @@ static void revocation_kept(void **state)
 	bench_close(&bench);
 }
 
+/* Somebody sets the machine's clock back, before a restart and after it: verify would refuse a record that goes back in time. */
+static void clock_set_back(void **state)
+{
+	struct bench bench;
+	BULLA_AUTO_BUF ask = {.max = 64}, reply = {.max = 65536};
+	struct bulla_msg_record_ask message;
+	struct bulla_msg_record record;
+	bulla_wr w = bulla_wr_buf(&ask);
+	uint64_t last_ms = 0;
+	bulla_bytes body;
+
+	(void)state;
+	bench_open(&bench);
+	bench_first_step(&bench);
+	bench.now -= 3600000;
+	bench_say(&bench, (struct say){.given_up = 1, .given_up_attempt = 1});
+	replay(&bench);
+	bench.now -= 1000;
+	assert_ok(bench_permit(&bench, (struct say){.permit = 1, .attempt = 2, .session = 1,
+		.parents = (bulla_digest[]){bench_start_digest(&bench, 0)}, .parent_count = 1}));
+	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 2, 0, 0xa1), 1, true));
+	message.run_id = bulla_run_id_view(&bench.run);
+	bulla_msg_record_ask_encode(&message, &w);
+	assert_ok(bulla_wr_end(&w, &body));
+	assert_ok(bulla_ledger_record(bench.ledger, body, bench.now, &reply));
+	assert_ok(bulla_msg_record_decode(bulla_buf_view(&reply), &record));
+	assert_int_equal(record.items.count, 6); /* START, PERMIT, GIVEN_UP, PERMIT, COMMIT, head */
+	for (size_t i = 0; i < 5; i++) {
+		struct bulla_entry entry;
+
+		assert_ok(bulla_entry_decode(bulla_pb_list_at(&record.items, i), &entry));
+		assert_true(entry.time_ms >= last_ms);
+		last_ms = entry.time_ms;
+	}
+	bench_close(&bench);
+}
+
 /* SYNC and RECORD */
 static void sync_and_record(void **state)
 {
@@ -507,6 +544,7 @@ int main(void)
 		cmocka_unit_test(orders),
 		cmocka_unit_test(replayed),
 		cmocka_unit_test(revocation_kept),
+		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(sync_and_record),
 		cmocka_unit_test(bad_frames),
 	};

@@ -32,7 +32,7 @@ struct spec {
 	uint64_t epoch;
 	struct bulla_sign_key *approver, *signer; /* named in it; signs it */
 	const struct bulla_earlier *earlier;
-	bool other_broker;
+	bool other_broker, hybrid;
 };
 
 /* A put_manifest body. */
@@ -49,7 +49,7 @@ static inline bulla_bytes make_put(const struct spec *spec)
 		{.spki = bulla_sign_key_spki(reader), .handle = handle_of('r'), .hpke = BULLA_BYTES_ARRAY(hpke)}};
 	struct bulla_agent agents[2];
 	struct bulla_workflow workflow = {.plan = flows.decoded.bytes};
-	struct bulla_manifest m = {.suite = 1,
+	struct bulla_manifest m = {.suite = spec->hybrid ? 2 : 1,
 	                           .mode = 1,
 	                           .epoch = spec->epoch,
 	                           .need = 1,

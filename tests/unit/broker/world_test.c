@@ -33,6 +33,8 @@ static void test_epochs(void **state)
 	assert_rc(BULLA_E_APPROVALS,
 	          bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, stranger, NULL, false}), &is_new));
 	assert_rc(BULLA_E_DENIED, bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, true}), &is_new));
+	assert_rc(BULLA_E_UNSUPPORTED,
+	          bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, false, true}), &is_new));
 	assert_null(bulla_epochs_current(epochs));
 	/* whoever comes first is not the owner by that */
 	assert_attack(MANIFEST_OWNER, BULLA_E_OWNER, put_first(&(struct spec){1, stranger, stranger, NULL, false}));

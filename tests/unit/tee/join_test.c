@@ -609,6 +609,20 @@ static int down(void **state)
 static uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
 static struct house house;
 
+/* A record says of its policy only what was judged. */
+static void a_frozen_policy_is_not_claimed(void **state)
+{
+	(void)state;
+	town.manifest.agents[0].policy_form = BULLA_POLICY_FROZEN;
+	open_house(&house);
+	settle(&house, &house.failures, 1);
+	assert_rc(BULLA_E_KEY_POLICY, house.why);
+	assert_int_equal(town.birth.n, 0);
+	close_house(&house);
+	town.manifest.agents[0].policy_form = BULLA_POLICY_MANAGED;
+	town.generated = 0;
+}
+
 static void the_first_instance_bears_the_key(void **state)
 {
 	(void)state;
@@ -770,6 +784,7 @@ static void a_host_may_vanish_at_any_time(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_frozen_policy_is_not_claimed),
 		cmocka_unit_test(the_first_instance_bears_the_key),
 		cmocka_unit_test(later_instances_get_the_born_key),
 		cmocka_unit_test(the_second_comer_drops_its_seed),
