@@ -86,6 +86,18 @@ void bulla_ring_quiet(struct bulla_ring *ring)
 		return; /* nothing was put since */
 }
 
+void *bulla_ring_wait_for(struct bulla_ring *ring, int ms)
+{
+	struct pollfd wait = {.fd = ring->wake_fd, .events = POLLIN};
+	void *message = bulla_ring_take(ring);
+
+	if (message != NULL)
+		return message;
+	poll(&wait, 1, ms);
+	bulla_ring_quiet(ring);
+	return bulla_ring_take(ring);
+}
+
 void *bulla_ring_wait(struct bulla_ring *ring)
 {
 	struct pollfd wait = {.fd = ring->wake_fd, .events = POLLIN};

@@ -35,3 +35,6 @@ void bulla_ring_quiet(struct bulla_ring *ring);
 
 /* Taking thread, blocking: waits until a message is there and takes it. Wakes only by put: end threads by a message. */
 void *bulla_ring_wait(struct bulla_ring *ring);
+
+/* The same, for so many milliseconds at most: NULL when none came. */
+void *bulla_ring_wait_for(struct bulla_ring *ring, int ms);

@@ -1,7 +1,6 @@
 #include "engine/librarian.h"
 
 #include <assert.h>
-#include <poll.h>
 #include <pthread.h>
 
 #include "base/mem.h"
@@ -304,17 +303,11 @@ static void end_transaction(struct bulla_librarian *l, struct told *told, bool l
 /* The next note; NULL: there is none, and what was told is to be written now. */
 static struct note *next_note(struct bulla_librarian *l, const struct told *told)
 {
-	struct pollfd wake = {.fd = l->in.wake_fd, .events = POLLIN};
-
 	if (told->count == 0)
 		return bulla_ring_wait(&l->in);
 	if (told->tries == 0 && (told->count >= TRANSACTION || bulla_ring_count(&l->in) == 0))
 		return NULL;
-	if (told->tries > 0 && bulla_ring_count(&l->in) == 0) {
-		(void)poll(&wake, 1, AGAIN_MS);
-		bulla_ring_quiet(&l->in);
-	}
-	return bulla_ring_take(&l->in);
+	return told->tries > 0 ? bulla_ring_wait_for(&l->in, AGAIN_MS) : bulla_ring_take(&l->in);
 }
 
 /* A run that was told of and is not in the catalogue yet. */

@@ -370,6 +370,20 @@ static bool is_wanted(const struct run *run, uint64_t step)
 	return run->fold.state == BULLA_RUN_OPEN && run->fold.slots[step].state == BULLA_FLOW_WANTED;
 }
 
+/* The ledger has an attempt of the slot and no receipt. */
+static bulla_rc reconcile_open(struct bulla_engine *e, ref r, const struct bulla_msg_sync_slot *m)
+{
+	uint32_t wanted = run_by_ref(e, r)->fold.slots[m->step].attempt;
+
+	if (wanted > m->attempt + 1)
+		return BULLA_FAIL(BULLA_E_STATE_OLD, "the ledger has forgotten attempts");
+	if (m->open && wanted == m->attempt + 1)
+		work_at(e, r)->tell_lost = true; /* lost here, and the broker has not heard of it */
+	if (wanted != m->attempt)
+		return BULLA_OK;
+	return m->open ? still_open(e, r) : attempt_ended(e, r);
+}
+
 static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const struct bulla_msg_sync_slot *m)
 {
 	struct run *run = run_at(e, index);
@@ -380,19 +394,11 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	r = ref_of(index, (uint16_t)m->step);
 	while (is_wanted(run, m->step) && run->fold.slots[m->step].attempt < m->attempt)
 		BULLA_TRY(attempt_ended(e, r));
-	if (is_wanted(run, m->step) && run->fold.slots[m->step].attempt > m->attempt + 1)
-		return BULLA_FAIL(BULLA_E_STATE_OLD, "the ledger has forgotten attempts");
 	if (m->receipt.n > 0 && is_wanted(run, m->step) && is_brokers_word(e, run, m))
 		return BULLA_OK;
 	if (m->receipt.n > 0)
 		return filled(e, r, m);
-	if (!is_wanted(run, m->step))
-		return BULLA_OK;
-	if (m->open && run->fold.slots[m->step].attempt == m->attempt + 1)
-		run->works[m->step].tell_lost = true; /* lost here, and the broker has not heard of it */
-	if (run->fold.slots[m->step].attempt != m->attempt)
-		return BULLA_OK;
-	return m->open ? still_open(e, r) : attempt_ended(e, r);
+	return is_wanted(run, m->step) ? reconcile_open(e, r, m) : BULLA_OK;
 }
 
 static bool has_bit(const uint64_t *bits, uint64_t n)
