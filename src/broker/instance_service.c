@@ -184,6 +184,7 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	BULLA_TRY(rc);
 	conn->attested = true;
 	conn->lapses_ms = (int64_t)session.reattest_ms;
+	conn->ended = BULLA_OK;
 	if (job->module_id_size > 0)
 		bulla_standing_good(&conn->server->broker->standing, bulla_bytes_of(job->module_id, job->module_id_size), &job->ask.kid);
 	conn->kid = job->ask.kid;
@@ -214,8 +215,9 @@ static void turned_bad(struct bulla_conn *conn, const struct instance_job *job, 
 
 	if (!same && !job->proved)
 		return;
-	if (same)
-		conn->attested = false;
+	for (struct bulla_conn *other = job->server->conns; other != NULL; other = other->next)
+		if (other->attested && bulla_digest_eq(&other->kid, &job->ask.kid))
+			other->ended = why;
 	bulla_standing_end(&broker->standing, &job->ask.kid, why);
 	rc = bulla_ledger_end_sessions(broker->ledger, &job->ask.kid, why, job->now_ms);
 	if (rc != BULLA_OK)
@@ -282,6 +284,8 @@ static bulla_rc check_attested(const struct bulla_conn *conn)
 {
 	if (!conn->attested)
 		return BULLA_FAIL(BULLA_E_NO_RIGHT, "first an enclave attests");
+	if (conn->ended != BULLA_OK)
+		return BULLA_FAIL(conn->ended, "a later appraisal of the instance turned bad");
 	if (bulla_wall_ms(conn->server->broker->clock) >= conn->lapses_ms)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "the session has lapsed with its appraisal");
 	return BULLA_OK;

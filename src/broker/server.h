@@ -23,6 +23,7 @@ struct bulla_conn {
 	bool attested;
 	bulla_digest kid, manifest, image;
 	int64_t lapses_ms; /* of what it attested */
+	bulla_rc ended;    /* why what it attested counts no more */
 	uint8_t agents[BULLA_MAX_AGENTS * BULLA_SESSION_HANDLE];
 	size_t agent_count;
 	/* HTTP */

@@ -2,9 +2,10 @@
 import os
 import socket
 import struct
+import subprocess
 import time
 
-from project import Project, Tap
+from project import BUILD, Project, Tap
 
 tap = Tap()
 project = Project("hello")
@@ -74,6 +75,18 @@ def demands_of_another_form_are_refused():
     assert owner.demand(1000, b"short")[0] == 3
     assert owner.demand(1, b"n" * 32)[0] == 1  # nobody of that name: nothing happens
     assert run() < 20
+
+
+@tap.case
+def an_enclave_that_turned_bad_gets_nothing_more():
+    result = subprocess.run(
+        [os.path.join(BUILD, "tests/integration/attester"), "unix:" + os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name,
+                                                                                    "broker-tls.sock"),
+         project.state + "/owner/manifest", project.state + "/platform"], capture_output=True, text=True, timeout=60)
+    assert result.stdout.splitlines() == ["attest ok", "birth ok", "again measurement-mismatch", "birth measurement-mismatch"], \
+        (result.stdout, result.stderr)
+    assert "broker.attestation-bad" in project.log("broker/log")
+    assert run() < 20  # the others go on
 
 
 try:
