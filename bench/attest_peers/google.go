@@ -1,5 +1,4 @@
-// Peers of bench/attest_bench: google/go-sev-guest and google/go-tdx-guest on the same samples, same core. One line of JSON
-// per sample: verdict, error, verifications per second. Usage: attestpeers VECTORS (the folder that BULLA_VECTORS names).
+// google/go-sev-guest and google/go-tdx-guest on the genuine samples.
 package main
 
 import (
@@ -9,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,12 +24,12 @@ type expectation struct {
 	Product     string `json:"product"`
 	ValidFrom   string `json:"valid_from"`
 	CspID       string `json:"csp_id"`
+	VerifyAt    int64  `json:"verify_at"`
 }
 
 type line struct {
 	Peer    string `json:"peer"`
 	Sample  string `json:"sample"`
-	Wanted  string `json:"wanted"`
 	Verdict string `json:"verdict"`
 	Error   string `json:"error,omitempty"`
 	Rate    int    `json:"per_second,omitempty"`
@@ -42,14 +42,16 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// measure repeats for a second when it verifies.
-func measure(l line, verify func() error) {
+var seconds float64
+
+// say prints the verdict; when timing, how often a second the accepted is verified.
+func say(peer, sample string, verify func() error) {
+	l := line{Peer: peer, Sample: sample, Verdict: "accepted"}
 	if err := verify(); err != nil {
 		l.Verdict, l.Error = "refused", err.Error()
-	} else {
-		l.Verdict = "accepted"
+	} else if seconds > 0 {
 		n, start := 0, time.Now()
-		for time.Since(start) < time.Second {
+		for time.Since(start).Seconds() < seconds {
 			_ = verify()
 			n++
 		}
@@ -86,7 +88,7 @@ func snp(root, name string, e expectation) {
 		kind = "asvk"
 	}
 	chain := ders(filepath.Join(root, "roots", "amd-"+product+"-"+kind+"-ark.pem"))
-	measure(line{Peer: "go-sev-guest", Sample: name, Wanted: e.Verdict}, func() error {
+	say("go-sev-guest", "sev-snp/"+name, func() error {
 		parsed, err := abi.ReportToProto(report)
 		if err != nil {
 			return err
@@ -102,27 +104,35 @@ func snp(root, name string, e expectation) {
 	})
 }
 
-func quote(root, folder, name string, e expectation) {
-	raw := must(os.ReadFile(filepath.Join(root, folder, name)))
-	measure(line{Peer: "go-tdx-guest", Sample: name, Wanted: e.Verdict}, func() error {
+func quote(root, name string, e expectation) {
+	raw := must(os.ReadFile(filepath.Join(root, "tdx", name)))
+	say("go-tdx-guest", "tdx/"+name, func() error {
 		return tdx.RawTdxQuote(raw, &tdx.Options{Now: at(e)})
 	})
 }
 
+func expectations(root, folder string) map[string]expectation {
+	var all map[string]expectation
+	if err := json.Unmarshal(must(os.ReadFile(filepath.Join(root, folder, "expect.json"))), &all); err != nil {
+		panic(err)
+	}
+	return all
+}
+
 func main() {
 	runtime.GOMAXPROCS(1)
-	root := os.Args[1]
-	for _, folder := range []string{"sev-snp", "tdx"} {
-		var all map[string]expectation
-		if err := json.Unmarshal(must(os.ReadFile(filepath.Join(root, folder, "expect.json"))), &all); err != nil {
-			panic(err)
+	root, timed := os.Args[2], os.Args[1] == "bench"
+	if timed {
+		seconds = must(strconv.ParseFloat(os.Args[3], 64))
+	}
+	for name, e := range expectations(root, "sev-snp") {
+		if e.Endorsement != "" && (!timed || name == "genoa-v3-report.bin") {
+			snp(root, name, e)
 		}
-		for name, e := range all {
-			if folder == "sev-snp" && e.Endorsement != "" {
-				snp(root, name, e)
-			} else if folder == "tdx" && e.Verdict != "" {
-				quote(root, folder, name, e)
-			}
+	}
+	for name, e := range expectations(root, "tdx") {
+		if e.Verdict != "" && (!timed || name == "v4-tdx10-uptodate.bin") {
+			quote(root, name, e)
 		}
 	}
 }
