@@ -1,6 +1,8 @@
 /* Every family's accepted case, broken in one place after the other: expectations, policy, bytes of evidence and collateral. With
  * BULLA_CASES set to the folder where the labs' tests have left their cases, what is refused by a rule for the first time becomes a
  * case too: that is how tests/vectors/attest is made (tools/attest_cases). */
+#include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -269,6 +271,73 @@ static void flips_are_refused_in_every_family(void **state)
 	}
 }
 
+/* ---- what an appraisal costs in memory ---- */
+#define STACK_SIZE 262144
+#define STACK_LIMIT 65536
+
+static _Alignas(4096) uint8_t stack[STACK_SIZE];
+
+static void *judge_again(void *arg)
+{
+	struct family *family = arg;
+	bulla_rc rc = bulla_attest_appraise(family->replay.evidence, &family->replay.collateral, &family->replay.anchors,
+		&family->replay.policy, &family->replay.binding, family->replay.time, NULL, &family->result);
+
+	assert_int_equal(rc == BULLA_OK, family->result.accepted);
+	return NULL;
+}
+
+/* Bytes of a painted stack that the appraisal, libcrypto's part included, wrote to. */
+static size_t stack_used(struct family *family)
+{
+	pthread_attr_t attributes;
+	pthread_t thread;
+	size_t clean = 0;
+
+	for (size_t i = 0; i < sizeof(stack); i++)
+		stack[i] = 0xa5;
+	assert_int_equal(pthread_attr_init(&attributes), 0);
+	assert_int_equal(pthread_attr_setstack(&attributes, stack, sizeof(stack)), 0);
+	assert_int_equal(pthread_create(&thread, &attributes, judge_again, family), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	pthread_attr_destroy(&attributes);
+	while (clean < sizeof(stack) && stack[clean] == 0xa5)
+		clean++;
+	return sizeof(stack) - clean;
+}
+
+static size_t heap_used(void)
+{
+	return mallinfo2().uordblks;
+}
+
+static void every_family_is_judged_on_a_small_stack_and_leaves_no_heap(void **state)
+{
+	static uint8_t larger[BULLA_MAX_EVIDENCE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct family family;
+
+		family_open(&family, names[i]);
+		size_t used = stack_used(&family), heap = heap_used();
+		uint64_t allocations = bulla_alloc_count();
+		assert_true(family.result.accepted);
+		printf("# %s: %zu bytes of stack\n", names[i], used);
+		assert_true(used <= STACK_LIMIT);
+		(void)judge_again(&family);
+		uint64_t each = bulla_alloc_count() - allocations; /* key objects, freed again */
+		assert_true(heap_used() <= heap);
+		/* as large as evidence may be, beginning like this one */
+		bulla_copy(larger, family.replay.evidence.p, family.replay.evidence.n);
+		family.replay.evidence = BULLA_BYTES_ARRAY(larger);
+		(void)judge_again(&family);
+		assert_true(bulla_alloc_count() - allocations <= 2 * each);
+		assert_true(heap_used() <= heap);
+		family_close(&family);
+	}
+}
+
 /* OP-TEE's: core/pta/veraison_attestation/sign.c */
 static const uint8_t optee[91] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
 	0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04, 0x30, 0xa0, 0x42, 0x4c, 0xd2, 0x1c, 0x29, 0x44, 0x83,
@@ -300,6 +369,7 @@ int main(void)
 		cmocka_unit_test(lengths_are_exact_in_every_family),
 		cmocka_unit_test(a_published_key_is_worth_nothing),
 		cmocka_unit_test(flips_are_refused_in_every_family),
+		cmocka_unit_test(every_family_is_judged_on_a_small_stack_and_leaves_no_heap),
 	};
 
 	return cmocka_run_group_tests_name("attest_family", tests, NULL, NULL);

@@ -1,0 +1,69 @@
+"""The verifier for people who want nothing else of Bulla: installed into an empty folder, its headers, pkg-config file, man pages and
+example are all that another program needs; libcrypto is all that it links."""
+import os
+import re
+import subprocess
+import tempfile
+
+from project import BUILD, Tap
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+tap = Tap()
+FOLDER = tempfile.TemporaryDirectory()
+
+
+def run(*command, **options):
+    done = subprocess.run(command, cwd=FOLDER.name, capture_output=True, text=True, timeout=120, **options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def installed(ending):
+    return sorted(os.path.join(at, name) for at, _, names in os.walk(FOLDER.name) for name in names if name.endswith(ending))
+
+
+def flags(*what):
+    env = dict(os.environ, PKG_CONFIG_SYSROOT_DIR=FOLDER.name, PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
+               PKG_CONFIG_PATH=os.path.dirname(installed("bulla-attest.pc")[0]))
+    code, text = run("pkg-config", *what, "bulla-attest", env=env)
+    assert code == 0, text
+    return text.split()
+
+
+@tap.case
+def it_installs():
+    code, text = run("meson", "install", "-C", BUILD, "--no-rebuild", "--tags", "devel,man", env=dict(os.environ, DESTDIR=FOLDER.name))
+    assert code == 0, text
+    assert len(installed("bulla-attest.pc")) == 1 and len(installed("libbulla-attest.a")) == 1
+    for page in ("bulla-attest.1", "bulla-attest.3"):
+        with open(installed(page)[0], encoding="utf-8") as file:
+            assert re.search(r"^\.S[hH] .?NAME", file.read(), re.M), page
+
+
+@tap.case
+def each_header_compiles_alone():
+    for header in installed(".h"):
+        name = header.split("/include/bulla/")[1]
+        with open(os.path.join(FOLDER.name, "one.c"), "w", encoding="ascii") as file:
+            file.write(f"#include <{name}>\nint unused;\n")
+        code, text = run("cc", "-std=gnu17", "-Wall", "-Werror", *flags("--cflags"), "-c", "one.c", "-o", "one.o")
+        assert code == 0, name + "\n" + text
+
+
+@tap.case
+def the_example_is_a_verifier():
+    with open(os.path.join(ROOT, "examples", "attest", "appraise.c"), encoding="ascii") as file:
+        text = file.read()
+    body = [line for line in text.splitlines() if line.strip() and not line.startswith(("/*", " *", "#include"))]
+    assert len(body) <= 30, len(body)
+    with open(os.path.join(FOLDER.name, "appraise.c"), "w", encoding="ascii") as file:
+        file.write(text)
+    code, said = run("cc", "-std=gnu17", "-Wall", "-Werror", "appraise.c", *flags("--cflags", "--libs", "--static"), "-o", "appraise")
+    assert code == 0, said
+    code, said = run("./appraise", os.path.join(ROOT, "tests", "fuzz", "corpus", "nitro", "held"))
+    assert code == 1 and said.startswith("anchor at byte "), said
+    code, said = run("ldd", "./appraise")
+    libraries = {line.split()[0].split(".so")[0] for line in said.splitlines() if ".so" in line}
+    assert libraries <= {"libcrypto", "libc", "linux-vdso", "/lib64/ld-linux-x86-64", "libz", "libdl", "libpthread", "/lib/ld-linux-aarch64"}, said
+
+
+tap.main()
