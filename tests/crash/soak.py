@@ -59,8 +59,8 @@ def soak(minutes, rate):
                 next_run += 60
             time.sleep(60 * minutes / 100)
         if tool.poll() is None:
-            tool.send_signal(signal.SIGINT)  # it had pauses and more: what it did counts
-            failed += 1 if tool.wait() != -signal.SIGINT else 0
+            tool.terminate()  # it had pauses and more: what it did counts
+            failed += 1 if tool.wait() != -signal.SIGTERM else 0
         else:
             out = tool.stdout.read()
             failed += json.loads(out)["failed"] + json.loads(out)["lost"] if out.startswith("{") else 1
