@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +24,16 @@ struct fixture {
 };
 
 static struct bulla_platform platform;
+
+/* A child that does not outlive a failed test. */
+static pid_t fork_mortal(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0 && prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
+		_exit(1);
+	return pid;
+}
 
 static void write_text(const char *folder, const char *name, const char *text, mode_t mode)
 {
@@ -111,7 +121,7 @@ _Noreturn static void probe_for_ever(const struct fixture *f, pid_t truth)
 static void start_probes(const struct fixture *f, pid_t truth, pid_t pids[PROBES])
 {
 	for (unsigned i = 0; i < PROBES; i++) {
-		pids[i] = fork();
+		pids[i] = fork_mortal();
 		if (pids[i] == 0)
 			probe_for_ever(f, truth);
 		assert_true(pids[i] > 0);
@@ -164,7 +174,7 @@ static void who_looks_keeps_no_supervisor_from_starting(void **state)
 
 	leave_a_dead_pid(f);
 	assert_int_equal(pipe(begin), 0);
-	supervisor = fork(); /* a process of its own: it waits for all children when it ends */
+	supervisor = fork_mortal(); /* a process of its own: it waits for all children when it ends */
 	if (supervisor == 0)
 		open_again_and_again(f, begin[0]);
 	start_probes(f, supervisor, pids);
@@ -184,7 +194,7 @@ static void a_second_supervisor_is_told_of_the_first(void **state)
 	char byte;
 
 	assert_int_equal(pipe(ready), 0);
-	first = fork();
+	first = fork_mortal();
 	if (first == 0) {
 		if (bulla_platform_open(&platform, &f->options, &other) != BULLA_OK || write(ready[1], "x", 1) != 1)
 			_exit(1);
@@ -285,7 +295,7 @@ static void what_could_not_be_deployed_is_deployed_when_it_can(void **state)
 
 	write_deployment(f);
 	assert_int_equal(pipe(ready), 0);
-	supervisor = fork();
+	supervisor = fork_mortal();
 	if (supervisor == 0) {
 		if (bulla_platform_open(&platform, &f->options, &other) != BULLA_OK || write(ready[1], "x", 1) != 1)
 			_exit(1);
