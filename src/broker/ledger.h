@@ -115,7 +115,8 @@ BULLA_CHECK bulla_rc bulla_ledger_placed(struct bulla_ledger *ledger, uint64_t l
 void bulla_ledger_durable(struct bulla_ledger *ledger, uint64_t next_lsn, const bulla_digest *chain);
 
 /* One body of an ADVANCE frame (message `advance`); appends the body of its reply (message `advanced`). may_start false:
- * new runs get BULLA_E_BUSY (no room on the disk, backlog). Never fails for what the host sent but BULLA_E_FORMAT. */
+ * new runs get BULLA_E_BUSY (no room on the disk, backlog). Never fails for what the host sent but with errors of
+ * form (FORMAT, TRUNCATED, TRAILING, DUPLICATE, LIMIT). */
 BULLA_CHECK bulla_rc bulla_ledger_advance(struct bulla_ledger *ledger, bulla_bytes advance, int64_t now_ms,
 	bool may_start, struct bulla_buf *ret_reply);
 

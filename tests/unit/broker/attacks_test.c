@@ -349,6 +349,63 @@ static void parties_and_clock(void **state)
 	assert_attack(LEDGER_CLOCK_DUE, BULLA_E_CLOCK_RECEIPT, on_bench(early_clock));
 }
 
+/* --- frames of a hostile host --- */
+
+static bool is_of_the_form(bulla_rc rc)
+{
+	return rc == BULLA_E_FORMAT || rc == BULLA_E_TRUNCATED || rc == BULLA_E_TRAILING || rc == BULLA_E_LIMIT ||
+	       rc == BULLA_E_DUPLICATE;
+}
+
+/* Whatever stands in an ADVANCE: it is answered or refused, what was committed stays, and the ledger goes on. */
+static void hear(struct bench *bench, bulla_bytes body)
+{
+	bulla_buf_clear(&bench->reply);
+	bulla_rc rc = bulla_ledger_advance(bench->ledger, body, bench->now, true, &bench->reply);
+
+	assert_true(rc == BULLA_OK || is_of_the_form(rc));
+	bench_turn(bench);
+}
+
+static void hear_all_of(struct bench *bench, const struct bulla_buf *sent)
+{
+	uint8_t bytes[8192];
+
+	assert_true(sent->n <= sizeof(bytes));
+	for (size_t n = 0; n < sent->n; n++)
+		hear(bench, bulla_bytes_of(sent->p, n));
+	for (size_t bit = 0; bit < 8 * sent->n; bit++) {
+		memcpy(bytes, sent->p, sent->n);
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		hear(bench, bulla_bytes_of(bytes, sent->n));
+	}
+}
+
+static void hostile_advances(void **state)
+{
+	struct bulla_ledger_slot_view slot;
+	struct bulla_ledger_counts before, after;
+	BULLA_AUTO_BUF first = {.max = 1 << 16}, second = {.max = 1 << 16};
+	struct bench bench;
+	uint32_t cursor = 0;
+
+	(void)state;
+	bench_open(&bench);
+	bench_first_step(&bench);
+	assert_ok(bulla_buf_append(&first, bulla_buf_view(&bench.sent))); /* the permit's question */
+	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 1, 0, 0xa1), 1, true));
+	assert_ok(bulla_buf_append(&second, bulla_buf_view(&bench.sent)));
+	bulla_ledger_count(bench.ledger, &before);
+	hear_all_of(&bench, &first);
+	hear_all_of(&bench, &second);
+	bulla_ledger_count(bench.ledger, &after);
+	assert_int_equal(after.commits, before.commits); /* no bit of a commit request but was signed for */
+	assert_int_equal(after.runs, before.runs);
+	assert_ok(bulla_ledger_slot_next(bench.ledger, &bench.run, &cursor, &slot));
+	assert_true(slot.filled && slot.receipt.b[0] == 0xa1);
+	bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +414,7 @@ int main(void)
 		cmocka_unit_test(for_what),
 		cmocka_unit_test(commits),
 		cmocka_unit_test(parties_and_clock),
+		cmocka_unit_test(hostile_advances),
 	};
 
 	return cmocka_run_group_tests_name("broker_attacks", tests, NULL, NULL);

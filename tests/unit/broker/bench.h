@@ -38,6 +38,7 @@ struct bench {
 	struct bulla_msg_advanced_run answer;
 	struct bulla_permit permit; /* when permit_rc is OK */
 	struct bulla_buf reply, log; /* log: framed records of all turns so far */
+	struct bulla_buf sent;       /* body of the last ADVANCE */
 	uint32_t log_count;
 };
 
@@ -99,6 +100,7 @@ static inline void bench_open(struct bench *bench)
 	sim_world_add(&bench->world, flows_branches(&bench->branches));
 	bulla_buf_init(&bench->reply, 1 << 20);
 	bulla_buf_init(&bench->log, 1 << 20);
+	bulla_buf_init(&bench->sent, 1 << 16);
 	bench->run = bulla_run_id_make((uint64_t)BENCH_NOW, random);
 	bench_new_ledger(bench);
 	bench_session(bench, 1, '1', 1, "abde");
@@ -112,6 +114,7 @@ static inline void bench_close(struct bench *bench)
 	sim_world_done(&bench->world);
 	bulla_buf_done(&bench->reply);
 	bulla_buf_done(&bench->log);
+	bulla_buf_done(&bench->sent);
 }
 
 /* Takes the turn's records into the log, as the journal would. */
@@ -195,6 +198,8 @@ static inline void bench_say(struct bench *bench, struct say say)
 	w = bulla_wr_buf(&message);
 	bulla_msg_advance_encode(&advance, &w);
 	assert_ok(bulla_wr_end(&w, &item));
+	bulla_buf_clear(&bench->sent);
+	assert_ok(bulla_buf_append(&bench->sent, bulla_buf_view(&message)));
 	bulla_buf_clear(&bench->reply);
 	assert_ok(bulla_ledger_advance(bench->ledger, bulla_buf_view(&message), bench->now, true, &bench->reply));
 	assert_ok(bulla_msg_advanced_decode(bulla_buf_view(&bench->reply), &advanced));
