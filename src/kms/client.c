@@ -21,8 +21,8 @@ static bulla_rc write_request(const struct bulla_kms_call *call, const char *tar
 	request.headers[1] = (struct bulla_http_header){BULLA_BYTES_LITERAL("content-type"),
 	                                                BULLA_BYTES_LITERAL("application/x-amz-json-1.1")};
 	request.headers[2] = (struct bulla_http_header){BULLA_BYTES_LITERAL("x-amz-target"), bulla_bytes_str(target)};
-	if (call->credential != NULL)
-		BULLA_TRY(bulla_kms_sigv4_sign(&request, call->credential, call->wall_ms, &scratch));
+	if (call->sign != NULL)
+		BULLA_TRY(call->sign(&request, call->credential, call->wall_ms, &scratch));
 	bulla_http_write_request(&w, &request);
 	return bulla_wr_end(&w, &ignored);
 }

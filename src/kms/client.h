@@ -14,7 +14,11 @@ struct bulla_kms_call {
 	bulla_bytes key_id; /* wrapping key id of the manifest: ARN or uuid, text */
 	const struct bulla_kms_context *context;
 	bulla_bytes document;                          /* attestation document; its public_key is the RSA key */
-	const struct bulla_kms_credential *credential; /* NULL: not signed */
+	/* bulla_kms_sigv4_sign with its credential; NULL: not signed. A pointer, so that enclaves, which have no credential, do
+	 * not carry the code. */
+	bulla_rc (*sign)(struct bulla_http_message *request, const struct bulla_kms_credential *credential, int64_t wall_ms,
+	                 struct bulla_buf *scratch);
+	const struct bulla_kms_credential *credential;
 	int64_t wall_ms;
 };
 

@@ -94,6 +94,7 @@ static void test_requests(void **state)
 	                              .key_id = BULLA_BYTES_LITERAL(ARN),
 	                              .context = &context.context,
 	                              .document = BULLA_BYTES_LITERAL("doc"),
+	                              .sign = bulla_kms_sigv4_sign,
 	                              .credential = &credential,
 	                              .wall_ms = 1000};
 	struct bulla_kms_authorization authorization;
