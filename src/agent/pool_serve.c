@@ -75,8 +75,10 @@ void bulla_agent_links_free(struct bulla_agent_box *box)
 
 static void ask_socket(struct bulla_agent_link *link)
 {
+	bulla_rc rc = bulla_sandbox_ask_socket(&link->watch.box->sandbox);
+
 	link->asked = true;
-	if (bulla_sandbox_ask_socket(&link->watch.box->sandbox) != BULLA_OK)
+	if (rc != BULLA_OK && rc != BULLA_E_CLOSED) /* closed: how it ended is still to be read */
 		link->watch.box->lost_control = true;
 }
 

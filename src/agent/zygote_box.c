@@ -358,9 +358,10 @@ _Noreturn void bulla_box_main(const struct bulla_box *box)
 	for (;;) {
 		if (poll(watched, 2, -1) < 0 && errno != EINTR)
 			_exit(1);
-		if (watched[1].revents != 0)
-			reap(&running);
+		/* the enclave's words first: what is unread when we end would cost it our last one (ECONNRESET) */
 		if (watched[0].revents != 0)
 			serve_control(&running);
+		else if (watched[1].revents != 0)
+			reap(&running);
 	}
 }

@@ -73,7 +73,7 @@ bulla_rc bulla_packet_receive(int fd, uint8_t *memory, size_t size, bulla_bytes 
 
 	do
 		got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-	while (got < 0 && errno == EINTR);
+	while (got < 0 && (errno == EINTR || errno == ECONNRESET)); /* a reset is told once; its last words follow */
 	if (got < 0)
 		return of_errno();
 	*ret_count = take_fds(&message, ret_fds, capacity);
