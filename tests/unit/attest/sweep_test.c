@@ -197,7 +197,11 @@ static void flip_every_bit(size_t step)
 
 static void every_length(size_t step)
 {
-	for (size_t n = 0; n < job.file.n; n += step)
+	size_t whole = job.file.n;
+
+	while (job.bytes[0] == '{' && whole > 0 && job.bytes[whole - 1] == '\n')
+		whole--; /* a text's last line end is no part of it */
+	for (size_t n = 0; n < whole; n += step)
 		must_be_refused(judge(n), job.file.n);
 	job.bytes[job.file.n] = 0;
 	must_be_refused(judge(job.file.n + 1), job.file.n + 1);
