@@ -80,6 +80,8 @@ static void roll_back_host(struct sim *sim)
 	host_crash(sim, true);
 	sim_disk_restore(&sim->host.w.disk, &sim->old_host);
 	sim->host.w.sure_lsn = 0;
+	sim->host.catalogue_stays = true;
+	sim->host.row_sure = sim->host.row_count;
 	sim_trace(sim, "old host disk", 0, 0, 0);
 }
 

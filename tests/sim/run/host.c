@@ -280,6 +280,35 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 	return writer_open(sim, &host->w, from, replay, sim);
 }
 
+static bulla_rc mark_open(void *arg, const struct bulla_journal_record *record, struct bulla_journal_place at)
+{
+	bool *open = arg;
+
+	(void)at;
+	if (record->type == BULLA_HOST_STARTED || record->type == BULLA_HOST_CLOSED)
+		open[record->run_no % 256] = record->type == BULLA_HOST_STARTED;
+	return BULLA_OK;
+}
+
+/* Every run that began and did not end, by the whole journal, is in the engine. */
+static void check_open(struct sim *sim)
+{
+	bool open[256] = {false};
+	struct bulla_journal_recovery look = {
+		.disk = &sim->host.w.disk.table, .each = mark_open, .arg = open, .keep_tail = true};
+	struct bulla_engine_counts counts;
+	struct bulla_journal_end end;
+	uint32_t count = 0;
+
+	if (bulla_journal_recover(&look, &end) != BULLA_OK)
+		return;
+	for (size_t i = 0; i < 256; i++)
+		count += open[i];
+	bulla_engine_count(sim->host.engine, &counts);
+	if (counts.open != count)
+		sim_fail(sim, "recovery misses runs that the journal has", counts.open, count);
+}
+
 /* As engine/host.c does: a catalogue that knows more than the journal has is made anew. */
 void host_start(struct sim *sim)
 {
@@ -293,7 +322,8 @@ void host_start(struct sim *sim)
 	host->turn_due = false;
 	decay(sim, &host->w, &lost);
 	sim->lossy_host = sim->lossy_host || lost;
-	good = recover(sim, sim_one_in(sim, 3) ? 0 : keep, &known);
+	good = recover(sim, sim_one_in(sim, 3) && !host->catalogue_stays ? 0 : keep, &known);
+	host->catalogue_stays = false;
 	if (good && known >= host->w.next_lsn && !sim->options.trust_catalogue) {
 		sim_trace(sim, "catalogue newer", known, host->w.next_lsn, 0);
 		host->engine = bulla_engine_free(host->engine);
@@ -304,6 +334,7 @@ void host_start(struct sim *sim)
 		host_crash(sim, true);
 		return;
 	}
+	check_open(sim);
 	sim_trace(sim, "host starts", host->w.next_lsn, host->gen, 0);
 	sim_at(sim, 1, (struct sim_event){.kind = EV_HOST_FILL, .gen = host->gen});
 	for (uint32_t i = 1; i < CONN_INTRUDER; i++)

@@ -134,6 +134,7 @@ struct sim_host {
 	/* the catalogue: rows in the order they were told; the first `row_sure` are in it for good */
 	struct sim_row rows[SIM_RUNS + 4];
 	size_t row_count, row_sure;
+	bool catalogue_stays; /* nobody put it back with the journal */
 	struct sim_stored objects[SIM_OBJECTS];
 	size_t object_count;
 	uint64_t stuck;
