@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #define LAZY_US 5000       /* a record that nobody waits for rides along at most so long */
@@ -297,6 +298,19 @@ static bulla_rc prepare(struct bulla_journal *journal, const struct bulla_journa
 	return bulla_ring_init(&journal->to_fill, 4);
 }
 
+/* Signals are the owner's loop's: a thread that had them open would take SIGTERM and end the program in the middle. */
+static bool start_thread(pthread_t *ret, void *(*run)(void *arg), void *arg)
+{
+	sigset_t all, before;
+	bool runs;
+
+	sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+		return false;
+	runs = pthread_create(ret, NULL, run, arg) == 0;
+	return pthread_sigmask(SIG_SETMASK, &before, NULL) == 0 && runs;
+}
+
 bulla_rc bulla_journal_open(const struct bulla_journal_options *options, struct bulla_journal **ret)
 {
 	void *p = NULL;
@@ -308,8 +322,8 @@ bulla_rc bulla_journal_open(const struct bulla_journal_options *options, struct 
 	journal->writer.file = journal->fill.file = -1;
 	rc = prepare(journal, options);
 	if (rc == BULLA_OK) {
-		journal->writer_runs = pthread_create(&journal->writer_thread, NULL, writer_main, journal) == 0;
-		journal->fill_runs = pthread_create(&journal->fill_thread, NULL, fill_main, journal) == 0;
+		journal->writer_runs = start_thread(&journal->writer_thread, writer_main, journal);
+		journal->fill_runs = start_thread(&journal->fill_thread, fill_main, journal);
 		if (!journal->writer_runs || !journal->fill_runs)
 			rc = BULLA_FAIL(BULLA_E_IO, "the journal's threads cannot be started");
 	}
