@@ -68,6 +68,7 @@ ROWS = [
      r'faccessat|symlink|readlink|f?statvfs(64)?|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'getrandom', {'io', 'cmd'}),
+    (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs
     (r'(get|free)addrinfo', {'cmd'}),  # src/cmd/download.c: no daemon resolves names
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store', 'engine'}),
     (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|nanosleep|sigaction|setpgid|execveat|pipe2|pidfd_\w+', {

@@ -192,7 +192,8 @@ int context_name_key(struct context *context, bool make)
 		"restore it from a copy; without it the names in this project's runs are lost");
 }
 
-static bool is_signed_by(const struct bulla_manifest *manifest, uint32_t signers, const struct bulla_sign_key *key, bool *ret_known)
+static bool is_signed_by(const struct bulla_manifest *manifest, uint32_t signers,
+	const struct bulla_sign_key *key, bool *ret_known)
 {
 	for (size_t i = 0; key != NULL && i < manifest->approver_count; i++)
 		if (bulla_digest_eq(&manifest->approvers[i].kid, bulla_sign_key_kid(key))) {
