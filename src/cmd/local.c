@@ -281,6 +281,8 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 		rc = look(path, agents, wait_ms, &client, &found);
 		if (rc == BULLA_E_AGAIN && !found.broker && now_ms() > begin + PORT_MS && local_port_is_taken(context))
 			break;
+		if (rc == BULLA_E_AGAIN && found.why == BULLA_E_REVOKED && now_ms() > begin + REVOKED_MS)
+			break; /* waiting brings nothing back; until then it may be an older epoch's enclave on its way out */
 		if (rc == BULLA_E_AGAIN)
 			pause_ms(STEP_MS);
 	} while (rc == BULLA_E_AGAIN && now_ms() < begin + wait_ms);
