@@ -70,7 +70,7 @@ ROWS = [
     (r'getrandom', {'io', 'cmd'}),
     (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs
     (r'(get|free)addrinfo', {'cmd'}),  # src/cmd/download.c: no daemon resolves names
-    (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)', {'io', 'journal', 'store', 'engine'}),
+    (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)|sigfillset', {'io', 'journal', 'store', 'engine'}),
     (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|nanosleep|sigaction|setpgid|execveat|pipe2|pidfd_\w+', {
         'agent', 'platform', 'tee', 'cmd'}),
     (r'mount|umount2|unshare|setns|sethostname|set(res)?[ug]id|setgroups|syscall|ioctl|getrusage|prlimit(64)?|reboot|'

@@ -83,7 +83,9 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 	bulla_handle tenant = name_handle(context->name_key, "tenant", context->project.name);
 	const struct bulla_kms_credential credential = {broker->access_key, broker->secret_key,
 		BULLA_BYTES_LITERAL("us-east-1"), BULLA_BYTES_LITERAL("kms")};
-	const struct bulla_kms_call call = {.host = BULLA_BYTES_LITERAL("localhost"), .sign = bulla_kms_sigv4_sign, .credential = &credential,
+	const struct bulla_kms_call call = {.host = BULLA_BYTES_LITERAL("localhost"),
+		.sign = bulla_kms_sigv4_sign,
+		.credential = &credential,
 		.wall_ms = bulla_wall_ms(bulla_sys_clock())};
 	struct bulla_http_message response;
 	uint8_t measured[3][BULLA_NITRO_PCR_SIZE]; /* a copy: gcc 12 mistakes the member for its first row */

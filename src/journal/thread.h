@@ -1,7 +1,8 @@
 #pragma once
 /* The journal of a program, for one owning thread (its loop). While the disk is quick the owner writes its small batches
  * itself, at the end of a turn: handing them over costs two wake-ups, more than a sync. Large ones, and all while the disk is
- * slow, are a writer thread's; a filler thread makes segments ahead of need. No locks: single-producer single-consumer rings and one eventfd each way. */
+ * slow, are a writer thread's; a filler thread makes segments ahead of need. No locks: single-producer single-consumer
+ * rings and one eventfd each way. */
 #include "journal/writer.h"
 
 struct bulla_journal; /* opaque */
