@@ -1,5 +1,7 @@
 #include "cose/header.h"
 
+#include "cose/sign1.h"
+
 #define LABEL_ALG 1
 #define LABEL_CONTENT_TYPE 3
 #define LABEL_KID 4
@@ -74,6 +76,23 @@ bulla_rc bulla_cose_message_read(bulla_bytes message, uint64_t tag, struct cose_
 	BULLA_TRY(bulla_cbor_rd_end(&r));
 	BULLA_TRY(bulla_cose_header_read(found.protected_raw, &found.header));
 	*ret = found;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_cose_message_parse(bulla_bytes message, uint64_t tag, struct bulla_sign1 *ret)
+{
+	struct cose_message found;
+
+	BULLA_TRY(bulla_cose_message_read(message, tag, &found));
+	*ret = (struct bulla_sign1){
+		.protected_raw = found.protected_raw,
+		.unprotected = found.unprotected,
+		.payload = found.payload,
+		.signature = found.seal,
+		.content_type = found.header.content_type,
+		.kid = found.header.kid,
+		.alg = found.header.alg,
+	};
 	return BULLA_OK;
 }
 

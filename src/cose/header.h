@@ -33,6 +33,10 @@ struct cose_message {
 /* An array of four, with or without this tag, nothing after it. */
 BULLA_CHECK bulla_rc bulla_cose_message_read(bulla_bytes message, uint64_t tag, struct cose_message *ret);
 
+/* The same, as cose/sign1.h and cose/mac0.h show it. */
+struct bulla_sign1;
+BULLA_CHECK bulla_rc bulla_cose_message_parse(bulla_bytes message, uint64_t tag, struct bulla_sign1 *ret);
+
 /* Also: exactly our form: content type as named, kid present, unprotected empty, no tag. BULLA_E_FORMAT. */
 BULLA_CHECK bulla_rc bulla_cose_message_ours(bulla_bytes message, const char *content_type, struct cose_message *ret);
 

@@ -58,19 +58,7 @@ bulla_rc bulla_mac0_peek(bulla_bytes message, const char *content_type, bulla_by
 
 bulla_rc bulla_mac0_parse(bulla_bytes message, struct bulla_sign1 *ret)
 {
-	struct cose_message found;
-
-	BULLA_TRY(bulla_cose_message_read(message, TAG_MAC0, &found));
-	*ret = (struct bulla_sign1){
-		.protected_raw = found.protected_raw,
-		.unprotected = found.unprotected,
-		.payload = found.payload,
-		.signature = found.seal,
-		.content_type = found.header.content_type,
-		.kid = found.header.kid,
-		.alg = found.header.alg,
-	};
-	return BULLA_OK;
+	return bulla_cose_message_parse(message, TAG_MAC0, ret);
 }
 
 bulla_rc bulla_mac0_verify(const struct bulla_sign1 *mac0, bulla_bytes key)

@@ -7,19 +7,7 @@
 
 bulla_rc bulla_sign1_parse(bulla_bytes message, struct bulla_sign1 *ret)
 {
-	struct cose_message found;
-
-	BULLA_TRY(bulla_cose_message_read(message, TAG_SIGN1, &found));
-	*ret = (struct bulla_sign1){
-		.protected_raw = found.protected_raw,
-		.unprotected = found.unprotected,
-		.payload = found.payload,
-		.signature = found.seal,
-		.content_type = found.header.content_type,
-		.kid = found.header.kid,
-		.alg = found.header.alg,
-	};
-	return BULLA_OK;
+	return bulla_cose_message_parse(message, TAG_SIGN1, ret);
 }
 
 bulla_rc bulla_sign1_verify(const struct bulla_sign1 *sign1, struct bulla_verify_key *key, enum bulla_sign_alg alg,
