@@ -268,7 +268,7 @@ def main():
             ROWS[name]()
         except (AssertionError, OSError, RuntimeError, StopIteration, subprocess.TimeoutExpired) as error:
             failed += 1
-            say(name, failed=str(error)[:300])
+            say(name, not_measured=str(error)[:300])
     sys.exit(1 if failed else 0)
 
 
