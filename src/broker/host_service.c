@@ -1,4 +1,4 @@
-#include "broker/server.h"
+#include "broker/service.h"
 
 #include "seal/birth.h"
 

@@ -1,4 +1,4 @@
-#include "broker/server.h"
+#include "broker/service.h"
 
 #include "base/log.h"
 #include "base/mem.h"

@@ -231,6 +231,21 @@ static void apply_stored(struct bulla_ledger *ledger, const struct ledger_run *r
 		ledger_escrow_drop(ledger, slot);
 }
 
+static bulla_rc apply_revocation(struct bulla_ledger *ledger, const struct ledger_fact *fact)
+{
+	struct ledger_revocation *revocation = &ledger->revocations[ledger->revocation_count];
+	bulla_digest kid;
+
+	if (ledger->revocation_count == BULLA_MAX_REVOCATIONS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "too many revocations");
+	bulla_buf_init(&revocation->sign1, BULLA_ORDER_MAX);
+	BULLA_TRY(bulla_buf_append(&revocation->sign1, fact->rest));
+	BULLA_TRY(bulla_order_peek(bulla_buf_view(&revocation->sign1), &kid, &revocation->order));
+	revocation->entry = fact->entry;
+	ledger->revocation_count++;
+	return BULLA_OK;
+}
+
 bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const struct ledger_fact *fact)
 {
 	ledger->last_ms = fact->entry.time_ms > ledger->last_ms ? fact->entry.time_ms : ledger->last_ms;
@@ -249,7 +264,7 @@ bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const
 	case BULLA_LEDGER_SESSION:
 		return apply_session(ledger, fact);
 	case BULLA_LEDGER_REVOKE:
-		return ledger_apply_revocation(ledger, fact);
+		return apply_revocation(ledger, fact);
 	case BULLA_LEDGER_EPOCH:
 	case BULLA_LEDGER_BIRTH:
 		return BULLA_OK;
@@ -258,7 +273,7 @@ bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const
 }
 
 /* The run's own first row; its run_no is what makes records find it again. */
-static bulla_rc say_run(struct bulla_ledger *ledger, const struct ledger_fact *fact, struct ledger_run **ret)
+bulla_rc ledger_apply_run(struct bulla_ledger *ledger, const struct ledger_fact *fact, struct ledger_run **ret)
 {
 	struct bulla_start_record record;
 
@@ -269,43 +284,9 @@ static bulla_rc say_run(struct bulla_ledger *ledger, const struct ledger_fact *f
 	return ledger_row_add(ledger, *ret, &fact->entry);
 }
 
-bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct ledger_fact *fact, int64_t now_ms)
-{
-	struct bulla_journal_record record = {.type = fact->type};
-	bool was_open = run == NULL || run->fold.state == BULLA_RUN_OPEN;
-
-	fact->entry.sequence = ledger->next_lsn;
-	fact->entry.time_ms = (uint64_t)now_ms > ledger->last_ms ? (uint64_t)now_ms : ledger->last_ms;
-	bulla_buf_clear(&ledger->body);
-	if (run != NULL && run->listed) {
-		record.flags = LEDGER_NAMED;
-		BULLA_TRY(bulla_buf_append(&ledger->body, bulla_run_id_view(&run->id)));
-	}
-	BULLA_TRY(ledger_fact_write(fact, &ledger->body));
-	record.body = bulla_buf_view(&ledger->body);
-	if (ledger->touches.count == LEDGER_TOUCHES ||
-		bulla_buf_reserve(&ledger->records, BULLA_JOURNAL_RECORD_HEADER + record.body.n) != BULLA_OK)
-		return BULLA_FAIL(BULLA_E_BUSY, "the turn's records are full");
-	if (fact->type == BULLA_LEDGER_RUN)
-		BULLA_TRY(say_run(ledger, fact, &run));
-	else
-		BULLA_TRY(ledger_apply(ledger, run, fact));
-	record.run_no = run != NULL ? run->run_no : 0;
-	record.seq = run != NULL ? run->seq++ : 0;
-	BULLA_TRY(bulla_journal_record_put(&record, &ledger->records));
-	if (run != NULL)
-		BULLA_TRY(ledger_touch(ledger, run, ledger->next_lsn));
-	ledger->record_count++;
-	ledger->hurry = ledger->hurry || fact->type != BULLA_LEDGER_STORED;
-	ledger->next_lsn++;
-	if (run != NULL && was_open && run->fold.state != BULLA_RUN_OPEN)
-		ledger->world.erase_secret(ledger->world.ctx, &run->id);
-	return BULLA_OK;
-}
-
 bulla_rc ledger_replay_fact(struct bulla_ledger *ledger, struct ledger_run *run, const struct ledger_fact *fact)
 {
 	if (fact->type == BULLA_LEDGER_RUN)
-		return say_run(ledger, fact, &run);
+		return ledger_apply_run(ledger, fact, &run);
 	return ledger_apply(ledger, run, fact);
 }

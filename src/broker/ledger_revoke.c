@@ -35,21 +35,6 @@ bulla_rc ledger_check_revoked(const struct bulla_ledger *ledger, const struct le
 	return bulla_ledger_revoked(ledger, &what);
 }
 
-bulla_rc ledger_apply_revocation(struct bulla_ledger *ledger, const struct ledger_fact *fact)
-{
-	struct ledger_revocation *revocation = &ledger->revocations[ledger->revocation_count];
-	bulla_digest kid;
-
-	if (ledger->revocation_count == BULLA_MAX_REVOCATIONS)
-		return BULLA_FAIL(BULLA_E_LIMIT, "too many revocations");
-	bulla_buf_init(&revocation->sign1, BULLA_ORDER_MAX);
-	BULLA_TRY(bulla_buf_append(&revocation->sign1, fact->rest));
-	BULLA_TRY(bulla_order_peek(bulla_buf_view(&revocation->sign1), &kid, &revocation->order));
-	revocation->entry = fact->entry;
-	ledger->revocation_count++;
-	return BULLA_OK;
-}
-
 bulla_rc bulla_ledger_revoke(struct bulla_ledger *ledger, bulla_bytes sign1, int64_t now_ms)
 {
 	struct ledger_fact fact = {.type = BULLA_LEDGER_REVOKE, .entry = {.kind = BULLA_ENTRY_REVOKE}, .rest = sign1};

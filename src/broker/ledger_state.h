@@ -162,19 +162,26 @@ BULLA_CHECK bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run
 /* BULLA_E_REVOKED: the instance behind this session may not run this step. */
 BULLA_CHECK bulla_rc ledger_check_revoked(const struct bulla_ledger *ledger, const struct ledger_run *run,
 	const struct ledger_session *session, uint32_t step);
-BULLA_CHECK bulla_rc ledger_apply_revocation(struct bulla_ledger *ledger, const struct ledger_fact *fact);
+
+/* --- ledger_say.c --- */
+
+/* A new fact comes to be, with its record: numbers it, applies it, gathers the record. entry.sequence and entry.time_ms are
+ * filled in. run NULL: a RUN, SESSION or other record of no run. On failure nothing has changed, but for BULLA_E_MEMORY. */
+BULLA_CHECK bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct ledger_fact *fact,
+	int64_t now_ms);
 
 /* --- ledger_apply.c --- */
 
 /* A fact comes to be: what a record says is done to memory. Used when it is new and when it is replayed. */
 BULLA_CHECK bulla_rc ledger_apply(struct bulla_ledger *ledger, struct ledger_run *run, const struct ledger_fact *fact);
+
+/* The same for a run's own first record, which makes the run. */
+BULLA_CHECK bulla_rc ledger_apply_run(struct bulla_ledger *ledger, const struct ledger_fact *fact,
+	struct ledger_run **ret);
+
+/* The same while the journal is read: whichever of the two the record asks for. */
 BULLA_CHECK bulla_rc ledger_replay_fact(struct bulla_ledger *ledger, struct ledger_run *run,
 	const struct ledger_fact *fact);
-
-/* The same for a new one, with its record: numbers it, applies it, gathers the record. entry.sequence and entry.time_ms are
- * filled in. run NULL: a RUN, SESSION or other record of no run. On failure nothing has changed, but for BULLA_E_MEMORY. */
-BULLA_CHECK bulla_rc ledger_say(struct bulla_ledger *ledger, struct ledger_run *run, struct ledger_fact *fact,
-	int64_t now_ms);
 
 /* The token of a filled slot is wanted once more. */
 void ledger_token_again(struct bulla_ledger *ledger, const struct ledger_run *run, const struct ledger_slot *slot);
