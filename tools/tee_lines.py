@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""tee_lines PROGRAM [--pieces]: lines of C whose code is in a linked program, by folder of src/ (or piece by piece).
+
+Counted are the lines, neither blank nor comment, of
+- each function (head to closing brace, in a .c file or a header) that an instruction of the program comes from, inlined or not:
+  the program's own line table (DWARF) says which;
+- each table or other object at file level, and each macro with parameters, that something counted names;
+- each .def file of rows that a file with something counted includes, but those that become no code (CONSTANTS).
+Not counted: prototypes, types, constants, and functions that the compiler or the linker (--gc-sections) dropped."""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SRC = ROOT / 'src'
+CONSTANTS = {'base/limits.def', 'base/checks.def'}  # numbers; switches of -Dmutants=true
+
+
+def without_comments(text):
+    """Comments and the insides of strings become blanks; lines stay where they are."""
+    def blank(match):
+        kept = match.group(0)
+        return re.sub(r'[^\n]', ' ', kept) if kept[0] == '/' else kept[0] + re.sub(r'[^\n]', ' ', kept[1:-1]) + kept[-1]
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, text, flags=re.S)
+
+
+def pieces(text):
+    """(name, kind, first line, last line) of each function, object and macro at file level of a text without comments."""
+    lines = text.split('\n')
+    depth, first, directive = 0, None, None
+    for number, line in enumerate(lines, 1):
+        if directive or line.lstrip().startswith('#'):
+            directive = directive or number
+            if not line.rstrip().endswith('\\'):
+                macro = re.match(r'\s*#\s*define (\w+)\(', lines[directive - 1])
+                if macro:
+                    yield macro.group(1), 'macro', directive, number
+                directive = None
+        elif first or line.strip():
+            first = first or number
+            depth += sum(line.count(c) for c in '{(') - sum(line.count(c) for c in '})')
+            if depth == 0 and re.search(r'[;}]\s*$', line):
+                kind, name = what(' '.join(lines[first - 1:number]))
+                if kind:
+                    yield name, kind, first, number
+                first = None
+
+
+def what(whole):
+    """What stands at file level: ('function' or 'object', name), or (None, None) for types and prototypes."""
+    head = whole.split('{')[0]
+    value = re.match(r'[^({=]*?(\w+)\s*(\[[^=]*\])*\s*=', whole) or re.match(r'\s*static [^({]*?(\w+)\s*(\[[^=]*\])*\s*;', whole)
+    if value:
+        return 'object', value.group(1)
+    function = re.match(r'[^;=]*?(\w+)\s*\(', head)
+    return ('function', function.group(1)) if '{' in whole and function and not head.startswith('typedef') else (None, None)
+
+
+def live_lines(program):
+    """path within src -> numbers of the lines that an address inside .text comes from."""
+    sections = subprocess.run(['readelf', '-SW', str(program)], capture_output=True, text=True).stdout
+    start, size = (int(value, 16) for value in re.search(r'\.text\s+PROGBITS\s+(\w+)\s+\w+\s+(\w+)', sections).groups())
+    table = subprocess.run(['objdump', '-w', '--dwarf=decodedline', str(program)], capture_output=True, text=True).stdout
+    found, path = {}, None
+    for line in table.split('\n'):
+        if line.endswith(':'):  # `CU: ../src/tee/join.c:`, `../src/base/bytes.h:`
+            match = re.search(r'(?:^|/)src/(\w+/[\w.-]+):$', line)
+            path = match.group(1) if match else None
+        elif path:
+            parts = line.split()
+            if len(parts) > 2 and parts[1].isdigit() and start <= int(parts[2], 16) < start + size:
+                found.setdefault(path, set()).add(int(parts[1]))
+    return found
+
+
+def named(inside, path, name, private):
+    """Whether a counted piece names an object or macro: one of its own file where it is private to that."""
+    return any(name in words for other, _, _, words in inside if other == path or not private)
+
+
+def counted(program):
+    """[(path within src, name, lines)] of what is in the program; empty where the program has no line table."""
+    texts = {str(path.relative_to(SRC)): without_comments(path.read_text())
+             for pattern in ('*.c', '*.h', '*.def') for path in sorted(SRC.rglob(pattern))}
+    live, inside, rest = live_lines(program), [], []
+    for path, text in texts.items():
+        lines = text.split('\n')
+        for name, kind, first, last in pieces(text) if not path.endswith('.def') else ():
+            body = '\n'.join(lines[first - 1:last])
+            entry = path, name, sum(1 for line in lines[first - 1:last] if line.strip()), set(re.findall(r'\w+', body))
+            if kind != 'function':
+                rest.append((entry, body.startswith('static') or kind == 'macro' and path.endswith('.c')))
+            elif live.get(path, set()) & set(range(first, last + 1)):
+                inside.append(entry)
+    new = True
+    while new:
+        new = [(entry, private) for entry, private in rest if named(inside, entry[0], entry[1], private)]
+        rest = [one for one in rest if one not in new]
+        inside += [entry for entry, _ in new]
+    result = [entry[:3] for entry in inside]
+    rows = {target for path in {path for path, _, _ in result}
+            for target in re.findall(r'#\s*include\s*"([\w/]+\.def)"', (SRC / path).read_text())}
+    return result + [(path, 'rows', sum(1 for line in texts[path].split('\n') if line.strip())) for path in sorted(rows - CONSTANTS)]
+
+
+def by_folder(program):
+    totals = {}
+    for path, _, lines in counted(program):
+        folder = path.split('/')[0]
+        totals[folder] = totals.get(folder, 0) + lines
+    return totals
+
+
+if __name__ == '__main__':
+    if '--pieces' in sys.argv:
+        for row in sorted(counted(sys.argv[1])):
+            print(*row)
+    else:
+        for folder, lines in sorted(by_folder(sys.argv[1]).items(), key=lambda row: -row[1]):
+            print(f'{folder:10} {lines}')
