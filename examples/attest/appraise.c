@@ -1,5 +1,5 @@
 /* A whole verifier: is FILE a fresh AWS Nitro document that answers my nonce, and of which code?
- *   cc appraise.c $(pkg-config --cflags --libs --static bulla-attest) -o appraise */
+ *   cc appraise.c $(pkg-config --cflags --libs bulla-attest) -o appraise */
 #include <attest/attest.h>
 #include <stdio.h>
 #include <time.h>

@@ -57,13 +57,13 @@ def the_example_is_a_verifier():
     assert len(body) <= 30, len(body)
     with open(os.path.join(FOLDER.name, "appraise.c"), "w", encoding="ascii") as file:
         file.write(text)
-    code, said = run("cc", "-std=gnu17", "-Wall", "-Werror", "appraise.c", *flags("--cflags", "--libs", "--static"), "-o", "appraise")
+    code, said = run("cc", "-std=gnu17", "-Wall", "-Werror", "appraise.c", *flags("--cflags", "--libs"), "-o", "appraise")
     assert code == 0, said
     code, said = run("./appraise", os.path.join(ROOT, "tests", "fuzz", "corpus", "nitro", "held"))
     assert code == 1 and said.startswith("anchor at byte "), said
-    code, said = run("ldd", "./appraise")
-    libraries = {line.split()[0].split(".so")[0] for line in said.splitlines() if ".so" in line}
-    assert libraries <= {"libcrypto", "libc", "linux-vdso", "/lib64/ld-linux-x86-64", "libz", "libdl", "libpthread", "/lib/ld-linux-aarch64"}, said
+    code, said = run("objdump", "-p", "./appraise")
+    libraries = {line.split()[1].split(".so")[0] for line in said.splitlines() if line.split()[:1] == ["NEEDED"]}
+    assert {"libcrypto", "libc"} == {name for name in libraries if not name.startswith("ld-")}, said  # the loader holds TLS
 
 
 tap.main()
