@@ -5,8 +5,10 @@ Counted are the lines, neither blank nor comment, of
 - each function (head to closing brace, in a .c file or a header) that an instruction of the program comes from, inlined or not:
   the program's own line table (DWARF) says which;
 - each table or other object at file level, and each macro with parameters, that something counted names;
-- each .def file of rows that a file with something counted includes, but those that become no code (CONSTANTS).
+- each .def file of rows that a file with something counted includes, but those that become no code (CONSTANTS); of the messages
+  those that the program encodes or decodes.
 Not counted: prototypes, types, constants, and functions that the compiler or the linker (--gc-sections) dropped."""
+import itertools
 import pathlib
 import re
 import subprocess
@@ -98,10 +100,17 @@ def counted(program):
         new = [(entry, private) for entry, private in rest if named(inside, entry[0], entry[1], private)]
         rest = [one for one in rest if one not in new]
         inside += [entry for entry, _ in new]
-    result = [entry[:3] for entry in inside]
-    rows = {target for path in {path for path, _, _ in result}
-            for target in re.findall(r'#\s*include\s*"([\w/]+\.def)"', (SRC / path).read_text())}
-    return result + [(path, 'rows', sum(1 for line in texts[path].split('\n') if line.strip())) for path in sorted(rows - CONSTANTS)]
+    return [entry[:3] for entry in inside] + list(rows({path for path, *_ in inside}, texts, live))
+
+
+def rows(paths, texts, live):
+    """(path, 'rows', lines) of the .def files that these paths include. A paragraph of a file whose rows make functions
+    (messages.def) counts where the program has one of them."""
+    included = {target for path in paths for target in re.findall(r'#\s*include\s*"([\w/]+\.def)"', (SRC / path).read_text())}
+    for path in sorted(included - CONSTANTS):
+        numbered, alive = list(enumerate(texts[path].split('\n'), 1)), live.get(path)
+        paragraphs = [list(rows) for filled, rows in itertools.groupby(numbered, lambda row: bool(row[1].strip())) if filled]
+        yield path, 'rows', sum(len(part) for part in paragraphs if not alive or any(number in alive for number, _ in part))
 
 
 def by_folder(program):
