@@ -23,3 +23,6 @@ bool bulla_run_links(struct bulla_attest_run *run, const struct bulla_cert *cert
 
 /* Signature of cert under issuer's key, through the cache. */
 bool bulla_run_signed_by(struct bulla_attest_run *run, const struct bulla_cert *cert, const struct bulla_cert *issuer);
+
+/* True for the SHA-256 of a vendor's published root certificate: its own signature is known to be good. */
+bool bulla_attest_root_is_known(const bulla_digest *certificate);

@@ -8,7 +8,6 @@
 
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -247,18 +246,6 @@ static bulla_rc verify_key_alloc(enum bulla_key_type type, struct bulla_verify_k
 	return BULLA_OK;
 }
 
-static EVP_PKEY *from_params(const char *kind, OSSL_PARAM *params)
-{
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
-	EVP_PKEY *key = NULL;
-
-	if (ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-		EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		key = NULL;
-	EVP_PKEY_CTX_free(ctx);
-	return key;
-}
-
 /* point: 0x04 x y. libcrypto checks that it is on the curve. */
 static EVP_PKEY *from_point(const struct curve *curve, bulla_bytes point)
 {
@@ -271,7 +258,7 @@ static EVP_PKEY *from_point(const struct curve *curve, bulla_bytes point)
 	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, name, 0);
 	params[1] = OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, octets, point.n);
 	params[2] = OSSL_PARAM_construct_end();
-	return from_params("EC", params);
+	return bulla_key_from_params("EC", params);
 }
 
 static const struct curve *curve_of_spki(bulla_bytes spki)
@@ -298,18 +285,11 @@ static bulla_rc load_point(struct bulla_verify_key *key, const struct curve *cur
 
 static bulla_rc load_rsa(struct bulla_verify_key *key, bulla_bytes spki)
 {
-	const uint8_t *p = spki.p;
-	int bits;
-
-	key->key = d2i_PUBKEY(NULL, &p, (long)spki.n);
-	if (key->key == NULL || p != spki.p + spki.n)
-		return CRYPTO_FAIL(BULLA_E_FORMAT, "a public key is not in its DER form");
-	bits = EVP_PKEY_get_bits(key->key);
-	if (!EVP_PKEY_is_a(key->key, "RSA") || bits < 2048 || bits > 8 * (BULLA_SPKI_MAX - 64))
+	BULLA_TRY(bulla_rsa_public(spki, &key->key));
+	if (EVP_PKEY_get_bits(key->key) < 2048)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a public key has another kind or size than this reads");
-	BULLA_TRY(write_spki(key->key, key->spki, &key->spki_size));
-	if (!bulla_bytes_eq(spki, bulla_verify_key_der(key)))
-		return BULLA_FAIL(BULLA_E_FORMAT, "a public key is not in its one DER form");
+	bulla_copy(key->spki, spki.p, spki.n);
+	key->spki_size = spki.n;
 	return BULLA_OK;
 }
 
@@ -346,42 +326,14 @@ bulla_rc bulla_verify_key_point(enum bulla_key_type type, bulla_bytes x, bulla_b
 	return bulla_verify_key_spki(written, ret);
 }
 
-static EVP_PKEY *from_rsa_numbers(bulla_bytes modulus, bulla_bytes exponent)
-{
-	BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
-	BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
-	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-	OSSL_PARAM *params = NULL;
-	EVP_PKEY *key = NULL;
-
-	if (n != NULL && e != NULL && build != NULL && OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, n) == 1 &&
-		OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, e) == 1)
-		params = OSSL_PARAM_BLD_to_param(build);
-	if (params != NULL)
-		key = from_params("RSA", params);
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(build);
-	BN_free(n);
-	BN_free(e);
-	return key;
-}
-
 bulla_rc bulla_verify_key_rsa(bulla_bytes modulus, bulla_bytes exponent, struct bulla_verify_key **ret)
 {
-	uint8_t spki[BULLA_SPKI_MAX];
-	size_t size = 0;
-	EVP_PKEY *key = NULL;
-	bulla_rc rc;
+	uint8_t memory[BULLA_SPKI_MAX];
+	bulla_bytes spki;
 
-	if (modulus.n == 0 || modulus.n > 1024 || exponent.n == 0 || exponent.n > 8)
+	if (bulla_rsa_spki(modulus, exponent, memory, &spki) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an RSA key has impossible sizes");
-	key = from_rsa_numbers(modulus, exponent);
-	if (key == NULL)
-		return CRYPTO_FAIL(BULLA_E_FORMAT, "an RSA key cannot be made of these numbers");
-	rc = write_spki(key, spki, &size);
-	EVP_PKEY_free(key);
-	BULLA_TRY(rc);
-	return bulla_verify_key_spki(bulla_bytes_of(spki, size), ret);
+	return bulla_verify_key_spki(spki, ret);
 }
 
 struct bulla_verify_key *bulla_verify_key_free(struct bulla_verify_key *key)

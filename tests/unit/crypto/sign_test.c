@@ -2,6 +2,7 @@
 #include "crypto/hash.h"
 #include "crypto/sign.h"
 #include "vectors.h"
+#include "wire/der.h"
 
 struct subject {
 	enum bulla_sign_alg alg;
@@ -151,6 +152,67 @@ static void public_keys_have_one_form(void **state)
 	assert_rc(BULLA_E_FORMAT, bulla_verify_key_point(BULLA_KEY_RSA, bulla_bytes_of(spki, 32), bulla_bytes_of(spki, 32), &public));
 }
 
+/* SubjectPublicKeyInfo of RSA numbers, as an issuer would write it who writes what it likes. */
+static bulla_rc load_numbers(bulla_bytes modulus, bulla_bytes exponent)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+	uint8_t inner[1024], outer[1024], memory[1024];
+	static const uint8_t head[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+	bulla_wr w = bulla_wr_fixed(inner, sizeof(inner)), key_w = bulla_wr_fixed(outer, sizeof(outer));
+	bulla_wr whole = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes part;
+
+	bulla_der_wr(&w, BULLA_DER_INTEGER, modulus);
+	bulla_der_wr(&w, BULLA_DER_INTEGER, exponent);
+	assert_ok(bulla_wr_end(&w, &part));
+	bulla_der_wr(&key_w, BULLA_DER_SEQUENCE, part);
+	assert_ok(bulla_wr_end(&key_w, &part));
+	w = bulla_wr_fixed(inner, sizeof(inner));
+	bulla_wr_bytes(&w, BULLA_BYTES_ARRAY(head));
+	bulla_der_wr_bits(&w, part);
+	assert_ok(bulla_wr_end(&w, &part));
+	bulla_der_wr(&whole, BULLA_DER_SEQUENCE, part);
+	assert_ok(bulla_wr_end(&whole, &part));
+	return bulla_verify_key_spki(part, &key);
+}
+
+static void rsa_keys_have_one_form(void **state)
+{
+	uint8_t modulus[257] = {0, 0x80};
+	bulla_bytes good = BULLA_BYTES_ARRAY(modulus), f4 = BULLA_BYTES_LITERAL("\x01\x00\x01");
+
+	(void)state;
+	modulus[256] = 1;
+	assert_ok(load_numbers(good, f4));
+	assert_ok(load_numbers(good, BULLA_BYTES_LITERAL("\x03")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, BULLA_BYTES_LITERAL("\x01")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, BULLA_BYTES_LITERAL("\x01\x00")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, BULLA_BYTES_LITERAL("\xff")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, BULLA_BYTES_LITERAL("\x00\x03")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, BULLA_BYTES_LITERAL("\x01\0\0\0\0\0\0\0\1")));
+	assert_rc(BULLA_E_FORMAT, load_numbers(bulla_bytes_of(modulus + 1, 256), f4));
+	assert_rc(BULLA_E_UNSUPPORTED, load_numbers(BULLA_BYTES_LITERAL("\x0f"), f4));
+	modulus[256] = 2;
+	assert_rc(BULLA_E_FORMAT, load_numbers(good, f4));
+}
+
+/* What is written of two numbers is what is read. */
+static void rsa_numbers_make_the_one_form(void **state)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+	BULLA_AUTO_VERIFY_KEY again = NULL;
+	uint8_t modulus[258] = {0, 0, 0x80};
+
+	(void)state;
+	modulus[257] = 1;
+	assert_ok(bulla_verify_key_rsa(BULLA_BYTES_ARRAY(modulus), BULLA_BYTES_LITERAL("\0\1\0\1"), &key));
+	assert_int_equal(bulla_verify_key_der(key).n, 294);
+	assert_ok(bulla_verify_key_spki(bulla_verify_key_der(key), &again));
+	again = bulla_verify_key_free(again);
+	assert_rc(BULLA_E_FORMAT, bulla_verify_key_rsa((bulla_bytes){NULL, 0}, BULLA_BYTES_LITERAL("\3"), &again));
+	assert_rc(BULLA_E_FORMAT, bulla_verify_key_rsa(BULLA_BYTES_ARRAY(modulus), (bulla_bytes){NULL, 0}, &again));
+}
+
 static void every_allocation_may_fail(void **state)
 {
 	BULLA_AUTO_SIGN_KEY key = NULL;
@@ -173,6 +235,8 @@ int main(void)
 		cmocka_unit_test(both_curves_sign),
 		cmocka_unit_test(private_keys_travel),
 		cmocka_unit_test(public_keys_have_one_form),
+		cmocka_unit_test(rsa_keys_have_one_form),
+		cmocka_unit_test(rsa_numbers_make_the_one_form),
 		cmocka_unit_test(every_allocation_may_fail),
 	};
 
