@@ -498,7 +498,7 @@ static bulla_rc take_keys(struct bulla_engine *e, bulla_bytes body)
 	bulla_bytes birth;
 
 	BULLA_TRY(bulla_msg_keys_reply_decode(body, &keys));
-	BULLA_TRY(objects_learn(e, &keys.instances, NULL));
+	BULLA_TRY(instances_learn(e, &keys.instances));
 	for (iter = bulla_pb_list_begin(&keys.births); bulla_pb_list_next(&iter, &birth);) {
 		bulla_digest digest;
 		struct bulla_msg_object object = {

@@ -130,13 +130,12 @@ bulla_rc api_status(struct bulla_engine *e, const struct bulla_engine_input *in)
 					  .broker_up = e->broker != 0,
 					  .started_ms = (uint64_t)e->options.now_ms,
 					  .runs_done = e->counts.done,
-					  .runs_failed = e->counts.failed};
+					  .runs_failed = e->counts.failed,
+					  .epoch = e->newest_epoch};
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	if (in->op == BULLA_OP_DRAIN)
 		bulla_engine_drain(e);
-	if (e->projects[e->newest_project].used)
-		status.epoch = e->projects[e->newest_project].manifest.epoch;
 	for (uint32_t a = 0; a < e->agent_count; a++)
 		for (ref r = e->agents[a].head; r != NO_REF; r = work_at(e, r)->next)
 			status.runs_waiting++;
@@ -194,7 +193,7 @@ bulla_rc api_put_manifest(struct bulla_engine *e, const struct bulla_engine_inpu
 		client_refuse(e, in, rc, 0);
 		return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 	}
-	object.id = bulla_bytes_digest(&e->projects[e->newest_project].manifest.digest);
+	object.id = bulla_bytes_digest(&e->newest_manifest);
 	rc = object_learn(e, &object, NULL);
 	if (rc == BULLA_E_LIMIT) {
 		client_refuse(e, in, rc, 0);

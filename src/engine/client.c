@@ -14,22 +14,19 @@ void client_refuse(struct bulla_engine *e, const struct bulla_engine_input *in, 
 
 /* --- START --- */
 
-bulla_rc find_workflow(const struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
+bulla_rc find_workflow(struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
 		       uint16_t *ret_workflow)
 {
-	for (uint16_t p = 0; p < MANIFESTS_MAX; p++) {
-		const struct project *project = &e->projects[p];
+	const struct project *project;
 
-		if (!project->used || !bulla_digest_eq(&project->manifest.digest, &start->manifest))
-			continue;
-		for (uint16_t k = 0; k < project->manifest.workflow_count; k++)
-			if (bulla_digest_eq(&project->workflows[k].digest, &start->workflow)) {
-				*ret_project = p;
-				*ret_workflow = k;
-				return BULLA_OK;
-			}
-	}
-	return BULLA_FAIL(BULLA_E_NOT_FOUND, "no such workflow in a known manifest");
+	BULLA_TRY(project_find(e, &start->manifest, ret_project));
+	project = &e->projects[*ret_project];
+	for (uint16_t k = 0; k < project->manifest.workflow_count; k++)
+		if (bulla_digest_eq(&project->workflows[k].digest, &start->workflow)) {
+			*ret_workflow = k;
+			return BULLA_OK;
+		}
+	return BULLA_FAIL(BULLA_E_NOT_FOUND, "no such workflow in that manifest");
 }
 
 static bulla_rc check_time(const struct bulla_engine *e, const bulla_run_id *id)
@@ -106,7 +103,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 		return BULLA_OK;
 	}
 	known = e->object_count;
-	rc = objects_learn(e, &m->objects, NULL);
+	rc = links_learn(e, &m->objects, NULL);
 	if (rc == BULLA_OK)
 		rc = run_new(e, &start->start.run, project, workflow, &index);
 	if (rc != BULLA_OK) {

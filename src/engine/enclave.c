@@ -79,7 +79,7 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	if (rc == BULLA_OK)
 		rc = check_result(e, r, &executed, &receipt);
 	if (rc == BULLA_OK)
-		rc = objects_learn(e, &executed.objects, &i->kid);
+		rc = links_learn(e, &executed.objects, &i->kid);
 	if (rc != BULLA_OK) {
 		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, BULLA_OP_EXECUTE);
 		return runner_give_up(e, r);

@@ -100,6 +100,7 @@ static void drain(void *ctx, int64_t now_us)
 	input.has_room = bulla_journal_has_room(host->journal);
 	host_step(host, &input);
 	host_tick(host, now_us);
+	host_limit_output(host);
 	if (now_us - host->told_us >= TELL_US) {
 		bulla_librarian_hand_over(host->librarian);
 		host->told_us = now_us;

@@ -7,6 +7,18 @@
 #define DIAL_MOST_US 1000000
 #define ENCLAVE_WINDOW 64 /* requests of an enclave: its relays */
 #define BROKER_WINDOW 16
+#define FILES_KEPT 128 /* for journal, catalogue and what accepts */
+#define CLIENTS_FEWEST 16
+
+/* Broker and enclaves have places of their own, and so have relays and the program's files, whoever connects. */
+static uint32_t client_max(const struct host *host)
+{
+	size_t places = BULLA_MAX_PEERS - host->dial_count, kept = FILES_KEPT + 2 * host->dial_count, files = bulla_sys_files();
+
+	if (files < kept + CLIENTS_FEWEST)
+		return CLIENTS_FEWEST;
+	return (uint32_t)(files - kept < places ? files - kept : places);
+}
 
 bulla_rc host_conns_init(struct host *host)
 {
@@ -25,6 +37,7 @@ bulla_rc host_conns_init(struct host *host)
 		host->dials[i + 1].role = BULLA_ROLE_ENCLAVE;
 	}
 	host->dial_count = host->options->enclave_count + 1;
+	host->client_max = client_max(host);
 	return bulla_addr_parse(bulla_bytes_str(host->options->broker_tls), &host->broker_tls);
 }
 
@@ -90,6 +103,7 @@ static void on_end(void *ctx, struct bulla_pipe *pipe, bulla_rc why)
 	(void)pipe;
 	(void)why;
 	conn->pipe = NULL;
+	conn->host->client_count -= conn->role == BULLA_ROLE_CLIENT;
 	host_relay_conn_down(conn);
 	if (conn->dial) {
 		conn->dial->conn = NULL;
@@ -114,8 +128,9 @@ static struct conn *conn_new(struct host *host)
 		*conn = (struct conn){.host = host};
 		if (i >= host->conn_count)
 			host->conn_count = i + 1;
-		host->generations[i]++;
-		conn->peer = host->generations[i] * BULLA_MAX_PEERS + i;
+		do
+			conn->peer = ++host->generations[i] * BULLA_MAX_PEERS + i;
+		while (conn->peer == 0); /* after four million connections in the first place */
 		return conn;
 	}
 	return NULL;
@@ -130,7 +145,8 @@ static uint32_t window_of(enum bulla_role role)
 
 static bulla_rc conn_open(struct host *host, int fd, enum bulla_role role, struct dial *dial)
 {
-	struct conn *conn = conn_new(host);
+	bool full = role == BULLA_ROLE_CLIENT && host->client_count >= host->client_max;
+	struct conn *conn = full ? NULL : conn_new(host);
 	struct bulla_pipe_events events = {.ctx = conn, .on_end = on_end};
 	struct bulla_frames_events frames_events = {.ctx = conn, .on_hello = on_hello, .on_message = on_message};
 	struct bulla_frames_options options = {
@@ -149,6 +165,7 @@ static bulla_rc conn_open(struct host *host, int fd, enum bulla_role role, struc
 		conn->pipe = bulla_pipe_free(conn->pipe);
 		return rc;
 	}
+	host->client_count += role == BULLA_ROLE_CLIENT;
 	if (dial)
 		dial->conn = conn;
 	return BULLA_OK;
@@ -184,6 +201,28 @@ void host_tick(struct host *host, int64_t now_us)
 	for (size_t i = 0; i < host->conn_count; i++)
 		if (host->conns[i].pipe)
 			bulla_pipe_tick(host->conns[i].pipe, now_us);
+}
+
+void host_limit_output(struct host *host)
+{
+	struct conn *most = NULL;
+	size_t sum = 0, largest = 0;
+
+	for (size_t i = 0; i < host->conn_count; i++) {
+		struct conn *conn = &host->conns[i];
+		size_t backlog = conn->role == BULLA_ROLE_CLIENT && conn->frames ? bulla_frames_backlog(conn->frames) : 0;
+
+		sum += backlog;
+		if (backlog > largest) {
+			largest = backlog;
+			most = conn;
+		}
+	}
+	if (sum <= BULLA_MAX_CLIENTS_OUTPUT || !most)
+		return;
+	bulla_log(BULLA_LOG_WARN, "host.client-reads-nothing", bulla_log_u64("bytes", largest));
+	bulla_pipe_free(most->pipe);
+	on_end(most, NULL, BULLA_E_LIMIT);
 }
 
 int64_t host_conns_deadline(struct host *host)
@@ -224,8 +263,12 @@ static void effect_reply(void *ctx, bulla_engine_peer peer, enum bulla_op_number
 {
 	struct conn *conn = conn_of(ctx, peer);
 
-	if (conn && bulla_frames_reply(conn->frames, op, stream, body) != BULLA_OK)
+	if (!conn)
+		return;
+	if (bulla_frames_reply(conn->frames, op, stream, body) != BULLA_OK)
 		(void)(bulla_frames_error(conn->frames, op, stream, BULLA_E_LIMIT, 0, body.n, 0) == BULLA_OK);
+	if (bulla_frames_backlog(conn->frames) > BULLA_MAX_OUTPUT_BUFFER)
+		host_limit_output(ctx); /* many may have asked in this turn */
 }
 
 static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body)

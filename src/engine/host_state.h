@@ -54,6 +54,7 @@ struct host {
 	struct conn *conns; /* BULLA_MAX_PEERS */
 	uint32_t *generations;
 	uint32_t conn_count; /* places ever used */
+	uint32_t client_count, client_max;
 	struct dial *dials;
 	size_t dial_count;
 	struct bulla_addr broker_tls;
@@ -72,6 +73,8 @@ void host_conns_done(struct host *host);
 void host_accept(void *ctx, int fd);
 void host_dial_all(struct host *host, int64_t now_us);
 void host_tick(struct host *host, int64_t now_us);
+/* Clients that do not read: together they hold at most CLIENTS_OUTPUT. */
+void host_limit_output(struct host *host);
 int64_t host_conns_deadline(struct host *host);
 struct bulla_engine_effects host_effects(struct host *host);
 

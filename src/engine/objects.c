@@ -1,6 +1,8 @@
 #include "engine/state.h"
 
 #include "base/mem.h"
+#include "cose/sign1.h"
+#include "crypto/hash.h"
 #include "wire/cbor.h"
 
 #define HASH_SIZE 16384u
@@ -125,16 +127,50 @@ bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *obj
 												: BULLA_OK;
 }
 
-bulla_rc objects_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker)
+/* Starters and enclaves bring links and nothing else, each under its own name: what they bring is stored before anybody has
+ * looked at signatures, and a manifest or an instance record of theirs would be believed by the next start of the program. */
+static bulla_rc check_link(const struct bulla_msg_object *object)
+{
+	bulla_digest signer, digest;
+	bulla_bytes payload;
+
+	if (object->kind != BULLA_OBJECT_LINK || object->id.n != LINK_ID_BYTES || object->body.n > BULLA_MAX_LINK)
+		return BULLA_FAIL(BULLA_E_FORMAT, "an object that is no link");
+	BULLA_TRY(bulla_sign1_peek(object->body, BULLA_CONTENT("link"), &signer, &payload));
+	bulla_sha256(payload, &digest);
+	if (!bulla_bytes_eq(object->id, bulla_bytes_of(digest.b, LINK_ID_BYTES)))
+		return BULLA_FAIL(BULLA_E_FORMAT, "a link under another link's name");
+	return BULLA_OK;
+}
+
+bulla_rc links_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker)
 {
 	struct bulla_pb_iter iter = bulla_pb_list_begin(list);
+	struct bulla_msg_object object;
 	bulla_bytes item;
 
 	while (bulla_pb_list_next(&iter, &item)) {
-		struct bulla_msg_object object;
-
+		BULLA_TRY(bulla_msg_object_decode(item, &object));
+		BULLA_TRY(check_link(&object));
+	}
+	for (iter = bulla_pb_list_begin(list); bulla_pb_list_next(&iter, &item);) {
 		BULLA_TRY(bulla_msg_object_decode(item, &object));
 		BULLA_TRY(object_learn(e, &object, maker));
+	}
+	return BULLA_OK;
+}
+
+bulla_rc instances_learn(struct bulla_engine *e, const struct bulla_pb_list *list)
+{
+	struct bulla_pb_iter iter = bulla_pb_list_begin(list);
+	struct bulla_msg_object object;
+	bulla_bytes item;
+
+	while (bulla_pb_list_next(&iter, &item)) {
+		BULLA_TRY(bulla_msg_object_decode(item, &object));
+		if (object.kind != BULLA_OBJECT_INSTANCE)
+			return BULLA_FAIL(BULLA_E_FORMAT, "an object that is no instance record");
+		BULLA_TRY(object_learn(e, &object, NULL));
 	}
 	return BULLA_OK;
 }

@@ -446,34 +446,26 @@ static bulla_rc put_record(struct bundle *b, bulla_bytes record)
 	return BULLA_OK;
 }
 
-static bulla_rc put_project(struct bundle *b)
+static bulla_rc put_project(struct bundle *b, const struct project *project)
 {
 	struct bulla_msg_put_manifest m;
 	struct bulla_msg_keys_reply keys;
 	struct bulla_pb_iter iter;
 	bulla_bytes approval;
 
-	for (size_t p = 0; p < MANIFESTS_MAX; p++) {
-		const struct project *project = &b->e->projects[p];
-
-		if (!project->used || !bulla_digest_eq(&project->manifest.digest, &b->h->manifest))
-			continue;
-		BULLA_TRY(bulla_msg_put_manifest_decode(bulla_block_view(project->bytes), &m));
-		BULLA_TRY(put(b, BULLA_BUNDLE_MANIFEST, m.manifest));
-		for (iter = bulla_pb_list_begin(&m.approvals); bulla_pb_list_next(&iter, &approval);)
-			BULLA_TRY(put(b, BULLA_BUNDLE_APPROVAL, approval));
-		if (b->e->keys && bulla_msg_keys_reply_decode(bulla_block_view(b->e->keys), &keys) == BULLA_OK &&
-		    keys.day_key.n > 0)
-			BULLA_TRY(put(b, BULLA_BUNDLE_DAY_KEY, keys.day_key));
-		return put_births(b, project);
-	}
-	return BULLA_FAIL(BULLA_E_NOT_FOUND, "the run's manifest is not known");
+	BULLA_TRY(bulla_msg_put_manifest_decode(bulla_block_view(project->bytes), &m));
+	BULLA_TRY(put(b, BULLA_BUNDLE_MANIFEST, m.manifest));
+	for (iter = bulla_pb_list_begin(&m.approvals); bulla_pb_list_next(&iter, &approval);)
+		BULLA_TRY(put(b, BULLA_BUNDLE_APPROVAL, approval));
+	if (b->e->keys && bulla_msg_keys_reply_decode(bulla_block_view(b->e->keys), &keys) == BULLA_OK && keys.day_key.n > 0)
+		BULLA_TRY(put(b, BULLA_BUNDLE_DAY_KEY, keys.day_key));
+	return put_births(b, project);
 }
 
-static bulla_rc write_all(struct bundle *b, bulla_bytes record)
+static bulla_rc write_all(struct bundle *b, const struct project *project, bulla_bytes record)
 {
 	BULLA_TRY(digest_results(b));
-	BULLA_TRY(put_project(b));
+	BULLA_TRY(put_project(b, project));
 	BULLA_TRY(put_record(b, record));
 	return bulla_bundle_finish(b->writer, &b->w);
 }
@@ -483,20 +475,20 @@ bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_byt
 	struct bulla_bundle_header header = {.manifest = h->manifest, .headers_only = headers_only};
 	struct bundle b = {.e = e, .h = h, .headers_only = headers_only};
 	bulla_bytes bytes;
+	uint16_t project;
 	void *written;
 	bulla_rc rc;
 
+	BULLA_TRY(project_find(e, &h->manifest, &project));
+	header.slot.tenant = e->projects[project].manifest.tenant;
 	header.slot.workflow = h->workflow;
 	header.slot.run = h->id;
-	for (size_t p = 0; p < MANIFESTS_MAX; p++)
-		if (e->projects[p].used && bulla_digest_eq(&e->projects[p].manifest.digest, &h->manifest))
-			header.slot.tenant = e->projects[p].manifest.tenant;
 	b.w = bulla_wr_buf(clear_buf(&e->out));
 	BULLA_TRY(bulla_alloc((size_t)e->object_count + 1, 1, &written));
 	b.written = written;
 	rc = bulla_bundle_writer_new(&header, &b.w, &b.writer);
 	if (rc == BULLA_OK)
-		rc = write_all(&b, record);
+		rc = write_all(&b, &e->projects[project], record);
 	bulla_bundle_writer_free(b.writer);
 	bulla_free(b.digests);
 	bulla_free(written);

@@ -3,6 +3,7 @@
 
 #define AHEAD 64             /* permits asked for beyond an instance's window */
 #define LATE_MS 3000        /* beyond a step's time-out, before it is given up */
+#define BUSY_AGAIN_MS 20    /* too much waits at that connection: nothing else may say when it is less */
 
 /* --- instances --- */
 
@@ -307,6 +308,8 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	bulla_msg_execute_encode(&execute, &w);
 	bulla_pool_give(&e->pool, memory);
 	BULLA_TRY(bulla_wr_end(&w, &body));
+	if (body.n > BULLA_MAX_MESSAGE)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the inputs of a step are more than a message holds");
 	rc = e->effects.call(e->effects.ctx, i->peer, BULLA_OP_EXECUTE, i->open[work->open].stream, body);
 	/* LIMIT: too much waits there already. Anything else: PEER_DOWN follows */
 	return rc == BULLA_E_BUSY || rc == BULLA_E_LIMIT ? BULLA_E_BUSY : BULLA_OK;
@@ -346,10 +349,10 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 		}
 	}
 	if (rc == BULLA_E_BUSY) {
-		queue_push(e, &i->head, &i->tail, r);
-		return BULLA_OK;
+		work->phase = BACKOFF;
+		return timer_add(e, e->now_ms + BUSY_AGAIN_MS, r, work->attempt);
 	}
-	if (rc == BULLA_E_PARENT || rc == BULLA_E_PLAN || rc == BULLA_E_FORMAT)
+	if (rc == BULLA_E_PARENT || rc == BULLA_E_PLAN || rc == BULLA_E_FORMAT || rc == BULLA_E_LIMIT)
 		return book_abort(e, run_of(r), BULLA_RUN_STUCK, rc);
 	BULLA_TRY(rc);
 	work->phase = RUNNING;

@@ -145,6 +145,7 @@ static void run_release(struct bulla_engine *e, uint32_t index)
 	bulla_pool_give(&e->pool, run->memory);
 	bulla_pool_give(&e->pool, run->spans);
 	hash_remove(e, index);
+	e->projects[run->manifest].runs--;
 	run->used = 0;
 	run->generation++;
 	run->next_hash = e->free_run;
@@ -182,6 +183,18 @@ const struct bulla_flow *run_flow(const struct bulla_engine *e, const struct run
 	return &run_workflow(e, run)->flow;
 }
 
+bool run_forget(struct bulla_engine *e)
+{
+	uint32_t oldest = e->oldest_kept;
+
+	if (oldest == NO_REF)
+		return false;
+	list_remove(e, &e->newest_kept, &e->oldest_kept, oldest);
+	e->kept_count--;
+	run_release(e, oldest);
+	return true;
+}
+
 bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t project, uint16_t workflow, uint32_t *ret)
 {
 	const struct bulla_flow *flow = &e->projects[project].workflows[workflow].flow;
@@ -191,13 +204,8 @@ bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t projec
 
 	BULLA_TRY(bulla_pool_take(&e->pool, slots * (sizeof(struct bulla_flow_slot) + sizeof(struct work)), &memory));
 	bulla_zero(memory->data, memory->size);
-	if (e->free_run == NO_REF && e->run_count >= e->options.residents && e->oldest_kept != NO_REF) {
-		uint32_t oldest = e->oldest_kept;
-
-		list_remove(e, &e->newest_kept, &e->oldest_kept, oldest);
-		e->kept_count--;
-		run_release(e, oldest);
-	}
+	if (e->free_run == NO_REF && e->run_count >= e->options.residents)
+		(void)run_forget(e);
 	if (run_place(e, &index) != BULLA_OK) {
 		bulla_pool_give(&e->pool, memory);
 		return BULLA_E_BUSY;
@@ -222,6 +230,7 @@ bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t projec
 	hash_add(e, index);
 	list_push(e, &e->newest, &e->oldest, index);
 	bloom_add(e, id);
+	e->projects[project].runs++;
 	e->counts.resident++;
 	e->counts.open++;
 	*ret = index;
@@ -234,12 +243,8 @@ void run_keep(struct bulla_engine *e, uint32_t index)
 	run_at(e, index)->used = 2;
 	list_push(e, &e->newest_kept, &e->oldest_kept, index);
 	e->counts.open--;
-	if (++e->kept_count <= e->options.closed_kept)
-		return;
-	index = e->oldest_kept;
-	list_remove(e, &e->newest_kept, &e->oldest_kept, index);
-	e->kept_count--;
-	run_release(e, index);
+	if (++e->kept_count > e->options.closed_kept)
+		(void)run_forget(e);
 }
 
 /* Where a record of the run is; the block doubles when it is full. */

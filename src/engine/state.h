@@ -6,7 +6,8 @@
  *   objects.c links, records           advance.c messages to and from the broker
  *   enclave.c what enclaves answer     client.c  starting and waiting
  *   api.c     other operations         result.c  answers made of a run's records
- *   replay.c  recovery                     park.c    idle runs */
+ *   replay.c  recovery                     park.c    idle runs
+ *   projects.c manifests */
 #include "engine/core.h"
 #include "engine/pool.h"
 #include "engine/records.h"
@@ -16,7 +17,7 @@
 
 #define NO_REF UINT32_MAX
 #define STEP_BITS 12
-#define MANIFESTS_MAX 16
+#define MANIFESTS_MAX BULLA_MAX_MANIFESTS_OPEN
 #define INSTANCES_MAX 128
 #define INSTANCE_OPEN 256
 #define INSTANCE_AGENTS 16
@@ -151,6 +152,7 @@ struct project {
 	struct bulla_block *bytes; /* put_manifest message */
 	struct bulla_manifest manifest;
 	struct workflow *workflows;
+	uint32_t runs; /* resident ones of it */
 	bool used;
 };
 
@@ -214,7 +216,8 @@ struct bulla_engine {
 		size_t capacity;
 	} history; /* memory of the one history that is looked at; grows with the longest run */
 	struct project projects[MANIFESTS_MAX];
-	uint32_t newest_project;
+	bulla_digest newest_manifest;
+	uint64_t newest_epoch;
 
 	struct object *objects;
 	uint32_t object_count;
@@ -284,6 +287,7 @@ void runs_done(struct bulla_engine *e);
 uint32_t run_find(struct bulla_engine *e, const bulla_run_id *id); /* NO_REF: not resident */
 BULLA_CHECK bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t project, uint16_t workflow,
 			     uint32_t *ret);
+bool run_forget(struct bulla_engine *e); /* the oldest kept one; false: there is none */
 void run_keep(struct bulla_engine *e, uint32_t index); /* from open to kept; the oldest kept one goes */
 const struct workflow *run_workflow(const struct bulla_engine *e, const struct run *run);
 const struct bulla_flow *run_flow(const struct bulla_engine *e, const struct run *run);
@@ -304,7 +308,10 @@ BULLA_CHECK bulla_rc object_keep(struct bulla_engine *e, const struct bulla_msg_
 /* Keeps, and if new writes it to journal and catalogue. */
 BULLA_CHECK bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *object,
 				  const bulla_digest *maker);
-BULLA_CHECK bulla_rc objects_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker);
+/* Lists of `object` messages: links that a starter (maker NULL) or an enclave made, none is kept when one is odd; instance
+ * records that the broker names. BULLA_E_FORMAT: another kind, or a link whose id is not its digest's. */
+BULLA_CHECK bulla_rc links_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker);
+BULLA_CHECK bulla_rc instances_learn(struct bulla_engine *e, const struct bulla_pb_list *list);
 bool object_carried(const struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
 void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
 /* Collects encoded `object` messages for one frame. */
@@ -323,9 +330,14 @@ void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bu
 BULLA_CHECK bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
 				 struct bulla_block **ret_memory, bulla_bytes *ret_items);
 
-/* --- core.c --- */
+/* --- projects.c --- */
 /* The agent with this handle, known from now on: manifests and instances come in any order. */
 uint16_t agent_index(struct bulla_engine *e, const uint8_t handle[8]);
+/* Index in e->projects, decoded again from the objects if need be. BULLA_E_NOT_FOUND; BULLA_E_LIMIT. */
+BULLA_CHECK bulla_rc project_find(struct bulla_engine *e, const bulla_digest *manifest, uint16_t *ret);
+void projects_done(struct bulla_engine *e);
+
+/* --- core.c --- */
 struct peer *peer_of(struct bulla_engine *e, bulla_engine_peer id);
 BULLA_CHECK bulla_rc timer_add(struct bulla_engine *e, int64_t due_ms, ref r, uint32_t attempt);
 BULLA_CHECK bulla_rc list_add(struct pointer_list *list, ref r, uint32_t generation);
@@ -426,7 +438,7 @@ BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those 
 
 /* --- client.c, result.c --- */
 struct bulla_start;
-BULLA_CHECK bulla_rc find_workflow(const struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
+BULLA_CHECK bulla_rc find_workflow(struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
 				   uint16_t *ret_workflow);
 void client_refuse(struct bulla_engine *e, const struct bulla_engine_input *in, bulla_rc rc, uint64_t retry_ms);
 /* Remembers the client's request until LOADED. */

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define FILES_WANTED 16384u
+
 static int64_t wall_ms(void *ctx)
 {
 	struct timespec now;
@@ -384,10 +386,34 @@ void bulla_sys_append_close(int fd)
 		close(fd);
 }
 
+/* The usual 1,024 are fewer than connections that are allowed: who opens them all would keep us from our own files. */
+static bulla_rc allow_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return BULLA_FAIL_OS(BULLA_E_IO, "the limit of open files cannot be read", errno);
+	if (files.rlim_cur >= FILES_WANTED)
+		return BULLA_OK;
+	files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
+	return setrlimit(RLIMIT_NOFILE, &files) == 0 ? BULLA_OK
+						     : BULLA_FAIL_OS(BULLA_E_IO, "the limit of open files cannot be raised", errno);
+}
+
+size_t bulla_sys_files(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+		return 0;
+	return files.rlim_cur < FILES_WANTED ? (size_t)files.rlim_cur : FILES_WANTED;
+}
+
 bulla_rc bulla_sys_harden(void)
 {
 	struct rlimit none = {0, 0};
 
+	BULLA_TRY(allow_files());
 	if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "core dumps cannot be switched off", errno);
 	umask(077);

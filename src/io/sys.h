@@ -34,5 +34,9 @@ BULLA_CHECK bulla_rc bulla_sys_append_open(const char *path, int *ret_fd);
 BULLA_CHECK bulla_rc bulla_sys_append(int fd, bulla_bytes bytes);
 void bulla_sys_append_close(int fd);
 
-/* The hardening each daemon begins with: no core dumps, not dumpable, umask 077, SIGPIPE ignored. */
+/* How many files this process may have open; at most what a daemon asks for. */
+size_t bulla_sys_files(void);
+
+/* The hardening each daemon begins with: no core dumps, not dumpable, umask 077, SIGPIPE ignored, and as many open files as
+ * it may have. */
 BULLA_CHECK bulla_rc bulla_sys_harden(void);

@@ -1,12 +1,13 @@
 #pragma once
 /* Links (protocol.md section 6): once per pair of speakers, a secret from one sender (an enclave instance, a party's
  * client) to one recipient, by HPKE and a signature. COSE_Sign1 of kind "link", doc/formats.md section `link`. */
+#include "base/limits.h"
 #include "cose/sign1.h"
 #include "receipt/position.h"
 #include "seal/hpke.h"
 
 #define BULLA_LINK_ID_SIZE 16
-#define BULLA_LINK_MAX 2048 /* bytes of a whole link */
+#define BULLA_LINK_MAX BULLA_MAX_LINK /* bytes of a whole link */
 /* A sender makes a new link after an hour or this many envelopes. */
 #define BULLA_LINK_AGE_MS INT64_C(3600000)
 #define BULLA_LINK_ENVELOPES 65536u

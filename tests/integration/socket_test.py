@@ -1,6 +1,7 @@
 """Hostile clients on bullad's socket: whatever one of them sends, the others are served, nothing leaks, nothing dies."""
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -31,13 +32,17 @@ HELLO_FRAME = frame(HELLO, b"\x08\x01\x10\x01\x1a\x10" + bytes(range(1, 17)) + b
 
 
 class Bullad:
+    def __init__(self, files=None):
+        self.files = files
+
     def __enter__(self):
         self.dir = tempfile.mkdtemp(prefix="bulla-socket-")
         self.path = self.dir + "/s"
         nowhere = f"unix:{self.dir}/nowhere"
         self.process = subprocess.Popen(
             [os.path.join(BUILD, "src/cmd/bullad"), "--state", self.dir + "/host", "--socket", self.path, "--broker", nowhere,
-             "--broker-tls", nowhere, "--enclave", nowhere], stderr=subprocess.DEVNULL)
+             "--broker-tls", nowhere, "--enclave", nowhere], stderr=subprocess.DEVNULL,
+            preexec_fn=self.files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self.files)))
         for _ in range(200):
             if os.path.exists(self.path):
                 break
@@ -216,6 +221,58 @@ def connections_beyond_the_limit_are_closed():
             s.close()
         b.has_no_more_than(before + 1)
         b.check()
+
+
+def occupy(b, many):
+    """Every place that clients can have."""
+    for _ in range(1100):
+        try:
+            many.append(b.dial())
+        except OSError:
+            break
+
+
+def was_dialled(listener):
+    listener.settimeout(5)
+    try:
+        s, _ = listener.accept()
+        s.settimeout(5)
+        with s:
+            return take(s, 12)[5] == HELLO
+    except (socket.timeout, EOFError, ConnectionError):
+        return False
+
+
+@tap.case
+def enclaves_have_places_that_no_client_takes():
+    with Bullad() as b, socket.socket(socket.AF_UNIX) as enclave:
+        many = []
+        occupy(b, many)
+        enclave.bind(b.dir + "/nowhere")
+        enclave.listen(8)
+        assert was_dialled(enclave)
+        for s in many:
+            s.close()
+        b.check()
+
+
+@tap.case
+def the_usual_limit_of_files_is_enough():
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for files in ((256, hard), (256, 256)):
+        with Bullad(files) as b, socket.socket(socket.AF_UNIX) as enclave:
+            many = []
+            occupy(b, many)
+            enclave.bind(b.dir + "/nowhere")
+            enclave.listen(8)
+            assert was_dialled(enclave), files
+            before = sum(map(int, open(f"/proc/{b.process.pid}/stat").read().split(")")[1].split()[11:13]))
+            time.sleep(1)
+            after = sum(map(int, open(f"/proc/{b.process.pid}/stat").read().split(")")[1].split()[11:13]))
+            assert after - before < 50, f"{after - before} ticks of CPU in a second of nothing"
+            for s in many:
+                s.close()
+            b.check()
 
 
 tap.main()

@@ -66,6 +66,10 @@ static bulla_rc effect_call(void *ctx, bulla_engine_peer peer, enum bulla_op_num
 {
 	struct town *town = ctx;
 
+	if (op == BULLA_OP_EXECUTE && town->busy > 0) {
+		town->busy--;
+		return BULLA_E_LIMIT;
+	}
 	push_out(town, peer, (uint8_t)op, 0, stream, body);
 	return BULLA_OK;
 }
@@ -279,25 +283,31 @@ static bulla_rc world_head(void *ctx, const struct bulla_run_head *head, struct 
 	return bulla_buf_append(ret, bulla_bytes_digest(&head->root));
 }
 
-static void make_manifest(struct town *town)
+void town_write_manifest(struct town *town, uint64_t epoch, bulla_wr *w, bulla_bytes *ret)
 {
 	struct bulla_sign_key *key;
 	struct bulla_verify_key *verify;
 	struct bulla_approver approver = {0};
 	struct bulla_workflow workflow = {.plan = town->flow->bytes};
-	struct bulla_manifest m = {.suite = 1, .mode = 1, .epoch = 5, .need = 1, .approvers = &approver, .approver_count = 1,
+	struct bulla_manifest m = {.suite = 1, .mode = 1, .epoch = epoch, .need = 1, .approvers = &approver, .approver_count = 1,
 				   .workflows = &workflow, .workflow_count = 1, .assurance = 1, .tenant = sim_handle('t')};
-	bulla_wr w = bulla_wr_fixed(town->manifest_bytes, sizeof(town->manifest_bytes));
 
 	MUST(test_key(0, &key, &verify));
 	approver.spki = bulla_sign_key_spki(key);
 	bulla_manifest_sort(&m);
-	MUST(bulla_manifest_encode(&m, &w));
-	MUST(bulla_wr_end(&w, &town->manifest));
-	bulla_sha256(town->manifest, &town->manifest_digest);
-	bulla_sha256(town->flow->bytes, &town->workflow);
+	MUST(bulla_manifest_encode(&m, w));
+	MUST(bulla_wr_end(w, ret));
 	bulla_verify_key_free(verify);
 	bulla_sign_key_free(key);
+}
+
+static void make_manifest(struct town *town)
+{
+	bulla_wr w = bulla_wr_fixed(town->manifest_bytes, sizeof(town->manifest_bytes));
+
+	town_write_manifest(town, 5, &w, &town->manifest);
+	bulla_sha256(town->manifest, &town->manifest_digest);
+	bulla_sha256(town->flow->bytes, &town->workflow);
 }
 
 static void new_engine(struct town *town)
@@ -535,6 +545,11 @@ void town_ask(struct town *town, uint8_t op, uint32_t number, bool follow)
 	push(&town->in, TOWN_CLIENT, op, 0, 100000 + number, body);
 }
 
+void town_say(struct town *town, uint8_t op, uint32_t stream, bulla_bytes body)
+{
+	push(&town->in, TOWN_CLIENT, op, 0, stream, body);
+}
+
 static void client_gets(struct town *town, struct town_frame *f)
 {
 	town->last_op = f->op;
@@ -643,7 +658,8 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 	MUST(bulla_permit_open(m.permit, id, town->world.mac, &permit));
 	enclave->runs++;
 	enclave->outbox.n = 0;
-	town_write_result(town, enclave, &permit, BULLA_BYTES_LITERAL("sealed output"), &enclave->outbox);
+	town_write_result(town, enclave, &permit, town->output.n > 0 ? town->output : BULLA_BYTES_LITERAL("sealed output"),
+			  &enclave->outbox);
 	push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY, f->stream, bulla_buf_view(&enclave->outbox));
 }
 

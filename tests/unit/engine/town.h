@@ -76,6 +76,8 @@ struct town {
 	bulla_rc error;
 	uint8_t last_op;
 	uint64_t own_allocs, engine_allocs;
+	bulla_bytes output;  /* of every step, when it is set */
+	uint32_t busy;       /* so many EXECUTEs find their connection full */
 	bool without_engine; /* set before town_open: only the words below are used */
 };
 
@@ -98,6 +100,8 @@ bulla_run_id town_run_id(uint32_t number);
 void town_start(struct town *town, uint32_t number, bool follow);
 void town_ask(struct town *town, uint8_t op, uint32_t number, bool follow);
 
+void town_say(struct town *town, uint8_t op, uint32_t stream, bulla_bytes body);
+
 /* One turn: gives the engine what waits for it, then TURN; answers what it sent. true: something happened. */
 bool town_turn(struct town *town);
 /* Makes the oldest submission durable; false: there is none. */
@@ -105,6 +109,9 @@ bool town_durable(struct town *town);
 /* Turns, durability and time until nothing moves any more. */
 void town_settle(struct town *town);
 void town_pass(struct town *town, int64_t ms);
+
+/* A manifest of the town's workflow. */
+void town_write_manifest(struct town *town, uint64_t epoch, bulla_wr *w, bulla_bytes *ret);
 
 /* --- the words alone, for tests over real sockets --- */
 /* Body of INSTANCE; the ledger gets the session. */

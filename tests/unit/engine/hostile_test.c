@@ -1,0 +1,212 @@
+#include "test.h"
+
+#include "cose/sign1.h"
+#include "crypto/hash.h"
+#include "engine/town.h"
+#include "receipt/keys.h"
+
+/* What starters may do to the engine, and what is too large for it: nobody else notices, and it can be started again. */
+
+static struct town town;
+
+static const struct bulla_flow *two_steps(struct flows *f)
+{
+	return flows_linear(f, 2);
+}
+
+static struct bulla_engine_counts counts(void)
+{
+	struct bulla_engine_counts c;
+
+	bulla_engine_count(town.engine, &c);
+	return c;
+}
+
+static void settle_well(uint32_t results)
+{
+	town_settle(&town);
+	assert_int_equal(town.errors, 0);
+	assert_int_equal(town.results, results);
+	assert_int_equal(town.result.state, BULLA_RUN_DONE);
+}
+
+/* --- what a start brings along --- */
+
+/* START of this run with one object. */
+static void start_with(uint32_t number, uint64_t kind, bulla_bytes id, bulla_bytes object)
+{
+	BULLA_AUTO_BUF bare = {.max = 8192};
+	BULLA_AUTO_BUF body = {.max = 8192};
+	BULLA_AUTO_BUF item = {.max = 8192};
+	struct bulla_msg_object o = {.kind = kind, .id = id, .body = object};
+	bulla_run_id run = town_run_id(number);
+	bulla_wr w = bulla_wr_buf(&item), wb = bulla_wr_buf(&body);
+	struct bulla_msg_start m;
+	bulla_bytes view;
+
+	town_write_start(&town, &run, true, BULLA_BYTES_LITERAL("sealed input"), &bare);
+	assert_ok(bulla_msg_start_decode(bulla_buf_view(&bare), &m));
+	bulla_msg_object_encode(&o, &w);
+	assert_ok(bulla_wr_end(&w, &view));
+	m.objects = bulla_pb_list_of(&view, 1);
+	bulla_msg_start_encode(&m, &wb);
+	assert_ok(wb.rc);
+	town_say(&town, BULLA_OP_START, number, bulla_buf_view(&body));
+	town_settle(&town);
+}
+
+static void make_link(struct bulla_buf *ret, uint8_t ret_id[16])
+{
+	struct bulla_sign_key *key;
+	struct bulla_verify_key *verify;
+	bulla_bytes payload = BULLA_BYTES_LITERAL("a link's body");
+	bulla_digest digest;
+
+	assert_ok(test_key(1, &key, &verify));
+	assert_ok(bulla_sign1_make(key, BULLA_CONTENT("link"), payload, ret));
+	bulla_sha256(payload, &digest);
+	bulla_copy(ret_id, digest.b, 16);
+	bulla_verify_key_free(verify);
+	bulla_sign_key_free(key);
+}
+
+static void starters_bring_links_alone(void **state)
+{
+	BULLA_AUTO_BUF link = {.max = 4096};
+	uint8_t id[16], other[16] = {9};
+	uint32_t number = 1;
+
+	(void)state;
+	make_link(&link, id);
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	for (uint64_t kind = 1; kind < 7; kind++, number++) {
+		start_with(number, kind, BULLA_BYTES_ARRAY(id), BULLA_BYTES_LITERAL("rubbish"));
+		assert_int_equal(town.errors, number);
+		if (kind != BULLA_OBJECT_LINK)
+			assert_rc(BULLA_E_FORMAT, town.error);
+	}
+	start_with(number, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(other), bulla_buf_view(&link));
+	assert_rc(BULLA_E_FORMAT, town.error);
+	start_with(number, BULLA_OBJECT_MANIFEST, BULLA_BYTES_ARRAY(id), bulla_buf_view(&link));
+	assert_rc(BULLA_E_FORMAT, town.error);
+	assert_int_equal(town.results, 0);
+	town.errors = 0;
+	start_with(number, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id), bulla_buf_view(&link));
+	settle_well(1);
+	town_crash(&town); /* a manifest that is none would stand in the way of every start of the program */
+	town_start(&town, number + 1, true);
+	settle_well(2);
+	town_close(&town);
+}
+
+/* --- manifests --- */
+
+static void put_manifest(uint64_t epoch)
+{
+	uint8_t memory[8192], message[8400];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory)), wm = bulla_wr_fixed(message, sizeof(message));
+	struct bulla_msg_put_manifest m = {.approvals = {.count = 0}};
+	bulla_bytes body;
+
+	town_write_manifest(&town, epoch, &w, &m.manifest);
+	bulla_msg_put_manifest_encode(&m, &wm);
+	assert_ok(bulla_wr_end(&wm, &body));
+	town_say(&town, BULLA_OP_PUT_MANIFEST, (uint32_t)epoch, body);
+	town_settle(&town);
+}
+
+/* A project that is changed every day for a month, and its first run is still asked for. */
+static void epochs_come_without_end(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	put_manifest(5); /* among the objects, as in a real host */
+	town.errors = 0;
+	town_enclave(&town, "ab");
+	town_start(&town, 1, true);
+	settle_well(1);
+	town_broker_down(&town);
+	for (uint64_t epoch = 6; epoch < 40; epoch++) {
+		put_manifest(epoch);
+		assert_int_equal(town.errors, 0);
+	}
+	town_broker_up(&town);
+	town_start(&town, 2, true); /* under the first one: it was put out and comes back */
+	settle_well(2);
+	town_ask(&town, BULLA_OP_BUNDLE, 1, false);
+	town_settle(&town);
+	assert_int_equal(town.errors, 0);
+	assert_int_equal(town.last_op, BULLA_OP_BUNDLE);
+	town_crash(&town);
+	town_start(&town, 3, true);
+	settle_well(3);
+	town_close(&town);
+}
+
+/* --- sizes --- */
+
+/* Ten steps that read the input, and one that reads them all. */
+static const struct bulla_flow *wide(struct flows *f)
+{
+	static const char *const keys[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
+	uint16_t a, b, steps[10];
+
+	flows_init(f);
+	a = flows_actor(f, BULLA_FLOW_AGENT, 'a');
+	b = flows_actor(f, BULLA_FLOW_AGENT, 'b');
+	for (unsigned i = 0; i < 10; i++) {
+		steps[i] = flows_step(f, BULLA_FLOW_AGENT, a);
+		flows_reads(f, 0, NULL);
+	}
+	flows_step(f, BULLA_FLOW_AGENT, b);
+	for (unsigned i = 0; i < 10; i++)
+		flows_reads(f, steps[i], keys[i]);
+	return flows_done(f);
+}
+
+/* Each output may be a megabyte, and ten of them are more than a message. The run says so; others go on. */
+static void inputs_larger_than_a_message_end_their_run(void **state)
+{
+	static uint8_t large[900000];
+
+	(void)state;
+	town_open(&town, wide);
+	town_enclave(&town, "ab");
+	town.output = BULLA_BYTES_ARRAY(large);
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.results, 1);
+	assert_int_equal(town.result.state, BULLA_RUN_STUCK);
+	town.output.n = 100;
+	town_start(&town, 2, true);
+	settle_well(2);
+	town_close(&town);
+}
+
+/* Nothing runs at that enclave: no answer of it says when its connection has room again. */
+static void a_full_connection_is_tried_again(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab");
+	town.busy = 3;
+	town_start(&town, 1, true);
+	town_pass(&town, 200);
+	assert_int_equal(town.busy, 0);
+	assert_int_equal(counts().lost, 0);
+	settle_well(1);
+	town_close(&town);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(starters_bring_links_alone),
+		cmocka_unit_test(epochs_come_without_end),
+		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
+		cmocka_unit_test(a_full_connection_is_tried_again),
+	};
+
+	return cmocka_run_group_tests_name("engine_hostile", tests, NULL, NULL);
+}
