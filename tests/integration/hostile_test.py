@@ -1,6 +1,8 @@
 """Agents that misbehave, as a person sees it: each ends in a recorded, sealed failure of its own class; the rest goes on."""
+import glob
 import os
 import signal
+import socket
 import time
 
 from project import Project, Tap
@@ -74,6 +76,43 @@ def a_broker_that_does_not_answer_makes_runs_wait():
             time.sleep(0.3)
         assert all(r["state"] == "done" for r in p.json("ls")), p.json("ls")
         p.run("run", "hello", "--set", "name=Ada", check=0)
+
+
+def frame(op, body=b"", stream=1):
+    return len(body).to_bytes(4, "little") + bytes([1, op, 0, 0]) + stream.to_bytes(4, "little") + body
+
+
+def resident(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+
+@tap.case
+def clients_that_never_read_take_no_memory():
+    hello, get = frame(1, b"\x08\x01\x10\x01\x1a\x10" + bytes(range(16)) + b"\x20\x01", 0), 18
+    with Project("hello", "project: echo\nagents:\n  same: jq .\nworkflows:\n  echo: [same]\n") as p:
+        p.run("up", check=0)
+        p.write("input.json", '"' + "x" * 400000 + '"')
+        p.run("run", "echo", "--input", "input.json", check=0)
+        path = glob.glob(p.env["XDG_RUNTIME_DIR"] + "/**/bullad.sock", recursive=True)[0]
+        with socket.socket(socket.AF_UNIX) as s:  # LIST: its first field of 16 bytes is the run's id
+            s.connect(path)
+            s.sendall(hello + frame(19, b"", 1))
+            time.sleep(0.3)
+            answer = s.recv(65536)
+        run = answer[answer.index(b"\x0a\x10", 50):][:18]
+        before, many = resident(p.pids()["bullad"]), []
+        for _ in range(60):  # 16 results of half a megabyte to each, who sends now and then and takes nothing
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(path)
+            s.sendall(hello + b"".join(frame(get, run, n) for n in range(1, 17)))
+            many.append(s)
+        time.sleep(2)
+        grown = resident(p.pids()["bullad"]) - before
+        assert grown < 100 << 20, f"bullad grew by {grown >> 20} MiB"
+        p.run("run", "echo", "--input", "input.json", check=0)
+        for s in many:
+            s.close()
 
 
 tap.main()
