@@ -1,5 +1,6 @@
 /* bulla-enclave: the program in the TEE. Started by the platform (dev) or as PID 1's child of a Nitro image. */
 #include "base/log.h"
+#include "cmd/daemon.h"
 #include "crypto/random.h"
 #include "io/addr.h"
 #include "io/pipe.h"
@@ -9,7 +10,6 @@
 #include "wire/text.h"
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,24 +36,10 @@ struct program {
 	uint8_t boot_id[16];
 };
 
-static int usage(FILE *to, int code)
-{
-	fputs("usage: bulla-enclave --listen ADDRESS --manifest FILE --agent HANDLE=FOLDER...\n"
-	      "The program in the TEE: runs agents on sealed state. bulla-platform, or an image's init, starts it.\n"
-	      "  --listen ADDRESS       of the engine's side: unix:PATH or vsock:CID:PORT\n"
-	      "  --evidence SOURCE      auto, dev, nsm, tsm (SNP, TDX, CCA), gramine (SGX), azure\n"
-	      "  --nsm fd:N|DEVICE      the security module; else /dev/nsm\n"
-	      "  --collateral FILE      what appraising the evidence needs besides, for the broker\n"
-	      "  --root FOLDER          before the kernel's paths, for tests\n"
-	      "  --manifest FILE        the compiled project; it is measured\n"
-	      "  --agent HANDLE=FOLDER  an agent's bundle; it is measured\n",
-	      to);
-	return code;
-}
-
 /* HANDLE=DIR: 16 hexadecimal digits and a folder. */
-static bool parse_agent(const char *text, struct options *ret)
+static bool take_agent(void *ctx, const char *text)
 {
+	struct options *ret = ctx;
 	const char *equals = strchr(text, '=');
 	struct bulla_tee_bundle *bundle = &ret->bundles[ret->bundle_count];
 
@@ -66,35 +52,23 @@ static bool parse_agent(const char *text, struct options *ret)
 	return true;
 }
 
-static bool parse(int argc, char **argv, struct options *ret)
+static void parse(int argc, char **argv, struct options *ret)
 {
-	static const struct option options[] = {{"listen", required_argument, NULL, 'l'}, {"nsm", required_argument, NULL, 'n'},
-		{"manifest", required_argument, NULL, 'm'}, {"agent", required_argument, NULL, 'a'},
-		{"evidence", required_argument, NULL, 'e'}, {"root", required_argument, NULL, 'r'},
-		{"collateral", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	const struct {
-		int letter;
-		const char **value;
-	} texts[] = {{'l', &ret->listen}, {'n', &ret->nsm}, {'m', &ret->manifest}, {'e', &ret->evidence}, {'r', &ret->root},
-		{'c', &ret->collateral}};
-	int c;
+	const struct daemon_option options[] = {
+		{"listen", "ADDRESS", "of the engine's side: unix:PATH or vsock:CID:PORT", DAEMON_MUST, &ret->listen, NULL, NULL},
+		{"evidence", "SOURCE", "auto, dev, nsm, tsm (SNP, TDX, CCA), gramine (SGX), azure", DAEMON_MAY, &ret->evidence, NULL, NULL},
+		{"nsm", "fd:N|DEVICE", "the security module; else /dev/nsm", DAEMON_MAY, &ret->nsm, NULL, NULL},
+		{"collateral", "FILE", "what appraising the evidence needs besides, for the broker", DAEMON_MAY, &ret->collateral, NULL, NULL},
+		{"root", "FOLDER", "before the kernel's paths, for tests", DAEMON_MAY, &ret->root, NULL, NULL},
+		{"manifest", "FILE", "the compiled project; it is measured", DAEMON_MUST, &ret->manifest, NULL, NULL},
+		{"agent", "HANDLE=FOLDER", "an agent's bundle; it is measured; any number", DAEMON_MUST, NULL, take_agent, ret},
+	};
 
 	ret->evidence = "auto";
 	ret->root = "";
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		bool text = false;
-
-		if (c == 'h')
-			exit(usage(stdout, 0));
-		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-			if (texts[i].letter == c) {
-				*texts[i].value = optarg;
-				text = true;
-			}
-		if (!text && (c != 'a' || !parse_agent(optarg, ret)))
-			return false;
-	}
-	return optind == argc && ret->listen != NULL && ret->manifest != NULL && ret->bundle_count > 0;
+	daemon_options(argc, argv, "bulla-enclave",
+		"The program in the TEE: runs agents on sealed state. bulla-platform, or an image's init, starts it.", options,
+		sizeof(options) / sizeof(options[0]));
 }
 
 static bulla_rc open_device(const char *root, const char *path, int *ret)
@@ -272,8 +246,7 @@ int main(int argc, char **argv)
 	struct options options = {.bundle_count = 0};
 	bulla_rc rc;
 
-	if (!parse(argc, argv, &options))
-		return usage(stderr, 2);
+	parse(argc, argv, &options);
 	rc = bulla_tee_fork(&program.base); /* before anything else: the zygote shall know nothing */
 	if (rc == BULLA_OK)
 		rc = start(&program, &options);

@@ -2,28 +2,13 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/server.h"
+#include "cmd/daemon.h"
 #include "io/sys.h"
 #include "wire/text.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define SECRET_SLOTS 8192
-
-static int usage(FILE *to, int code)
-{
-	fputs("usage: bulla-kms --state FOLDER --socket PATH [--owner DIGEST] [--tls-socket PATH] [--listen HOST:PORT]\n"
-	      "The broker: keys by attestation (AWS KMS wire form), sessions, the run ledger. `bulla up` starts it.\n"
-	      "  --state FOLDER      its keys and its ledger; made when missing\n"
-	      "  --socket PATH       frames of the engine and the owner\n"
-	      "  --owner DIGEST      SHA-256 of the owner's public key (SPKI), in hex: only a manifest that this key approved\n"
-	      "                      begins here; kept with the state, which takes no other one afterwards\n"
-	      "  --tls-socket PATH   TLS 1.3: enclave sessions and the KMS API, through the engine's relay\n"
-	      "  --listen HOST:PORT  the same over TCP\n",
-	      to);
-	return code;
-}
 
 struct options {
 	const char *state;
@@ -32,33 +17,30 @@ struct options {
 	struct bulla_server_options server;
 };
 
-static bool read_options(int argc, char **argv, struct options *ret)
+static bool take_owner(void *ctx, const char *value)
 {
-	static const struct option options[] = {{"state", required_argument, NULL, 's'},
-		{"socket", required_argument, NULL, 'l'}, {"tls-socket", required_argument, NULL, 't'},
-		{"listen", required_argument, NULL, 'a'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
-	int c;
+	struct options *options = ctx;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 's')
-			ret->state = optarg;
-		else if (c == 'l')
-			ret->server.socket = optarg;
-		else if (c == 't')
-			ret->server.tls_socket = optarg;
-		else if (c == 'a')
-			ret->server.listen = optarg;
-		else if (c == 'o')
-			ret->owned = bulla_text_hex(bulla_bytes_str(optarg), sizeof(ret->owner.b), ret->owner.b) == BULLA_OK;
-		else if (c == 'h')
-			exit(usage(stdout, 0));
-		else
-			return false;
-		if (c == 'o' && !ret->owned)
-			return false;
-	}
-	return optind == argc && ret->state != NULL && ret->server.socket != NULL;
+	options->owned = bulla_text_hex(bulla_bytes_str(value), sizeof(options->owner.b), options->owner.b) == BULLA_OK;
+	return options->owned;
+}
+
+static void parse(int argc, char **argv, struct options *ret)
+{
+	const struct daemon_option options[] = {
+		{"state", "FOLDER", "its keys and its ledger; made when missing", DAEMON_MUST, &ret->state, NULL, NULL},
+		{"socket", "PATH", "frames of the engine and the owner", DAEMON_MUST, &ret->server.socket, NULL, NULL},
+		{"owner", "DIGEST", "SHA-256 of the owner's public key (SPKI), in hex: only a manifest that this key approved\n"
+			"                      begins here; kept with the state, which takes no other one afterwards",
+			DAEMON_MAY, NULL, take_owner, ret},
+		{"tls-socket", "PATH", "TLS 1.3: enclave sessions and the KMS API, through the engine's relay", DAEMON_MAY,
+			&ret->server.tls_socket, NULL, NULL},
+		{"listen", "HOST:PORT", "the same over TCP", DAEMON_MAY, &ret->server.listen, NULL, NULL},
+	};
+
+	daemon_options(argc, argv, "bulla-kms",
+		"The broker: keys by attestation (AWS KMS wire form), sessions, the run ledger. `bulla up` starts it.", options,
+		sizeof(options) / sizeof(options[0]));
 }
 
 static bulla_rc run(const struct options *options)
@@ -93,8 +75,7 @@ int main(int argc, char **argv)
 	struct options options = {.state = NULL};
 	bulla_rc rc;
 
-	if (!read_options(argc, argv, &options))
-		return usage(stderr, 2);
+	parse(argc, argv, &options);
 	rc = run(&options);
 	if (rc == BULLA_OK)
 		return 0;

@@ -1,49 +1,23 @@
 /* bulla-platform: supervisor and development TEE of one project. Started by `bulla up`. */
 #include "base/log.h"
 #include "base/secret.h"
+#include "cmd/daemon.h"
 #include "io/sys.h"
 #include "platform/platform.h"
 
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #define SLOTS 64
 
-static int usage(FILE *to, int code)
+static void parse(int argc, char **argv, struct bulla_platform_options *ret)
 {
-	fputs("usage: bulla-platform --state FOLDER --run FOLDER --bin FOLDER [--owner DIGEST]\n"
-	      "Starts and watches broker, engine and enclaves of one project. `bulla up` starts it.\n"
-	      "  --state FOLDER  the project's state: platform/, broker/, host/\n"
-	      "  --run FOLDER    its sockets\n"
-	      "  --bin FOLDER    where bulla-kms, bullad and bulla-enclave are\n"
-	      "  --owner DIGEST  whose broker it is: SHA-256 of a public key, in hex\n",
-	      to);
-	return code;
-}
+	const struct daemon_option options[] = {
+		{"state", "FOLDER", "the project's state: platform/, broker/, host/", DAEMON_MUST, &ret->state, NULL, NULL},
+		{"run", "FOLDER", "its sockets", DAEMON_MUST, &ret->runtime, NULL, NULL},
+		{"bin", "FOLDER", "where bulla-kms, bullad and bulla-enclave are", DAEMON_MUST, &ret->programs, NULL, NULL},
+		{"owner", "DIGEST", "whose broker it is: SHA-256 of a public key, in hex", DAEMON_MAY, &ret->owner, NULL, NULL},
+	};
 
-static bool parse(int argc, char **argv, struct bulla_platform_options *ret)
-{
-	static const struct option options[] = {{"state", required_argument, NULL, 's'}, {"run", required_argument, NULL, 'r'},
-		{"bin", required_argument, NULL, 'b'}, {"owner", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0}};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 's')
-			ret->state = optarg;
-		else if (c == 'r')
-			ret->runtime = optarg;
-		else if (c == 'b')
-			ret->programs = optarg;
-		else if (c == 'o')
-			ret->owner = optarg;
-		else if (c == 'h')
-			exit(usage(stdout, 0));
-		else
-			return false;
-	}
-	return optind == argc && ret->state != NULL && ret->runtime != NULL && ret->programs != NULL;
+	daemon_options(argc, argv, "bulla-platform", "Starts and watches broker, engine and enclaves of one project. `bulla up` starts it.",
+		options, sizeof(options) / sizeof(options[0]));
 }
 
 int main(int argc, char **argv)
@@ -53,8 +27,7 @@ int main(int argc, char **argv)
 	pid_t other = 0;
 	bulla_rc rc;
 
-	if (!parse(argc, argv, &options))
-		return usage(stderr, 2);
+	parse(argc, argv, &options);
 	rc = bulla_sys_harden();
 	rc = rc == BULLA_OK ? bulla_secret_slab_init(SLOTS) : rc;
 	if (rc == BULLA_OK) {

@@ -1,53 +1,31 @@
 /* bullad: the engine. Moves runs, reads nothing. Started by bulla-platform. */
 #include "base/log.h"
+#include "cmd/daemon.h"
 #include "engine/host.h"
 #include "io/sys.h"
 
-#include <getopt.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-static int usage(FILE *to, int code)
+static bool add_enclave(void *ctx, const char *value)
 {
-	fputs("usage: bullad --state FOLDER --socket PATH --broker ADDRESS --broker-tls ADDRESS [--enclave ADDRESS]...\n"
-	      "The engine: moves runs, reads nothing. `bulla up` starts it.\n"
-	      "  --state FOLDER        its journal and catalogue; made when missing\n"
-	      "  --socket PATH         for clients\n"
-	      "  --broker ADDRESS      the broker: unix:PATH, vsock:CID:PORT or HOST:PORT\n"
-	      "  --broker-tls ADDRESS  where enclaves' sessions are relayed to\n"
-	      "  --enclave ADDRESS     an enclave; any number\n",
-	      to);
-	return code;
+	struct bulla_host_options *options = ctx;
+
+	if (options->enclave_count == BULLA_HOST_ENCLAVES)
+		return false;
+	options->enclaves[options->enclave_count++] = value;
+	return true;
 }
 
-static bool parse(int argc, char **argv, struct bulla_host_options *ret)
+static void parse(int argc, char **argv, struct bulla_host_options *ret)
 {
-	static const struct option options[] = {{"state", required_argument, NULL, 's'},
-						{"socket", required_argument, NULL, 'l'},
-						{"broker", required_argument, NULL, 'b'},
-						{"broker-tls", required_argument, NULL, 't'},
-						{"enclave", required_argument, NULL, 'e'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
-	int c;
+	const struct daemon_option options[] = {
+		{"state", "FOLDER", "its journal and catalogue; made when missing", DAEMON_MUST, &ret->state, NULL, NULL},
+		{"socket", "PATH", "for clients", DAEMON_MUST, &ret->socket, NULL, NULL},
+		{"broker", "ADDRESS", "the broker: unix:PATH, vsock:CID:PORT or HOST:PORT", DAEMON_MUST, &ret->broker, NULL, NULL},
+		{"broker-tls", "ADDRESS", "where enclaves' sessions are relayed to", DAEMON_MUST, &ret->broker_tls, NULL, NULL},
+		{"enclave", "ADDRESS", "an enclave; any number", DAEMON_MANY, NULL, add_enclave, ret},
+	};
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-		if (c == 's')
-			ret->state = optarg;
-		else if (c == 'l')
-			ret->socket = optarg;
-		else if (c == 'b')
-			ret->broker = optarg;
-		else if (c == 't')
-			ret->broker_tls = optarg;
-		else if (c == 'e' && ret->enclave_count < BULLA_HOST_ENCLAVES)
-			ret->enclaves[ret->enclave_count++] = optarg;
-		else if (c == 'h')
-			exit(usage(stdout, 0));
-		else
-			return false;
-	}
-	return optind == argc && ret->state && ret->socket && ret->broker && ret->broker_tls;
+	daemon_options(argc, argv, "bullad", "The engine: moves runs, reads nothing. `bulla up` starts it.", options,
+		sizeof(options) / sizeof(options[0]));
 }
 
 int main(int argc, char **argv)
@@ -55,8 +33,7 @@ int main(int argc, char **argv)
 	static struct bulla_host_options options;
 	bulla_rc rc;
 
-	if (!parse(argc, argv, &options))
-		return usage(stderr, 2);
+	parse(argc, argv, &options);
 	rc = bulla_sys_harden();
 	if (rc == BULLA_OK)
 		rc = bulla_host_run(&options);

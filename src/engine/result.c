@@ -58,22 +58,24 @@ static bulla_rc make_room(struct bulla_engine *e, const struct history *h)
 	return BULLA_OK;
 }
 
-static bulla_rc add_result(struct bulla_engine *e, struct history *h, bulla_bytes result)
+/* Appends to one of the run's two lists, which lie in the engine's room for them. */
+static bulla_rc add(struct bulla_engine *e, struct history *h, bulla_bytes **list, size_t *count, bulla_bytes record)
 {
 	BULLA_TRY(make_room(e, h));
-	e->history.results[h->result_count++] = result;
+	(*list)[(*count)++] = record;
 	h->results = e->history.results;
 	h->tokens = e->history.tokens;
 	return BULLA_OK;
 }
 
+static bulla_rc add_result(struct bulla_engine *e, struct history *h, bulla_bytes result)
+{
+	return add(e, h, &e->history.results, &h->result_count, result);
+}
+
 static bulla_rc add_token(struct bulla_engine *e, struct history *h, bulla_bytes token)
 {
-	BULLA_TRY(make_room(e, h));
-	e->history.tokens[h->token_count++] = token;
-	h->results = e->history.results;
-	h->tokens = e->history.tokens;
-	return BULLA_OK;
+	return add(e, h, &e->history.tokens, &h->token_count, token);
 }
 
 bulla_rc history_of_run(struct bulla_engine *e, uint32_t index, struct history *ret)
