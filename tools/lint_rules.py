@@ -116,7 +116,7 @@ WORDS = [
 PARSERS = [
     ('wire/cbor.h', 'cbor'), ('wire/json.h', 'json'), ('wire/messages.h', 'messages'), ('wire/der.h', 'der'),
     ('wire/text.h', 'text'), ('cose/sign1.h', 'cose'), ('cose/cmw.h', 'cose'), ('crypto/x509.h', 'x509'),
-    ('crypto/cms.h', 'cms'), ('flow/flow.h', 'flow'), ('receipt/receipt.h', 'receipt'), ('receipt/bundle.h', 'bundle'),
+    ('crypto/cms.h', 'cms'), ('flow/flow.h', 'flow'), ('receipt/receipt.h', 'receipt'), ('receipt/recipient.h', 'receipt'), ('receipt/bundle.h', 'bundle'),
     ('manifest/manifest.h', 'manifest'), ('io/http.h', 'http'), ('io/frame.h', 'frame'), ('journal/recover.h', 'journal'),
     ('attest/attest.h', 'attest'), ('seal/envelope.h', 'seal'),
     ('kms/policy.h', 'policy'), ('kms/api.h', 'kms'),

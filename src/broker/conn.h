@@ -28,6 +28,7 @@ struct bulla_conn {
 	size_t agent_count;
 	/* HTTP */
 	struct bulla_buf http;
+	int64_t opened_us; /* when its handshake ended */
 };
 
 /* A reply that waits for durability. */

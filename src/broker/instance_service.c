@@ -87,11 +87,13 @@ static bulla_rc op_challenge(struct bulla_conn *conn, const struct bulla_frame *
 	return bulla_conn_reply(conn, request->op, request->stream, body);
 }
 
+/* What tells that a key is asked for by the same enclave: its module id, where evidence has one; else its receipt key. */
 static void take_module(struct instance_job *job, const struct bulla_attest_claim *claim)
 {
-	job->module_id_size = claim == NULL || claim->bytes.n > MODULE_ID_MAX ? 0 : claim->bytes.n;
-	if (job->module_id_size > 0)
-		bulla_copy(job->module_id, claim->bytes.p, job->module_id_size);
+	bulla_bytes id = claim != NULL && claim->bytes.n <= MODULE_ID_MAX ? claim->bytes : bulla_bytes_digest(&job->ask.kid);
+
+	job->module_id_size = id.n;
+	bulla_copy(job->module_id, id.p, id.n);
 }
 
 static void attest_run(struct bulla_job *base)
@@ -185,8 +187,7 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	conn->attested = true;
 	conn->lapses_ms = (int64_t)session.reattest_ms;
 	conn->ended = BULLA_OK;
-	if (job->module_id_size > 0)
-		bulla_standing_good(&conn->server->broker->standing, bulla_bytes_of(job->module_id, job->module_id_size), &job->ask.kid);
+	bulla_standing_good(&conn->server->broker->standing, bulla_bytes_of(job->module_id, job->module_id_size), &job->ask.kid);
 	conn->kid = job->ask.kid;
 	conn->manifest = job->ask.manifest;
 	conn->image = job->image;

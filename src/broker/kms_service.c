@@ -136,6 +136,16 @@ static bulla_rc read_request(struct bulla_broker *broker, const struct bulla_htt
 	return BULLA_OK;
 }
 
+static bulla_rc name_channel(const struct bulla_conn *conn, struct bulla_kms_use *use)
+{
+	struct bulla_channel_ends ends;
+
+	BULLA_TRY(bulla_channel_ends_of(bulla_pipe_tls(conn->pipe), &ends));
+	bulla_channel_digest(&ends, &use->channel);
+	use->channel_age_ms = (conn->server->loop.now_us - conn->opened_us) / 1000;
+	return BULLA_OK;
+}
+
 static bulla_rc serve(struct bulla_conn *conn, const struct bulla_http_message *message)
 {
 	struct bulla_broker *broker = conn->server->broker;
@@ -154,7 +164,8 @@ static bulla_rc serve(struct bulla_conn *conn, const struct bulla_http_message *
 	rc = read_request(broker, message, job);
 	if (rc != BULLA_OK || !job->use.request.recipient)
 		return finish(conn, job, rc);
-	rc = bulla_kms_use_prepare(&job->use, broker);
+	rc = name_channel(conn, &job->use);
+	rc = rc == BULLA_OK ? bulla_kms_use_prepare(&job->use, broker) : rc;
 	if (rc == BULLA_OK)
 		rc = bulla_worker_put(conn->server->worker, &job->job);
 	if (rc != BULLA_OK)

@@ -3,10 +3,12 @@
 #include "base/checks.h"
 #include "base/mem.h"
 #include "broker/audit.h"
+#include "broker/release.h"
 #include "cose/sign1.h"
 #include "crypto/cms.h"
 #include "crypto/hash.h"
 #include "crypto/random.h"
+#include "judge/judge.h"
 #include "manifest/pcr.h"
 #include "wire/text.h"
 
@@ -66,7 +68,7 @@ bulla_rc bulla_kms_use_prepare(struct bulla_kms_use *use, const struct bulla_bro
 			};
 	}
 	use->anchors = (struct bulla_attest_anchors){use->anchor_list, count};
-	return BULLA_OK;
+	return bulla_recipient_is(use->request.document) ? bulla_release_prepare(use, broker) : BULLA_OK;
 }
 
 static void take_claims(struct bulla_kms_use *use)
@@ -83,7 +85,7 @@ static void take_claims(struct bulla_kms_use *use)
 }
 
 /* Measurements are the key policy's business, so any will do here; all else is not. */
-bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
+static bulla_rc appraise_nitro(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
 {
 	struct bulla_attest_policy policy;
 	struct bulla_attest_binding binding = {
@@ -110,6 +112,13 @@ bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_c
 	take_claims(use);
 	if (use->public_key.n == 0)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_POLICY, "the document has no public key to answer to");
+	return BULLA_OK;
+}
+
+bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
+{
+	BULLA_TRY(use->by != NULL ? bulla_release_appraise(use, cache) : appraise_nitro(use, cache));
+	use->facts.evidence = use->result;
 	use->attested = true;
 	return BULLA_OK;
 }
@@ -433,6 +442,12 @@ static bulla_rc context_value(const struct bulla_kms_context *context, const cha
 	return BULLA_E_NOT_FOUND;
 }
 
+/* The agent whose seed it is; BULLA_E_NOT_FOUND: the context names none. */
+static bulla_rc named_agent(const struct bulla_kms_use *use, bulla_handle *ret)
+{
+	return context_value(&use->request.context, "bulla:agent", sizeof(ret->b), ret->b);
+}
+
 /* No seed of an agent, or to an enclave, that an approver revoked. by: what the enclave was measured with. */
 static bulla_rc check_revoked(const struct bulla_broker *broker, const struct bulla_kms_use *use, const struct bulla_epoch *by,
                               const bulla_digest *named)
@@ -444,9 +459,13 @@ static bulla_rc check_revoked(const struct bulla_broker *broker, const struct bu
 	bulla_digest image;
 	bulla_rc rc;
 
-	bulla_sha256(use->facts.pcrs[0], &image);
+	if (use->by != NULL)
+		bulla_judge_image(use->result, &image);
+	else
+		bulla_sha256(use->facts.pcrs[0], &image);
 	what.image = &image;
-	rc = context_value(&use->request.context, "bulla:agent", sizeof(handle.b), handle.b);
+	what.instance = use->by != NULL ? &use->kid : NULL; /* a Nitro document does not name it */
+	rc = named_agent(use, &handle);
 	if (rc != BULLA_E_NOT_FOUND)
 		BULLA_TRY(rc);
 	agent = rc == BULLA_OK ? bulla_manifest_agent(&epoch->manifest, &handle) : NULL;
@@ -454,35 +473,64 @@ static bulla_rc check_revoked(const struct bulla_broker *broker, const struct bu
 	return bulla_ledger_revoked(broker->ledger, &what);
 }
 
+/* The manifest that the enclave was measured with: a Nitro document shows it in PCR16. */
+static bulla_rc find_measured(const struct bulla_broker *broker, const struct bulla_kms_use *use, const struct bulla_epoch **ret)
+{
+	uint8_t expected[BULLA_PCR_BYTES];
+
+	*ret = use->by;
+	for (size_t i = 0; i < broker->epochs.count && *ret == NULL; i++) {
+		bulla_pcr_manifest(&broker->epochs.list[i]->manifest.digest, expected);
+		if (bulla_bytes_eq(use->facts.pcrs[BULLA_PCR_MANIFEST], BULLA_BYTES_ARRAY(expected)))
+			*ret = broker->epochs.list[i];
+	}
+	return *ret != NULL ? BULLA_OK : BULLA_FAIL(BULLA_E_MEASUREMENT, "the document is of an enclave under no accepted manifest");
+}
+
 /* A seed's context names a manifest; who asks for it was measured with that one, or with one that may serve its runs. The
  * enclave's code computes the context from the manifest that it measured: this check does not rest on that. */
 static bulla_rc check_manifest(const struct bulla_broker *broker, const struct bulla_kms_use *use)
 {
-	uint8_t expected[BULLA_PCR_BYTES];
+	const struct bulla_epoch *by = NULL;
 	bulla_digest named;
 	bulla_rc rc = context_value(&use->request.context, "bulla:manifest", sizeof(named.b), named.b);
 
 	if (rc == BULLA_E_NOT_FOUND || !use->attested)
 		return BULLA_OK; /* not a seed's context; or the policy has let somebody in who shows no document */
 	BULLA_TRY(rc);
-	for (size_t i = 0; i < broker->epochs.count; i++) {
-		const bulla_digest *mine = &broker->epochs.list[i]->manifest.digest;
+	BULLA_TRY(find_measured(broker, use, &by));
+	BULLA_TRY(bulla_epochs_serves(&broker->epochs, &by->manifest.digest, &named));
+	return check_revoked(broker, use, by, &named);
+}
 
-		bulla_pcr_manifest(mine, expected);
-		if (!bulla_bytes_eq(use->facts.pcrs[BULLA_PCR_MANIFEST], BULLA_BYTES_ARRAY(expected)))
-			continue;
-		BULLA_TRY(bulla_epochs_serves(&broker->epochs, mine, &named));
-		return check_revoked(broker, use, broker->epochs.list[i], &named);
-	}
-	return BULLA_FAIL(BULLA_E_MEASUREMENT, "the document is of an enclave under no accepted manifest");
+/* A recipient says which agents its enclave hosts: it gets no other one's seed. */
+static bulla_rc check_hosted(const struct bulla_kms_use *use)
+{
+	bulla_handle handle;
+	bulla_rc rc = use->by == NULL ? BULLA_E_NOT_FOUND : named_agent(use, &handle);
+
+	if (rc == BULLA_E_NOT_FOUND)
+		return BULLA_OK;
+	BULLA_TRY(rc);
+	if (BULLA_CHECK_ON(RELEASE_AGENT) && !bulla_instance_hosts(&use->recipient.instance, &handle))
+		return BULLA_FAIL(BULLA_E_KEY_CONTEXT, "the enclave does not host the agent whose seed it asks for");
+	return BULLA_OK;
+}
+
+/* By the module id that all of an enclave's Nitro documents carry, else by its receipt key. */
+static bulla_rc check_standing(const struct bulla_broker *broker, const struct bulla_kms_use *use)
+{
+	if (!use->attested)
+		return BULLA_OK;
+	return bulla_standing_check(&broker->standing, use->by != NULL ? bulla_bytes_digest(&use->kid) : use->module_id);
 }
 
 bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_buf *ret)
 {
 	struct bulla_wrapping_key *key = NULL;
 
-	if (use->attested)
-		BULLA_TRY(bulla_standing_check(&broker->standing, use->module_id));
+	BULLA_TRY(check_standing(broker, use));
+	BULLA_TRY(check_hosted(use));
 	BULLA_TRY(allow(broker, use, &key));
 	if (BULLA_CHECK_ON(EVIDENCE_MANIFEST))
 		BULLA_TRY(check_manifest(broker, use));

@@ -65,6 +65,7 @@ static bulla_rc conn_open(void *ctx, struct bulla_pipe *pipe)
 		.window = conn->tls ? 4 : BULLA_MAX_BROKER_WINDOW,
 	};
 
+	conn->opened_us = conn->server->loop.now_us;
 	if (conn->tls && bulla_tls_protocol(bulla_pipe_tls(pipe)) == BULLA_TLS_HTTP)
 		return BULLA_OK;
 	return bulla_pipe_frames(pipe, &options, &events, &conn->frames);

@@ -3,7 +3,7 @@
 #include "cmd/https.h"
 #include "cmd/names.h"
 #include "io/sys.h"
-#include "kms/client.h"
+#include "kms/owner.h"
 
 #define FILE_MAX ((size_t)256 * 1024)
 #define ARN_MAX 256
@@ -88,7 +88,8 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 		.credential = &credential,
 		.wall_ms = bulla_wall_ms(bulla_sys_clock())};
 	struct bulla_http_message response;
-	uint8_t measured[3][BULLA_NITRO_PCR_SIZE]; /* a copy: gcc 12 mistakes the member for its first row */
+	struct bulla_attest_value values[3];
+	const struct bulla_kms_image image = {BULLA_BYTES_LITERAL("nitro"), values, 3};
 	char socket[CONTEXT_PATH];
 	const char *copy = NULL;
 	BULLA_AUTO_BUF policy, request, memory, arn;
@@ -97,9 +98,9 @@ static bulla_rc create_key(struct context *context, const struct broker_info *br
 	bulla_buf_init(&request, 65536);
 	bulla_buf_init(&memory, 65536);
 	bulla_buf_init(&arn, ARN_MAX);
-	bulla_copy(measured, facts->measured, sizeof(measured));
-	BULLA_TRY(bulla_kms_default_policy(broker->arn, (const uint8_t(*)[BULLA_NITRO_PCR_SIZE])measured, tenant.b,
-		agent->b, &policy));
+	for (uint16_t i = 0; i < 3; i++)
+		values[i] = (struct bulla_attest_value){BULLA_CLAIM_PCR, i, bulla_bytes_of(facts->measured[i], BULLA_NITRO_PCR_SIZE)};
+	BULLA_TRY(bulla_kms_default_policy(broker->arn, &image, 1, tenant.b, agent->b, &policy));
 	BULLA_TRY(bulla_kms_write_create_key(&call, bulla_buf_view(&policy), BULLA_BYTES_LITERAL("agent seeds"), &request));
 	path_join(socket, context->runtime, "broker-tls.sock");
 	BULLA_TRY(https_call(socket, &broker->tls_pin, bulla_buf_view(&request), &memory, &response));

@@ -8,7 +8,7 @@
 
 static bool is_purpose(bulla_bytes purpose)
 {
-	static const char *const purposes[] = {"session", "boot", "client", "server"};
+	static const char *const purposes[] = {"session", "boot", "release", "client", "server"};
 
 	for (size_t i = 0; i < sizeof(purposes) / sizeof(purposes[0]); i++)
 		if (bulla_bytes_eq_str(purpose, purposes[i]))
@@ -19,7 +19,7 @@ static bool is_purpose(bulla_bytes purpose)
 static bulla_rc check(const struct bulla_binder *binder)
 {
 	if (!is_purpose(binder->purpose))
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "evidence is made for a session, a boot, or a channel's client or server");
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "evidence is made for a session, a boot, a release, or a channel's client or server");
 	if (binder->tee.n == 0 || binder->tee.n > 16)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "a TEE's word has 1 to 16 characters");
 	if (binder->agents.n % HANDLE_BYTES != 0 || binder->agents.n / HANDLE_BYTES > BULLA_MAX_AGENTS)

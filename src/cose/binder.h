@@ -6,11 +6,12 @@
 #define BULLA_BINDER_BYTES 64
 
 /* Purposes: "session" (challenge by the broker, channel as channel/binding.h makes it of the TLS connection), "client" and
- * "server" (who speaks on an attested channel; challenge by the other side, channel likewise), and "boot" (challenge zero,
- * channel = digest(SPKI of the RSA key); none of the others accepts it). */
+ * "server" (who speaks on an attested channel; challenge by the other side, channel likewise), "boot" (challenge zero,
+ * channel = digest(SPKI of the RSA key)), and "release" (challenge = bulla_release_challenge of the connection, channel =
+ * digest(SPKI of the RSA key)). No purpose is accepted in another's place. */
 struct bulla_binder {
 	bulla_bytes tee;        /* the driver's word: "nitro" (also for documents of the development TEE), "sev-snp", ... */
-	bulla_bytes purpose;    /* "session", "client", "server" or "boot" */
+	bulla_bytes purpose;    /* "session", "client", "server", "boot" or "release" */
 	bulla_digest challenge;
 	bulla_digest channel;
 	bulla_digest key;       /* digest(SPKI of the receipt key) = instance kid */

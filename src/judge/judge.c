@@ -84,21 +84,21 @@ struct bound {
 	struct bulla_attest_binding binding;
 };
 
-/* Session evidence carries the challenge and no key. The key of boot evidence is the broker's business: it comes with
- * the request, and its digest is in the binder. */
+/* Evidence of sessions and releases carries the challenge and no key. The key of boot evidence is the broker's business: it
+ * comes with the request, and its digest is in the binder. */
 static bulla_rc bind_to(const struct bulla_manifest *manifest, const struct bulla_instance *instance, struct bound *ret)
 {
 	bulla_wr w = bulla_wr_fixed(ret->bundles, sizeof(ret->bundles));
 	bulla_bytes bundles;
-	bool session = instance->purpose == BULLA_PURPOSE_SESSION;
+	bool boot = instance->purpose == BULLA_PURPOSE_BOOT;
 
 	BULLA_TRY(bulla_instance_binder(instance, ret->binder));
 	BULLA_TRY(bulla_pcr_bundle_data(manifest, instance->agents, &w));
 	BULLA_TRY(bulla_wr_end(&w, &bundles));
 	ret->binding = (struct bulla_attest_binding){
 		.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(ret->binder)),
-		.nonce = session ? BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(instance->challenge)) : BULLA_EXPECT_ANYTHING,
-		.public_key = session ? BULLA_EXPECT_BYTES(bulla_bytes_of(NULL, 0)) : BULLA_EXPECT_ANYTHING,
+		.nonce = boot ? BULLA_EXPECT_ANYTHING : BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(instance->challenge)),
+		.public_key = boot ? BULLA_EXPECT_ANYTHING : BULLA_EXPECT_BYTES(bulla_bytes_of(NULL, 0)),
 		.manifest = BULLA_EXPECT_BYTES(bulla_bytes_digest(&manifest->digest)),
 		.bundles = BULLA_EXPECT_BYTES(bundles),
 	};

@@ -7,8 +7,7 @@
 #define BODY_MAX 524288
 #define SEED 32
 
-static bulla_rc write_request(const struct bulla_kms_call *call, const char *target, bulla_bytes body,
-                              struct bulla_buf *ret)
+bulla_rc bulla_kms_write_call(const struct bulla_kms_call *call, const char *target, bulla_bytes body, struct bulla_buf *ret)
 {
 	struct bulla_http_message request = {
 		.method = BULLA_BYTES_LITERAL("POST"), .target = BULLA_BYTES_LITERAL("/"), .body = body, .header_count = 3};
@@ -78,7 +77,7 @@ bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bull
 	put_recipient(&j, call->document);
 	bulla_json_wr_object_end(&j);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return write_request(call, "TrentService.GenerateDataKey", body, ret);
+	return bulla_kms_write_call(call, "TrentService.GenerateDataKey", body, ret);
 }
 
 bulla_rc bulla_kms_write_decrypt(const struct bulla_kms_call *call, bulla_bytes blob, struct bulla_buf *ret)
@@ -97,7 +96,7 @@ bulla_rc bulla_kms_write_decrypt(const struct bulla_kms_call *call, bulla_bytes 
 	put_recipient(&j, call->document);
 	bulla_json_wr_object_end(&j);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return write_request(call, "TrentService.Decrypt", body, ret);
+	return bulla_kms_write_call(call, "TrentService.Decrypt", body, ret);
 }
 
 bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *call, struct bulla_buf *ret)
@@ -113,26 +112,7 @@ bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *call, struct bu
 	bulla_json_wr_str(&j, "default");
 	bulla_json_wr_object_end(&j);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return write_request(call, "TrentService.GetKeyPolicy", body, ret);
-}
-
-bulla_rc bulla_kms_write_create_key(const struct bulla_kms_call *call, bulla_bytes policy, bulla_bytes description,
-                                    struct bulla_buf *ret)
-{
-	BULLA_AUTO_BUF buf;
-	bulla_bytes body;
-
-	bulla_buf_init(&buf, BODY_MAX);
-	bulla_wr w = bulla_wr_buf(&buf);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_json_wr_object(&j);
-	bulla_json_wr_name(&j, "Policy");
-	bulla_json_wr_string(&j, policy);
-	bulla_json_wr_name(&j, "Description");
-	bulla_json_wr_string(&j, description);
-	bulla_json_wr_object_end(&j);
-	BULLA_TRY(bulla_wr_end(&w, &body));
-	return write_request(call, "TrentService.CreateKey", body, ret);
+	return bulla_kms_write_call(call, "TrentService.GetKeyPolicy", body, ret);
 }
 
 static const struct {
@@ -174,7 +154,7 @@ static bulla_rc read_error(const struct bulla_http_message *response)
 	return BULLA_FAIL(BULLA_E_UNREACHABLE, "the key service fails");
 }
 
-static bulla_rc read_root(const struct bulla_http_message *response, bulla_json *ret)
+bulla_rc bulla_kms_read_root(const struct bulla_http_message *response, bulla_json *ret)
 {
 	if (response->status != 200)
 		return read_error(response);
@@ -228,7 +208,7 @@ bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bu
 {
 	bulla_json root, arn, plain;
 
-	BULLA_TRY(read_root(response, &root));
+	BULLA_TRY(bulla_kms_read_root(response, &root));
 	if (bulla_json_get_str(root, "KeyId", &arn) != BULLA_OK || !names_key(arn, key_id))
 		return BULLA_FAIL(BULLA_E_KEY_SUBSTITUTED, "the answer is of another wrapping key");
 	/* a key that came in clear was seen by others: it is no seed */
@@ -240,7 +220,7 @@ bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bu
 	return open_seed(root, key, ret_seed);
 }
 
-static bulla_rc read_string(bulla_json value, size_t max, struct bulla_buf *ret)
+bulla_rc bulla_kms_read_string(bulla_json value, size_t max, struct bulla_buf *ret)
 {
 	size_t size = 0, room = ret->max - ret->n < max ? ret->max - ret->n : max;
 
@@ -254,89 +234,7 @@ bulla_rc bulla_kms_read_policy(const struct bulla_http_message *response, struct
 {
 	bulla_json root, policy;
 
-	BULLA_TRY(read_root(response, &root));
+	BULLA_TRY(bulla_kms_read_root(response, &root));
 	BULLA_TRY(bulla_json_get_str(root, "Policy", &policy));
-	return read_string(policy, 32768, ret);
-}
-
-bulla_rc bulla_kms_read_create_key(const struct bulla_http_message *response, struct bulla_buf *ret)
-{
-	bulla_json root, metadata, arn;
-
-	BULLA_TRY(read_root(response, &root));
-	BULLA_TRY(bulla_json_get_str(root, "KeyMetadata", &metadata));
-	BULLA_TRY(bulla_json_get_str(metadata, "Arn", &arn));
-	return read_string(arn, 2048, ret);
-}
-
-static void put_statement(bulla_json_wr *j, const char *effect, const char *const *actions)
-{
-	bulla_json_wr_object(j);
-	bulla_json_wr_name(j, "Effect");
-	bulla_json_wr_str(j, effect);
-	bulla_json_wr_name(j, "Action");
-	bulla_json_wr_array(j);
-	for (; *actions != NULL; actions++)
-		bulla_json_wr_str(j, *actions);
-	bulla_json_wr_array_end(j);
-	bulla_json_wr_name(j, "Resource");
-	bulla_json_wr_str(j, "*");
-	bulla_json_wr_name(j, "Principal");
-}
-
-static void put_attested(bulla_json_wr *j, const uint8_t pcrs[3][48], const uint8_t tenant[8], const uint8_t agent[8])
-{
-	static const char *const names[] = {"kms:RecipientAttestation:PCR0", "kms:RecipientAttestation:PCR1",
-	                                    "kms:RecipientAttestation:PCR2"};
-
-	bulla_json_wr_name(j, "Condition");
-	bulla_json_wr_object(j);
-	bulla_json_wr_name(j, "StringEqualsIgnoreCase");
-	bulla_json_wr_object(j);
-	for (size_t i = 0; i < 3; i++) {
-		bulla_json_wr_name(j, names[i]);
-		bulla_json_wr_hex(j, bulla_bytes_of(pcrs[i], 48));
-	}
-	bulla_json_wr_object_end(j);
-	bulla_json_wr_name(j, "StringEquals");
-	bulla_json_wr_object(j);
-	bulla_json_wr_name(j, "kms:EncryptionContext:bulla:tenant");
-	bulla_json_wr_hex(j, bulla_bytes_of(tenant, 8));
-	bulla_json_wr_name(j, "kms:EncryptionContext:bulla:agent");
-	bulla_json_wr_hex(j, bulla_bytes_of(agent, 8));
-	bulla_json_wr_object_end(j);
-	bulla_json_wr_object_end(j);
-}
-
-bulla_rc bulla_kms_default_policy(bulla_bytes admin_arn, const uint8_t pcrs[3][48], const uint8_t tenant[8],
-                                  const uint8_t agent[8], struct bulla_buf *ret)
-{
-	static const char *const use[] = {"kms:GenerateDataKey", "kms:Decrypt", NULL};
-	static const char *const look[] = {"kms:GetKeyPolicy", "kms:DescribeKey", NULL};
-	static const char *const manage[] = {"kms:PutKeyPolicy", "kms:ScheduleKeyDeletion", "kms:CancelKeyDeletion", NULL};
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_bytes ignored;
-
-	bulla_json_wr_object(&j);
-	bulla_json_wr_name(&j, "Version");
-	bulla_json_wr_str(&j, "2012-10-17");
-	bulla_json_wr_name(&j, "Statement");
-	bulla_json_wr_array(&j);
-	put_statement(&j, "Allow", use);
-	bulla_json_wr_str(&j, "*");
-	put_attested(&j, pcrs, tenant, agent);
-	bulla_json_wr_object_end(&j);
-	put_statement(&j, "Allow", look);
-	bulla_json_wr_str(&j, "*");
-	bulla_json_wr_object_end(&j);
-	put_statement(&j, "Allow", manage);
-	bulla_json_wr_object(&j);
-	bulla_json_wr_name(&j, "AWS");
-	bulla_json_wr_string(&j, admin_arn);
-	bulla_json_wr_object_end(&j);
-	bulla_json_wr_object_end(&j);
-	bulla_json_wr_array_end(&j);
-	bulla_json_wr_object_end(&j);
-	return bulla_wr_end(&w, &ignored);
+	return bulla_kms_read_string(policy, 32768, ret);
 }

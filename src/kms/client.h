@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "kms/context.h"
 #include "kms/sigv4.h"
+#include "wire/json.h"
 
 struct bulla_rsa_key; /* crypto/rsa.h */
 
@@ -39,14 +40,14 @@ BULLA_CHECK bulla_rc bulla_kms_read_key(const struct bulla_http_message *respons
 /* Policy text of the answer to get_policy, appended to ret. */
 BULLA_CHECK bulla_rc bulla_kms_read_policy(const struct bulla_http_message *response, struct bulla_buf *ret);
 
-/* --- owner's side (bulla up), with the admin credential --- */
-BULLA_CHECK bulla_rc bulla_kms_write_create_key(const struct bulla_kms_call *call, bulla_bytes policy,
-                                                bulla_bytes description, struct bulla_buf *ret);
-/* ARN of the new key, appended to ret. */
-BULLA_CHECK bulla_rc bulla_kms_read_create_key(const struct bulla_http_message *response, struct bulla_buf *ret);
+/* --- parts of these, for kms/owner.h --- */
 
-/* The policy that `bulla up` gives a wrapping key: GenerateDataKey and Decrypt for documents that show pcrs[0..2] and
- * the tenant and agent in the context, GetKeyPolicy and DescribeKey for all, PutKeyPolicy and deletion for admin_arn;
- * nothing else to anybody. pcrs: 48 bytes each. */
-BULLA_CHECK bulla_rc bulla_kms_default_policy(bulla_bytes admin_arn, const uint8_t pcrs[3][48], const uint8_t tenant[8],
-                                              const uint8_t agent[8], struct bulla_buf *ret);
+/* A whole HTTP request for this X-Amz-Target, signed as call says. */
+BULLA_CHECK bulla_rc bulla_kms_write_call(const struct bulla_kms_call *call, const char *target, bulla_bytes body,
+                                          struct bulla_buf *ret);
+
+/* The answer's object, or its error as above. */
+BULLA_CHECK bulla_rc bulla_kms_read_root(const struct bulla_http_message *response, bulla_json *ret);
+
+/* A string, unescaped, appended to ret: at most max bytes. */
+BULLA_CHECK bulla_rc bulla_kms_read_string(bulla_json value, size_t max, struct bulla_buf *ret);

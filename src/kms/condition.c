@@ -10,8 +10,8 @@
 struct values {
 	bulla_bytes list[VALUES_MAX];
 	size_t count;
-	bool attested_key;   /* one of kms:RecipientAttestation */
-	uint8_t memory[128]; /* texts made for it */
+	bool attested_key;   /* one of RecipientAttestation */
+	uint8_t memory[192]; /* texts made for it */
 };
 
 enum compare { COMPARE_EQUAL, COMPARE_IGNORE_CASE, COMPARE_LIKE, COMPARE_BEFORE, COMPARE_AFTER };
@@ -106,6 +106,59 @@ static bulla_rc add_register(const struct bulla_kms_facts *facts, bulla_bytes na
 	return BULLA_OK;
 }
 
+/* "measurement", "rtmr:1": name and index. */
+static bulla_rc read_claim_name(bulla_bytes name, enum bulla_claim *ret, uint64_t *ret_index)
+{
+	size_t n = 0;
+
+	*ret_index = 0;
+	while (n < name.n && name.p[n] != ':')
+		n++;
+	*ret = bulla_claim_from_name((bulla_bytes){name.p, n});
+	if (*ret == BULLA_CLAIM_COUNT)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a policy names an unknown claim of evidence");
+	return n == name.n ? BULLA_OK : bulla_text_uint((bulla_bytes){name.p + n + 1, name.n - n - 1}, UINT16_MAX, ret_index);
+}
+
+static bulla_rc claim_text(const struct bulla_attest_claim *claim, struct values *values, bulla_bytes *ret)
+{
+	enum bulla_claim_print print = bulla_claim_print((enum bulla_claim)claim->id);
+	bulla_wr w = bulla_wr_fixed(values->memory, sizeof(values->memory));
+
+	*ret = claim->bytes;
+	if (print == BULLA_PRINT_TEXT)
+		return BULLA_OK;
+	if (print == BULLA_PRINT_HEX)
+		bulla_text_wr_hex(&w, claim->bytes);
+	else
+		bulla_text_wr_uint(&w, claim->number);
+	return bulla_wr_end(&w, ret);
+}
+
+static bulla_rc add_claim(const struct bulla_kms_facts *facts, bulla_bytes name, struct values *values)
+{
+	const struct bulla_attest_result *evidence = facts->attested ? facts->evidence : NULL;
+	const struct bulla_attest_claim *claim;
+	enum bulla_claim id;
+	uint64_t index;
+	bulla_bytes text = {NULL, 0};
+
+	values->attested_key = true;
+	if (bulla_bytes_eq_str(name, "tee") || bulla_bytes_eq_str(name, "assurance")) {
+		if (evidence != NULL)
+			add(values, bulla_bytes_str(name.n == 3 ? bulla_tee_name((enum bulla_tee)evidence->tee)
+			                                        : bulla_assurance_name((enum bulla_assurance)evidence->assurance)));
+		return BULLA_OK;
+	}
+	BULLA_TRY(read_claim_name(name, &id, &index));
+	claim = evidence != NULL ? bulla_attest_find(evidence, id, (unsigned)index) : NULL;
+	if (claim == NULL)
+		return BULLA_OK;
+	BULLA_TRY(claim_text(claim, values, &text));
+	add(values, text);
+	return BULLA_OK;
+}
+
 static void add_context(const struct bulla_kms_facts *facts, bulla_bytes key, struct values *values)
 {
 	for (size_t i = 0; facts != NULL && facts->context != NULL && i < facts->context->count; i++)
@@ -131,6 +184,8 @@ static bulla_rc find_values(bulla_bytes key, const struct bulla_kms_facts *facts
 	facts = known ? facts : &unknown;
 	if (cut_front(&rest, "kms:RecipientAttestation:"))
 		return add_register(facts, rest, ret);
+	if (cut_front(&rest, "bulla:RecipientAttestation:"))
+		return add_claim(facts, rest, ret);
 	if (cut_front(&rest, "kms:EncryptionContext:"))
 		add_context(facts, rest, ret);
 	else if (bulla_bytes_eq_str(key, "kms:EncryptionContextKeys"))

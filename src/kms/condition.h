@@ -6,7 +6,7 @@
 enum bulla_kms_condition {
 	BULLA_KMS_HOLDS,
 	BULLA_KMS_FAILS,         /* something else than attestation stands in the way */
-	BULLA_KMS_FAILS_ATTESTED /* only keys of kms:RecipientAttestation do */
+	BULLA_KMS_FAILS_ATTESTED /* only keys of RecipientAttestation do */
 };
 
 /* Evaluates; facts NULL: only checks that every operator, key and value is understood. BULLA_E_FORMAT,

@@ -33,7 +33,7 @@ static bulla_rc read_binder_fields(bulla_cbor_rd *r, struct bulla_instance *inst
 	uint64_t purpose;
 
 	BULLA_TRY(bulla_cbor_rd_text(r, TEE_MAX, &instance->tee));
-	BULLA_TRY(bulla_cbor_rd_uint_max(r, BULLA_PURPOSE_BOOT, &purpose));
+	BULLA_TRY(bulla_cbor_rd_uint_max(r, BULLA_PURPOSE_RELEASE, &purpose));
 	if (instance->tee.n == 0 || purpose < BULLA_PURPOSE_SESSION)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an instance record has no TEE or an unknown purpose");
 	instance->purpose = (uint8_t)purpose;
@@ -66,10 +66,10 @@ void bulla_instance_kid(const struct bulla_instance *instance, bulla_digest *ret
 
 bulla_rc bulla_instance_binder(const struct bulla_instance *instance, uint8_t ret[BULLA_BINDER_BYTES])
 {
+	static const char *const words[] = {"", "session", "boot", "release"};
 	struct bulla_binder binder = {
 		.tee = instance->tee,
-		.purpose = instance->purpose == BULLA_PURPOSE_SESSION ? BULLA_BYTES_LITERAL("session")
-								      : BULLA_BYTES_LITERAL("boot"),
+		.purpose = bulla_bytes_str(words[instance->purpose <= BULLA_PURPOSE_RELEASE ? instance->purpose : 0]),
 		.channel = instance->channel,
 		.agents = instance->agents,
 		.manifest = instance->manifest,

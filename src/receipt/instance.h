@@ -7,6 +7,7 @@
 enum bulla_purpose {
 	BULLA_PURPOSE_SESSION = 1, /* "session": challenge by the broker, channel = digest(TLS exporter) */
 	BULLA_PURPOSE_BOOT = 2,    /* "boot": challenge zero, channel = digest(SPKI of the RSA key) */
+	BULLA_PURPOSE_RELEASE = 3, /* "release": challenge of the connection (receipt/recipient.h), channel as in "boot" */
 };
 
 #define BULLA_INSTANCE_VERSION 1

@@ -93,9 +93,9 @@ static bulla_rc ask_challenge(struct bulla_join *join)
 }
 
 /* What came with the evidence, else what the host gave. */
-static bulla_bytes collateral_of(const struct bulla_join *join)
+bulla_bytes bulla_join_collateral(const struct bulla_join *join, const struct bulla_evidence *evidence)
 {
-	return join->evidence.aux.n > 0 ? bulla_buf_view(&join->evidence.aux) : join->base->collateral;
+	return evidence->aux.n > 0 ? bulla_buf_view(&evidence->aux) : join->base->collateral;
 }
 
 static bulla_rc attest(struct bulla_join *join, bulla_bytes challenge)
@@ -110,7 +110,8 @@ static bulla_rc attest(struct bulla_join *join, bulla_bytes challenge)
 		&join->evidence));
 	join->scratch.n = 0;
 	w = bulla_wr_buf(&join->scratch);
-	BULLA_TRY(bulla_session_client_attest(&join->client, bulla_buf_view(&join->evidence.report), collateral_of(join), &w));
+	BULLA_TRY(bulla_session_client_attest(&join->client, bulla_buf_view(&join->evidence.report),
+		bulla_join_collateral(join, &join->evidence), &w));
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	join->state = BULLA_JOIN_ATTEST;
 	join->asked_ms = (uint64_t)bulla_mono_us(join->base->clock) / 1000;
@@ -128,7 +129,7 @@ static bulla_rc make_record(struct bulla_join *join, uint64_t time_ms)
 		.agents = bulla_tee_handles(join->base),
 		.manifest = join->base->manifest.digest,
 		.evidence = bulla_buf_view(&join->evidence.report),
-		.collateral = collateral_of(join),
+		.collateral = bulla_join_collateral(join, &join->evidence),
 		.time_ms = time_ms,
 	};
 	bulla_wr w;

@@ -105,3 +105,4 @@ BULLA_CHECK bulla_rc bulla_join_kms_ready(void *ctx);
 BULLA_CHECK bulla_rc bulla_join_kms_bytes(void *ctx, bulla_bytes bytes);
 BULLA_CHECK bulla_rc bulla_join_call(struct bulla_join *join, enum bulla_op_number op, bulla_bytes body);
 BULLA_CHECK bulla_rc bulla_join_finished(struct bulla_join *join);
+bulla_bytes bulla_join_collateral(const struct bulla_join *join, const struct bulla_evidence *evidence);

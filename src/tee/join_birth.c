@@ -2,7 +2,9 @@
 #include "tee/join.h"
 
 #include "crypto/hash.h"
+#include "crypto/random.h"
 #include "kms/client.h"
+#include "receipt/recipient.h"
 #include "wire/messages.h"
 
 static struct bulla_join_agent *current(struct bulla_join *join)
@@ -48,26 +50,55 @@ static bulla_bytes host_of(bulla_bytes url)
 	return to == from ? BULLA_BYTES_LITERAL("broker") : bulla_bytes_of(url.p + from, to - from);
 }
 
-/* Evidence for Recipient: bound to the RSA key; no session accepts it. */
+/* To which call the evidence is an answer: the connection, and a salt that no other call has. */
+static bulla_rc release_challenge(struct bulla_join *join, struct bulla_recipient *recipient)
+{
+	struct bulla_channel_ends ends;
+	bulla_digest channel;
+
+	recipient->instance.purpose = BULLA_PURPOSE_RELEASE;
+	BULLA_TRY(bulla_channel_ends_of(join->kms.tls, &ends));
+	bulla_channel_digest(&ends, &channel);
+	BULLA_TRY(bulla_random_fill(join->base->random, recipient->salt, sizeof(recipient->salt)));
+	bulla_release_challenge(&channel, recipient->salt, recipient->instance.challenge);
+	return BULLA_OK;
+}
+
+/* Evidence that the KMS answers to, bound to the RSA key: Nitro's own document, which carries the key and a time; of other
+ * TEEs a recipient. Into answer, which is free until the request is written. */
+static bulla_rc show_recipient(struct bulla_join *join, struct bulla_evidence *shown)
+{
+	bool own = join->base->source.ops->carries_key;
+	struct bulla_recipient recipient = {.spki = bulla_rsa_key_spki(join->rsa.key),
+		.instance = {.tee = bulla_source_word(&join->base->source), .purpose = BULLA_PURPOSE_BOOT,
+			.receipt_key = bulla_sign_key_spki(join->base->receipt_key), .agents = bulla_tee_handles(join->base),
+			.manifest = join->base->manifest.digest}};
+	bulla_bytes nonce = bulla_bytes_of(recipient.instance.challenge, own ? 0 : sizeof(recipient.instance.challenge));
+	uint8_t binder[BULLA_BINDER_BYTES];
+
+	bulla_sha256(recipient.spki, &recipient.instance.channel);
+	if (!own)
+		BULLA_TRY(release_challenge(join, &recipient));
+	BULLA_TRY(bulla_instance_binder(&recipient.instance, binder));
+	BULLA_TRY(bulla_source_make(&join->base->source, binder, nonce, own ? recipient.spki : bulla_bytes_of(NULL, 0), shown));
+	if (own)
+		return bulla_buf_append(&join->answer, bulla_buf_view(&shown->report));
+	recipient.instance.evidence = bulla_buf_view(&shown->report);
+	recipient.instance.collateral = bulla_join_collateral(join, shown);
+	return bulla_recipient_write(&recipient, &join->scratch, &join->answer);
+}
+
 static bulla_rc boot_evidence(struct bulla_join *join)
 {
-	struct bulla_binder binder = {.tee = bulla_source_word(&join->base->source), .purpose = BULLA_BYTES_LITERAL("boot"),
-		.key = join->base->kid, .agents = bulla_tee_handles(join->base), .manifest = join->base->manifest.digest};
-	uint8_t bytes[BULLA_BINDER_BYTES];
-	struct bulla_evidence boot;
-	bulla_bytes spki;
+	struct bulla_evidence shown;
 	bulla_rc rc;
 
 	BULLA_TRY(join->rsa.rc);
-	spki = bulla_rsa_key_spki(join->rsa.key);
-	bulla_sha256(spki, &binder.channel);
-	BULLA_TRY(bulla_binder_make(&binder, bytes));
-	bulla_evidence_init(&boot);
-	rc = bulla_source_make(&join->base->source, bytes, bulla_bytes_of(NULL, 0), spki, &boot);
-	join->answer.n = 0; /* holds the document until the request is written */
-	if (rc == BULLA_OK)
-		rc = bulla_buf_append(&join->answer, bulla_buf_view(&boot.report));
-	bulla_evidence_done(&boot);
+	join->answer.n = 0;
+	bulla_evidence_init(&shown);
+	rc = show_recipient(join, &shown);
+	bulla_evidence_done(&shown);
+	join->scratch.n = 0;
 	return rc;
 }
 

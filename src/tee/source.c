@@ -113,7 +113,7 @@ bulla_rc bulla_source_make(const struct bulla_source *source, const uint8_t bind
 	bulla_bytes nonce, bulla_bytes public_key, struct bulla_evidence *ret)
 {
 	if (public_key.n > 0 && !source->ops->carries_key)
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "this TEE's evidence carries no key: no KMS answers to it yet");
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "this TEE's evidence has no place for a public key");
 	bulla_buf_clear(&ret->report);
 	bulla_buf_clear(&ret->aux);
 	return source->ops->make(source, binder, nonce, public_key, ret);

@@ -13,7 +13,7 @@ struct bulla_source_ops {
 		bulla_bytes public_key, struct bulla_evidence *ret);
 	/* Measures a 32-byte digest for good; NULL: this TEE says it in the binder alone. */
 	bulla_rc (*measure)(const struct bulla_source *source, bulla_bytes digest);
-	bool carries_key; /* its evidence has a place for a public key: a KMS can answer to it */
+	bool carries_key; /* its evidence has a place for a public key: AWS KMS answers to it as it is */
 };
 
 struct bulla_source {

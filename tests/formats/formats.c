@@ -10,6 +10,7 @@
 #include "receipt/instance.h"
 #include "receipt/order.h"
 #include "receipt/receipt.h"
+#include "receipt/recipient.h"
 #include "receipt/start.h"
 #include "receipt/token.h"
 
@@ -396,11 +397,11 @@ static bulla_rc entry_again(bulla_bytes bytes, bulla_wr *w)
 	return BULLA_OK;
 }
 
-static bulla_rc instance_make(bulla_wr *w)
+static struct bulla_instance instance_of(uint8_t purpose)
 {
 	struct bulla_instance instance = {
 		.tee = BULLA_BYTES_LITERAL("nitro"),
-		.purpose = BULLA_PURPOSE_SESSION,
+		.purpose = purpose,
 		.channel = digest_of("exporter"),
 		.receipt_key = BULLA_BYTES_LITERAL("SubjectPublicKeyInfo"),
 		.agents = BULLA_BYTES_LITERAL("agent 01agent 02"),
@@ -411,6 +412,13 @@ static bulla_rc instance_make(bulla_wr *w)
 	bulla_digest challenge = digest_of("challenge");
 
 	bulla_copy(instance.challenge, challenge.b, sizeof(instance.challenge));
+	return instance;
+}
+
+static bulla_rc instance_make(bulla_wr *w)
+{
+	struct bulla_instance instance = instance_of(BULLA_PURPOSE_SESSION);
+
 	return bulla_instance_write(w, &instance);
 }
 
@@ -420,6 +428,38 @@ static bulla_rc instance_again(bulla_bytes bytes, bulla_wr *w)
 
 	BULLA_TRY(bulla_instance_decode(bytes, &instance));
 	return bulla_instance_write(w, &instance);
+}
+
+static bulla_rc recipient_write(const struct bulla_recipient *recipient, bulla_wr *w)
+{
+	BULLA_AUTO_BUF scratch, made;
+
+	bulla_buf_init(&scratch, 4096);
+	bulla_buf_init(&made, 4096);
+	BULLA_TRY(bulla_recipient_write(recipient, &scratch, &made));
+	bulla_wr_bytes(w, bulla_buf_view(&made));
+	return BULLA_OK;
+}
+
+static bulla_rc recipient_make(bulla_wr *w)
+{
+	struct bulla_recipient recipient = {.spki = BULLA_BYTES_LITERAL("RSA SubjectPublicKeyInfo"),
+		.instance = instance_of(BULLA_PURPOSE_RELEASE)};
+	bulla_digest salt = digest_of("salt"), channel = digest_of("exporter");
+
+	bulla_copy(recipient.salt, salt.b, sizeof(recipient.salt));
+	recipient.instance.tee = BULLA_BYTES_LITERAL("tdx");
+	recipient.instance.channel = digest_of("RSA SubjectPublicKeyInfo");
+	bulla_release_challenge(&channel, recipient.salt, recipient.instance.challenge);
+	return recipient_write(&recipient, w);
+}
+
+static bulla_rc recipient_again(bulla_bytes bytes, bulla_wr *w)
+{
+	struct bulla_recipient recipient;
+
+	BULLA_TRY(bulla_recipient_decode(bytes, &recipient));
+	return recipient_write(&recipient, w);
 }
 
 static bulla_rc bundle_make(bulla_wr *w)
@@ -547,6 +587,7 @@ const struct bulla_format bulla_formats[] = {
 	{"order", order_make, order_again, SMALL},
 	{"entry", entry_make, entry_again, SMALL},
 	{"instance", instance_make, instance_again, LARGE},
+	{"recipient", recipient_make, recipient_again, LARGE},
 	{"bundle", bundle_make, bundle_again, LARGE},
 	{"manifest", manifest_make, manifest_again, LARGE},
 };

@@ -6,6 +6,7 @@
 #include "receipt/order.h"
 #include "receipt/permit.h"
 #include "receipt/receipt.h"
+#include "receipt/recipient.h"
 #include "receipt/start.h"
 #include "receipt/token.h"
 
@@ -101,17 +102,31 @@ static bool again_entry(bulla_bytes in, bulla_wr *w)
 	return true;
 }
 
+static bool again_recipient(bulla_bytes in, bulla_wr *w)
+{
+	BULLA_AUTO_BUF scratch, made;
+	struct bulla_recipient recipient;
+
+	bulla_buf_init(&scratch, sizeof(memory));
+	bulla_buf_init(&made, sizeof(memory));
+	if (bulla_recipient_decode(in, &recipient) != BULLA_OK ||
+	    bulla_recipient_write(&recipient, &scratch, &made) != BULLA_OK)
+		return false;
+	bulla_wr_bytes(w, bulla_buf_view(&made));
+	return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static bool (*const again[])(bulla_bytes in, bulla_wr *w) = {again_receipt, again_start, again_token, again_permit,
-		again_commit, again_order, again_instance, again_entry};
+		again_commit, again_order, again_instance, again_entry, again_recipient};
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes in, out;
 
 	if (n < 1)
 		return 0;
 	in = bulla_bytes_of(p + 1, n - 1);
-	if (again[p[0] % 8](in, &w) && bulla_wr_end(&w, &out) == BULLA_OK)
+	if (again[p[0] % 9](in, &w) && bulla_wr_end(&w, &out) == BULLA_OK)
 		fuzz_assert(bulla_bytes_eq(in, out));
 	return 0;
 }

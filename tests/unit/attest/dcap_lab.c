@@ -8,6 +8,7 @@
 
 #include "crypto/hash.h"
 #include "test.h"
+#include "wire/json.h"
 
 #define SGX_ARC "\x2a\x86\x48\x86\xf8\x4d\x01\x0d\x01"
 
@@ -356,4 +357,34 @@ void dcap_lab_replace(char *text, size_t size, const char *from, const char *to)
 	assert_non_null(at);
 	(void)snprintf(rest, sizeof(rest), "%s", at + strlen(from));
 	(void)snprintf(at, size - (size_t)(at - text), "%s%s", to, rest);
+}
+
+bulla_bytes dcap_lab_bundle(const struct dcap_lab *lab, struct bulla_buf *ret)
+{
+	const struct bulla_dcap_parts *parts = &lab->parts;
+	const struct {
+		const char *name;
+		bulla_bytes value;
+		bool hex;
+	} rows[] = {{"tcb_info", parts->tcb_info, false}, {"tcb_info_signature", parts->tcb_info_signature, true},
+		{"tcb_info_issuer_chain", parts->tcb_info_chain, false}, {"qe_identity", parts->qe_identity, false},
+		{"qe_identity_signature", parts->qe_identity_signature, true},
+		{"qe_identity_issuer_chain", parts->qe_identity_chain, false}, {"pck_crl", parts->pck_crl, true},
+		{"pck_crl_issuer_chain", parts->pck_crl_chain, false}, {"root_ca_crl", parts->root_crl, true}};
+	bulla_bytes text;
+
+	bulla_buf_init(ret, 1 << 17);
+	bulla_wr w = bulla_wr_buf(ret);
+	bulla_json_wr j = bulla_json_wr_of(&w);
+	bulla_json_wr_object(&j);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bulla_json_wr_name(&j, rows[i].name);
+		if (rows[i].hex)
+			bulla_json_wr_hex(&j, rows[i].value);
+		else
+			bulla_json_wr_string(&j, rows[i].value);
+	}
+	bulla_json_wr_object_end(&j);
+	assert_ok(bulla_wr_end(&w, &text));
+	return text;
 }

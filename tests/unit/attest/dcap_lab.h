@@ -57,5 +57,8 @@ bulla_rc dcap_lab_judge(struct dcap_lab *lab);
 /* The same for the quote as it stands in lab->quote. */
 bulla_rc dcap_lab_judge_quote(struct dcap_lab *lab);
 
+/* The collateral as one file: dcap-qvl's bundle. ret is made here. */
+bulla_bytes dcap_lab_bundle(const struct dcap_lab *lab, struct bulla_buf *ret);
+
 /* Replaces the first `from` in text by `to`, of the same or another length. */
 void dcap_lab_replace(char *text, size_t size, const char *from, const char *to);

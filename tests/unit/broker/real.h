@@ -33,6 +33,10 @@ struct spec {
 	struct bulla_sign_key *approver, *signer; /* named in it; signs it */
 	const struct bulla_earlier *earlier;
 	bool other_broker, hybrid;
+	/* evidence: "dev" of class dev, any image, unless given */
+	bulla_bytes tee, images;
+	const struct bulla_anchor *anchor;
+	uint8_t assurance;
 };
 
 /* A put_manifest body. */
@@ -61,13 +65,14 @@ static inline bulla_bytes make_put(const struct spec *spec)
 	                           .agent_count = 2,
 	                           .workflows = &workflow,
 	                           .workflow_count = 1,
-	                           .assurance = 1,
+	                           .assurance = spec->assurance != 0 ? spec->assurance : 1,
 	                           .max_age_ms = 300000,
 	                           .tenant = handle_of('t'),
 	                           .broker_tls = broker->epochs.tls,
 	                           .ledger_spki = bulla_sign_key_spki(spec->other_broker ? owner : broker->ledger_key),
 	                           .earlier_count = spec->earlier != NULL};
 	struct bulla_earlier earlier = spec->earlier == NULL ? (struct bulla_earlier){.epoch = 0} : *spec->earlier;
+	struct bulla_anchor anchor;
 	struct bulla_msg_put_manifest message;
 	struct bulla_manifest decoded;
 	BULLA_AUTO_BUF bytes, approval;
@@ -76,11 +81,15 @@ static inline bulla_bytes make_put(const struct spec *spec)
 	bulla_buf_init(&bytes, 65536);
 	bulla_buf_init(&approval, BULLA_APPROVAL_MAX);
 	m.earlier = &earlier;
-	bulla_list_write_text(&l, (bulla_bytes[]){BULLA_BYTES_LITERAL("dev")}, 1);
+	bulla_list_write_text(&l, (bulla_bytes[]){spec->tee.n > 0 ? spec->tee : BULLA_BYTES_LITERAL("dev")}, 1);
 	m.tees = bulla_bytes_of(lists, l.n);
+	anchor = spec->anchor != NULL ? *spec->anchor : (struct bulla_anchor){.assurance = 0};
+	m.anchors = &anchor;
+	m.anchor_count = spec->anchor != NULL;
 	for (unsigned i = 0; i < 2; i++)
 		agents[i] = (struct bulla_agent){
-			.binding = BULLA_BINDING_STREAM, .policy_form = 1, .handle = handle_of((uint8_t) "ab"[i]), .in_flight = 16};
+			.binding = BULLA_BINDING_STREAM, .policy_form = 1, .handle = handle_of((uint8_t) "ab"[i]), .in_flight = 16,
+			.images = spec->images};
 	bulla_manifest_sort(&m);
 	w = bulla_wr_buf(&bytes);
 	assert_ok(bulla_manifest_encode(&m, &w));

@@ -1,5 +1,5 @@
-#include "kms/client.h"
 #include "kms/glob.h"
+#include "kms/owner.h"
 #include "kms/policy.h"
 #include "test.h"
 
@@ -7,6 +7,9 @@
 
 static const uint8_t pcrs[3][48] = {{1}, {2}, {3}};
 static const uint8_t tenant[8] = {4}, agent[8] = {5};
+static const struct bulla_attest_value registers[] = {{BULLA_CLAIM_PCR, 0, {pcrs[0], 48}}, {BULLA_CLAIM_PCR, 1, {pcrs[1], 48}},
+	{BULLA_CLAIM_PCR, 2, {pcrs[2], 48}}};
+static const struct bulla_kms_image nitro = {{(const uint8_t *)"nitro", 5}, registers, 3};
 static struct bulla_kms_context context;
 
 static struct bulla_kms_facts facts_of(const char *action, bool attested)
@@ -46,7 +49,7 @@ static void test_default_policy(void **state)
 
 	(void)state;
 	bulla_buf_init(&policy, 8192);
-	assert_ok(bulla_kms_default_policy(admin, pcrs, tenant, agent, &policy));
+	assert_ok(bulla_kms_default_policy(admin, &nitro, 1, tenant, agent, &policy));
 	assert_ok(bulla_kms_policy_check(bulla_buf_view(&policy)));
 	context = (struct bulla_kms_context){.count = 0};
 	assert_ok(

@@ -9,7 +9,6 @@
 #include "manifest/pcr.h"
 #include "tee/source.h"
 #include "test.h"
-#include "wire/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -146,37 +145,6 @@ static void make_manifest(const char *word, bulla_bytes measurement)
 		.tees = bulla_bytes_of(lists, l.n), .agents = &agent, .agent_count = 1, .anchors = &anchor, .anchor_count = 1};
 }
 
-/* Collateral as one file: dcap-qvl's bundle. */
-static bulla_bytes bundle(struct bulla_buf *ret)
-{
-	const struct bulla_dcap_parts *parts = &lab.parts;
-	const struct {
-		const char *name;
-		bulla_bytes value;
-		bool hex;
-	} rows[] = {{"tcb_info", parts->tcb_info, false}, {"tcb_info_signature", parts->tcb_info_signature, true},
-		{"tcb_info_issuer_chain", parts->tcb_info_chain, false}, {"qe_identity", parts->qe_identity, false},
-		{"qe_identity_signature", parts->qe_identity_signature, true},
-		{"qe_identity_issuer_chain", parts->qe_identity_chain, false}, {"pck_crl", parts->pck_crl, true},
-		{"pck_crl_issuer_chain", parts->pck_crl_chain, false}, {"root_ca_crl", parts->root_crl, true}};
-	bulla_bytes text;
-
-	bulla_buf_init(ret, 1 << 17);
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_json_wr_object(&j);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bulla_json_wr_name(&j, rows[i].name);
-		if (rows[i].hex)
-			bulla_json_wr_hex(&j, rows[i].value);
-		else
-			bulla_json_wr_string(&j, rows[i].value);
-	}
-	bulla_json_wr_object_end(&j);
-	assert_ok(bulla_wr_end(&w, &text));
-	return text;
-}
-
 /* ---- a join, up to what the broker says ---- */
 static bulla_rc fill(void *ctx, uint8_t *ret, size_t size)
 {
@@ -217,7 +185,7 @@ static bulla_rc join(const struct bulla_source *source, bool with_collateral)
 	}
 	bulla_buf_init(&collateral, 1);
 	if (with_collateral)
-		files = bundle(&collateral);
+		files = dcap_lab_bundle(&lab, &collateral);
 	w = bulla_wr_fixed(memory, sizeof(memory));
 	assert_ok(bulla_session_client_attest(&client, bulla_buf_view(&evidence.report), files, &w));
 	assert_ok(bulla_wr_end(&w, &body));
