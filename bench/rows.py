@@ -1,6 +1,6 @@
 """rows.py BUILD [ROW...]: figures of whole, running projects: real programs, real sockets, the disk of TMPDIR. One JSON line
 per figure on stdout; each holds its target (`goal`) where the issue or ENGINE.md names one. BUILD is made with -Dbench=true.
-Rows: up runs each distant release memory recovery (default: all). BULLA_BENCH_SECS: seconds per level (3)."""
+Rows: up runs each distant release memory recovery (default: all); serve: levels that stdin asks for (bench/compare). BULLA_BENCH_SECS: seconds per level (3)."""
 import concurrent.futures
 import json
 import os
@@ -256,13 +256,22 @@ def row_recovery():
         raise RuntimeError(f"recovery.py failed with {tool.returncode}")
 
 
+def row_serve():
+    """A line on stdin, IN-FLIGHT SECONDS BYTES WORKFLOW, is one level; the project stays up between them."""
+    with Bench() as p:
+        p.up()
+        for line in sys.stdin:
+            in_flight, secs, size, workflow = line.split()
+            say("serve", **p.load(int(in_flight), float(secs), int(size), workflow))
+
+
 ROWS = {"up": row_up, "runs": row_runs, "each": row_each, "distant": row_distant, "release": row_release,
-        "memory": row_memory, "recovery": row_recovery}
+        "memory": row_memory, "recovery": row_recovery, "serve": row_serve}
 
 
 def main():
     failed = 0
-    for name in sys.argv[2:] or ROWS:
+    for name in sys.argv[2:] or (row for row in ROWS if row != "serve"):
         print(f"bench: {name}", file=sys.stderr, flush=True)
         try:
             ROWS[name]()
