@@ -294,6 +294,17 @@ static void on_signal(void *ctx, uint32_t events)
 	}
 }
 
+static void place_children(struct bulla_platform *p, int64_t now_us)
+{
+	pid_t pids[BULLA_PLATFORM_CHILDREN];
+
+	if (now_us < p->cores.next_us)
+		return;
+	for (size_t i = 0; i < p->child_count; i++)
+		pids[i] = p->children[i]->pid;
+	bulla_cores_look(&p->cores, pids, p->child_count, now_us);
+}
+
 /* Restarts what is due; while stopping, waits for the engine to drain, then ends the loop. */
 static void on_drain(void *ctx, int64_t now_us)
 {
@@ -310,12 +321,13 @@ static void on_drain(void *ctx, int64_t now_us)
 		if (child->pid == 0 && child->wanted && child->next_us <= now_us && start(p, child) != BULLA_OK)
 			child->next_us = now_us + 1000000;
 	}
+	place_children(p, now_us);
 }
 
 static int64_t next_deadline(void *ctx)
 {
 	const struct bulla_platform *p = ctx;
-	int64_t next = p->stopping ? p->stop_us : INT64_MAX;
+	int64_t next = p->stopping ? p->stop_us : p->cores.next_us;
 
 	for (size_t i = 0; i < p->child_count && !p->stopping; i++)
 		if (p->children[i]->pid == 0 && p->children[i]->wanted && p->children[i]->next_us < next)
@@ -406,6 +418,7 @@ bulla_rc bulla_platform_open(struct bulla_platform *platform, const struct bulla
 	platform->clock = bulla_sys_clock();
 	platform->random = bulla_random_os();
 	platform->lock_fd = -1;
+	bulla_cores_init(&platform->cores, bulla_mono_us(platform->clock));
 	bulla_sealed_init(&platform->enclave);
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		return BULLA_FAIL_OS(BULLA_E_IO, "orphans cannot be adopted", errno);

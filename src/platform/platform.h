@@ -2,6 +2,7 @@
 /* The supervisor of one project on one machine: broker first, then engine and enclaves as the deployment says. It is also
  * the development TEE: what it starts as an enclave it measures, and its root signs that enclave's documents. */
 #include "platform/child.h"
+#include "platform/cores.h"
 #include "platform/deployment.h"
 
 #define BULLA_PLATFORM_CHILDREN 258 /* broker, engine, enclaves */
@@ -25,6 +26,7 @@ struct bulla_platform {
 	struct bulla_watch signals;
 	struct bulla_child *children[BULLA_PLATFORM_CHILDREN]; /* [0] is the broker, [1] the engine; then enclaves */
 	size_t child_count;
+	struct bulla_cores cores; /* where they run */
 	bulla_digest deployed; /* digest of the deployment that runs; zero: none */
 	uint32_t port;         /* of the broker that runs; 0: unix sockets only */
 	bool stopping;
