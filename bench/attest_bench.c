@@ -235,6 +235,18 @@ static void sample_seen(unsigned index)
 	appraise(bulla_buf_view(&evidence), &world.foreign.collateral, &world.cache);
 }
 
+/* Nothing is known: collateral is read, its signatures are verified, then the evidence. What peers do at each call. */
+static void sample_anew(unsigned index)
+{
+	(void)index;
+	bulla_foreign_done(&world.foreign);
+	must(bulla_foreign_init(&world.foreign));
+	for (unsigned i = 0; i < world.file_count; i++)
+		must(bulla_foreign_collateral(&world.foreign, bulla_buf_view(&world.files[i])));
+	must(bulla_foreign_ready(&world.foreign, &world.anchors));
+	appraise(bulla_buf_view(&evidence), &world.foreign.collateral, NULL);
+}
+
 static void sample(const char *name, const char *file, const char *const *collateral, unsigned count, int64_t at)
 {
 	char label[64];
@@ -249,12 +261,15 @@ static void sample(const char *name, const char *file, const char *const *collat
 			return;
 		must(bulla_foreign_collateral(&world.foreign, bulla_buf_view(&world.files[i])));
 	}
+	world.file_count = count;
 	must(bulla_foreign_ready(&world.foreign, &world.anchors));
 	world.policy.dcap.without_collateral = world.foreign.collateral.dcap == NULL;
 	(void)snprintf(label, sizeof(label), "%s_cold", name);
 	measure(label, 500, sample_cold);
 	(void)snprintf(label, sizeof(label), "%s_seen", name);
 	measure(label, 500, sample_seen);
+	(void)snprintf(label, sizeof(label), "%s_anew", name);
+	measure(label, 500, sample_anew);
 	bulla_foreign_done(&world.foreign);
 	bulla_buf_done(&evidence);
 }

@@ -1,6 +1,8 @@
 #include "attest/dcap.h"
 
+#include "attest/chain.h"
 #include "attest/pem.h"
+#include "base/mem.h"
 #include "crypto/hash.h"
 
 static void fault(struct bulla_dcap_collateral *collateral, enum bulla_factor factor, const char *text)
@@ -9,14 +11,23 @@ static void fault(struct bulla_dcap_collateral *collateral, enum bulla_factor fa
 		collateral->faults[collateral->fault_count++] = (struct bulla_dcap_fault){(uint8_t)factor, text};
 }
 
-static bool self_signed(const struct bulla_cert *root)
-{
-	BULLA_AUTO_VERIFY_KEY key = NULL;
+/* What one reading knows already: a root that is an anchor, and the signer of the text before, each with its key. */
+struct reading {
+	const struct bulla_attest_anchors *anchors;
+	struct bulla_buf *memory;
+	bulla_bytes root, pem; /* the root's DER; the text of the last chain that held */
+	struct bulla_verify_key *root_key, *signer_key;
+	struct bulla_dcap_signer signer;
+};
 
-	return bulla_cert_key(root, &key) == BULLA_OK && bulla_cert_signed_by(root, key) == BULLA_OK;
+/* A root that its key must answer for: a published one did before. */
+static bool self_signed(const struct bulla_cert *root, const bulla_digest *der, struct bulla_verify_key *key)
+{
+	return bulla_attest_root_is_known(der) || bulla_cert_signed_by(root, key) == BULLA_OK;
 }
 
-static bool is_anchor(const struct bulla_attest_anchors *anchors, const struct bulla_cert *root)
+static bool is_anchor(const struct bulla_attest_anchors *anchors, const struct bulla_cert *root,
+	struct bulla_verify_key *key)
 {
 	bulla_digest der, spki;
 
@@ -24,13 +35,28 @@ static bool is_anchor(const struct bulla_attest_anchors *anchors, const struct b
 	bulla_sha256(root->spki, &spki);
 	for (size_t i = 0; i < anchors->count; i++) {
 		const struct bulla_attest_anchor *anchor = &anchors->list[i];
-		bool certificate = anchor->how == BULLA_ANCHOR_CERTIFICATE, key = anchor->how == BULLA_ANCHOR_KEY;
-		bulla_bytes found = bulla_bytes_digest(certificate ? &der : &spki);
+		bool by_certificate = anchor->how == BULLA_ANCHOR_CERTIFICATE, by_key = anchor->how == BULLA_ANCHOR_KEY;
+		bulla_bytes found = bulla_bytes_digest(by_certificate ? &der : &spki);
 
-		if (anchor->tee == BULLA_TEE_TDX && (certificate || key) && bulla_bytes_eq(anchor->id, found))
-			return certificate || self_signed(root);
+		if (anchor->tee == BULLA_TEE_TDX && (by_certificate || by_key) && bulla_bytes_eq(anchor->id, found))
+			return by_certificate || self_signed(root, &der, key);
 	}
 	return false;
+}
+
+static bulla_rc use_root(struct reading *reading, const struct bulla_cert *root)
+{
+	BULLA_AUTO_VERIFY_KEY key = NULL;
+
+	if (reading->root_key != NULL && bulla_bytes_eq(reading->root, root->der))
+		return BULLA_OK;
+	BULLA_TRY(bulla_cert_key(root, &key));
+	if (!is_anchor(reading->anchors, root, key))
+		return BULLA_FAIL(BULLA_E_EVIDENCE_CHAIN, "a chain of the collateral does not end in the pinned root");
+	bulla_verify_key_free(reading->root_key);
+	reading->root_key = bulla_take(&key);
+	reading->root = root->der;
+	return BULLA_OK;
 }
 
 static bool is_ca(const struct bulla_cert *cert)
@@ -38,11 +64,9 @@ static bool is_ca(const struct bulla_cert *cert)
 	return cert->has_basic && cert->ca && (!cert->has_usage || (cert->usage & BULLA_USAGE_CERT_SIGN) != 0);
 }
 
-/* [certificate, root] in either order, root pinned, signature verified. */
-static bulla_rc read_signer(bulla_bytes pem, const struct bulla_attest_anchors *anchors, struct bulla_buf *memory,
-	struct bulla_dcap_signer *ret)
+/* [certificate, root] in either order. */
+static bulla_rc read_pair(struct bulla_buf *memory, bulla_bytes pem, struct bulla_dcap_signer *ret)
 {
-	BULLA_AUTO_VERIFY_KEY key = NULL;
 	struct bulla_cert first, second;
 	bulla_bytes chain[2];
 	size_t count;
@@ -56,13 +80,29 @@ static bulla_rc read_signer(bulla_bytes pem, const struct bulla_attest_anchors *
 	bool swapped = bulla_bytes_eq(first.issuer, first.subject);
 	ret->cert = swapped ? second : first;
 	ret->root = swapped ? first : second;
-	if (!is_anchor(anchors, &ret->root) || !is_ca(&ret->root) ||
-		!bulla_bytes_eq(ret->cert.issuer, ret->root.subject) || ret->cert.alg != BULLA_ES256 ||
-		ret->cert.unknown_critical)
+	return BULLA_OK;
+}
+
+/* Root pinned, signature verified. The two texts usually come with the same chain: it is looked at once. */
+static bulla_rc read_signer(struct reading *reading, bulla_bytes pem, struct bulla_dcap_signer *ret)
+{
+	struct bulla_dcap_signer signer = {0};
+
+	if (reading->signer.present && bulla_bytes_eq(reading->pem, pem)) {
+		*ret = reading->signer;
+		return BULLA_OK;
+	}
+	BULLA_TRY(read_pair(reading->memory, pem, &signer));
+	BULLA_TRY(use_root(reading, &signer.root));
+	if (!is_ca(&signer.root) || !bulla_bytes_eq(signer.cert.issuer, signer.root.subject) ||
+		signer.cert.alg != BULLA_ES256 || signer.cert.unknown_critical)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_CHAIN, "a chain of the collateral does not end in the pinned root");
-	BULLA_TRY(bulla_cert_key(&ret->root, &key));
-	BULLA_TRY(bulla_cert_signed_by(&ret->cert, key));
-	ret->present = true;
+	BULLA_TRY(bulla_cert_signed_by(&signer.cert, reading->root_key));
+	signer.present = true;
+	reading->signer_key = bulla_verify_key_free(reading->signer_key);
+	reading->signer = signer;
+	reading->pem = pem;
+	*ret = signer;
 	return BULLA_OK;
 }
 
@@ -77,27 +117,25 @@ static bool is_tcb_signer(const struct bulla_cert *cert)
 		(cert->usage & BULLA_USAGE_SIGNATURE) != 0;
 }
 
-static bulla_rc verify_text(bulla_bytes text, bulla_bytes signature, bulla_bytes pem,
-	const struct bulla_attest_anchors *anchors, struct bulla_buf *memory, struct bulla_dcap_signer *ret)
+static bulla_rc verify_text(struct reading *reading, bulla_bytes text, bulla_bytes signature, bulla_bytes pem,
+	struct bulla_dcap_signer *ret)
 {
-	BULLA_AUTO_VERIFY_KEY key = NULL;
-
-	BULLA_TRY(read_signer(pem, anchors, memory, ret));
+	BULLA_TRY(read_signer(reading, pem, ret));
 	if (!is_tcb_signer(&ret->cert))
 		return BULLA_FAIL(BULLA_E_EVIDENCE_CHAIN, "the signer is not Intel's TCB signing certificate");
-	BULLA_TRY(bulla_cert_key(&ret->cert, &key));
-	return bulla_verify(key, BULLA_ES256, text, signature);
+	if (reading->signer_key == NULL)
+		BULLA_TRY(bulla_cert_key(&ret->cert, &reading->signer_key));
+	return bulla_verify(reading->signer_key, BULLA_ES256, text, signature);
 }
 
-static void read_texts(const struct bulla_dcap_parts *parts, const struct bulla_attest_anchors *anchors,
-	struct bulla_buf *memory, struct bulla_dcap_collateral *ret)
+static void read_texts(struct reading *reading, const struct bulla_dcap_parts *parts, struct bulla_dcap_collateral *ret)
 {
-	if (verify_text(parts->tcb_info, parts->tcb_info_signature, parts->tcb_info_chain, anchors, memory,
-		    &ret->tcb_signer) != BULLA_OK)
+	if (verify_text(reading, parts->tcb_info, parts->tcb_info_signature, parts->tcb_info_chain, &ret->tcb_signer) !=
+		BULLA_OK)
 		fault(ret, BULLA_FACTOR_TCB_INFO_SIGNATURE, "the TCB info is not signed by Intel, or missing");
 	else if (bulla_dcap_tcb_info_read(parts->tcb_info, &ret->tcb) != BULLA_OK)
 		fault(ret, BULLA_FACTOR_TCB_INFO_SIGNATURE, "the TCB info is not in its form");
-	if (verify_text(parts->qe_identity, parts->qe_identity_signature, parts->qe_identity_chain, anchors, memory,
+	if (verify_text(reading, parts->qe_identity, parts->qe_identity_signature, parts->qe_identity_chain,
 		    &ret->qe_signer) != BULLA_OK)
 		fault(ret, BULLA_FACTOR_QE_IDENTITY_SIGNATURE, "the QE identity is not signed by Intel, or missing");
 	else if (bulla_dcap_qe_identity_read(parts->qe_identity, &ret->qe) != BULLA_OK)
@@ -105,10 +143,9 @@ static void read_texts(const struct bulla_dcap_parts *parts, const struct bulla_
 }
 
 /* Dates are checked at each appraisal: a list is verified at its own beginning here. */
-static void read_crls(const struct bulla_dcap_parts *parts, const struct bulla_attest_anchors *anchors,
-	struct bulla_buf *memory, struct bulla_dcap_collateral *ret)
+static void read_crls(struct reading *reading, const struct bulla_dcap_parts *parts, struct bulla_dcap_collateral *ret)
 {
-	if (read_signer(parts->pck_crl_chain, anchors, memory, &ret->crl_signer) != BULLA_OK ||
+	if (read_signer(reading, parts->pck_crl_chain, &ret->crl_signer) != BULLA_OK ||
 		!is_ca(&ret->crl_signer.cert)) {
 		fault(ret, BULLA_FACTOR_CRL_SIGNATURE, "the revocation list's issuer does not chain to the root");
 		return;
@@ -128,11 +165,15 @@ static void read_crls(const struct bulla_dcap_parts *parts, const struct bulla_a
 bulla_rc bulla_dcap_collateral_read(const struct bulla_dcap_parts *parts, const struct bulla_attest_anchors *anchors,
 	struct bulla_buf *memory, struct bulla_dcap_collateral *ret)
 {
+	struct reading reading = {.anchors = anchors, .memory = memory};
+
 	if (memory->cap - memory->n < BULLA_DCAP_CHAINS_SIZE && memory->n > 0)
 		return BULLA_FAIL(BULLA_E_LIMIT, "views into the memory would move: reserve it first");
 	BULLA_TRY(bulla_buf_reserve(memory, BULLA_DCAP_CHAINS_SIZE));
 	*ret = (struct bulla_dcap_collateral){0};
-	read_texts(parts, anchors, memory, ret);
-	read_crls(parts, anchors, memory, ret);
+	read_texts(&reading, parts, ret);
+	read_crls(&reading, parts, ret);
+	bulla_verify_key_free(reading.root_key);
+	bulla_verify_key_free(reading.signer_key);
 	return BULLA_OK;
 }
