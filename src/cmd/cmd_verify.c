@@ -131,6 +131,7 @@ static void print_proved(const struct verification *v)
 
 	printf("proved      code      %u agent%s as in epoch %llu (%u of %u approvals)\n", f->agents, f->agents == 1 ? "" : "s",
 		(unsigned long long)f->epoch, f->signed_by, f->need);
+	printf("            end       the run is %s\n", runs_state(f->run_state));
 	printf("            order     %u steps, each once; %u attempts, %u lost; no gap, fork or replay\n", f->steps, f->attempts,
 		f->lost);
 	printf("            data      every input is the sealed output it should be\n");
@@ -161,8 +162,10 @@ static void print_json(const struct verification *v)
 
 	if (v->result.verdict != BULLA_VERDICT_REFUSED)
 		list_unproved(v, unproved);
-	printf("{\"v\":1,\"t\":\"verdict\",\"verdict\":\"%s\",\"assurance\":\"%s\",\"run\":\"%s\",\"rc\":\"%s\",\"checks\":[",
+	printf("{\"v\":1,\"t\":\"verdict\",\"verdict\":\"%s\",\"assurance\":\"%s\",\"run\":\"%s\",\"state\":\"%s\",\"rc\":\"%s\","
+	       "\"checks\":[",
 		bulla_verdict_id(v->result.verdict), bulla_assurance_name(v->result.facts.assurance), v->run,
+		v->result.verdict == BULLA_VERDICT_REFUSED ? "unknown" : runs_state(v->result.facts.run_state),
 		bulla_rc_id(v->result.rc));
 	for (unsigned i = 0; i < BULLA_VERIFY_COUNT; i++)
 		printf("%s{\"id\":\"%s\",\"state\":\"%s\"}", i == 0 ? "" : ",", bulla_verify_check_id(i),

@@ -308,6 +308,8 @@ bulla_rc verify_head_item(struct bulla_verify *v, bulla_bytes body)
 		BULLA_E_GRAPH, "entries of the ledger were dropped, added or changed"));
 	BULLA_TRY(VERIFY(v, LEDGER_STATE, !v->started || head.state == v->run.state, BULLA_E_GRAPH,
 		"the run's state is not the one that the ledger signed"));
+	BULLA_TRY(VERIFY(v, LEDGER_ENDED, v->started && v->run.state != BULLA_RUN_OPEN, BULLA_E_GRAPH,
+		"the run had not ended when the ledger signed: what came after may be left out"));
 	v->has_head = true;
 	return BULLA_OK;
 }

@@ -17,16 +17,21 @@ static bool manifest_of(const struct bulla_verify *v, const bulla_digest *digest
 
 /* --- births --- */
 
-static void keep_birth(struct bulla_verify *v, const struct bulla_birth *birth, uint8_t manifest)
+/* The same birth again changes nothing: repeated ones must not take the places of those that links are checked against. */
+static bulla_rc keep_birth(struct bulla_verify *v, const struct bulla_birth *birth, uint8_t manifest)
 {
-	struct verify_birth *place = &v->births[v->birth_count];
+	struct verify_birth one = {.agent = birth->agent, .manifest = manifest};
 
+	bulla_sha256(birth->public_key, &one.public_key);
+	for (size_t i = 0; i < v->birth_count; i++)
+		if (v->births[i].manifest == manifest && bulla_handle_eq(&v->births[i].agent, &one.agent) &&
+			bulla_digest_eq(&v->births[i].public_key, &one.public_key))
+			return BULLA_OK;
 	if (v->birth_count == BULLA_MAX_AGENTS)
-		return; /* links to it stay unchecked */
-	place->agent = birth->agent;
-	place->manifest = manifest;
-	bulla_sha256(birth->public_key, &place->public_key);
-	v->birth_count++;
+		return verify_failed(v, BULLA_VERIFY_BUNDLE_ORDER, BULLA_E_LIMIT, "too many births");
+	v->births[v->birth_count++] = one;
+	v->result.facts.births++;
+	return BULLA_OK;
 }
 
 bulla_rc verify_birth_item(struct bulla_verify *v, bulla_bytes body)
@@ -58,9 +63,7 @@ bulla_rc verify_birth_item(struct bulla_verify *v, bulla_bytes body)
 	BULLA_TRY(VERIFY(v, BIRTH_SIGNATURE, rc != BULLA_E_KEY_SUBSTITUTED, rc, "a birth record's signature does not verify"));
 	BULLA_TRY(VERIFY(v, BIRTH_AGENT, rc != BULLA_E_KEY_CONTEXT && rc != BULLA_E_KEY_POLICY, rc,
 		"a birth record is of another agent, epoch or wrapping key"));
-	keep_birth(v, &birth, manifest);
-	v->result.facts.births++;
-	return BULLA_OK;
+	return keep_birth(v, &birth, manifest);
 }
 
 /* --- links --- */
@@ -87,13 +90,12 @@ static bulla_rc sender_key(struct bulla_verify *v, const bulla_digest *kid, stru
 	return BULLA_OK;
 }
 
-/* Does the recipient have this key, as far as the bundle tells? */
-static bool recipient_has(const struct bulla_verify *v, const struct bulla_link_body *body, bool *ret_known)
+/* Is this the recipient's key? An agent's by its birth record: who leaves that out leaves open who could read. */
+static bool recipient_has(const struct bulla_verify *v, const struct bulla_link_body *body)
 {
 	const struct bulla_party *party;
 	bulla_digest key;
 
-	*ret_known = true;
 	if (body->to == BULLA_TO_PARTY) {
 		party = bulla_manifest_party(verify_run_manifest(v), &body->recipient);
 		if (party == NULL)
@@ -105,25 +107,18 @@ static bool recipient_has(const struct bulla_verify *v, const struct bulla_link_
 		if (bulla_handle_eq(&v->births[i].agent, &body->recipient) &&
 			bulla_digest_eq(&v->births[i].public_key, &body->recipient_key))
 			return true;
-	*ret_known = false;
-	for (size_t i = 0; i < v->birth_count; i++)
-		*ret_known = *ret_known || bulla_handle_eq(&v->births[i].agent, &body->recipient);
 	return false;
 }
 
 static bulla_rc check_recipient(struct bulla_verify *v, const struct bulla_link_body *body)
 {
-	bool agent = body->to == BULLA_TO_AGENT, known, has;
+	bool known = body->to != BULLA_TO_AGENT || bulla_manifest_agent(verify_run_manifest(v), &body->recipient) != NULL;
 
-	BULLA_TRY(VERIFY(v, LINK_SENDER,
-		!agent || bulla_manifest_agent(verify_run_manifest(v), &body->recipient) != NULL, BULLA_E_LINK_SENDER,
-		"a link is to an agent that the manifest does not have"));
-	if (body->to == BULLA_TO_BROKER)
+	BULLA_TRY(VERIFY(v, LINK_SENDER, known, BULLA_E_LINK_SENDER, "a link is to an agent that the manifest does not have"));
+	if (body->to == BULLA_TO_BROKER || !known)
 		return BULLA_OK;
-	has = recipient_has(v, body, &known);
-	if (!known)
-		return BULLA_OK; /* its birth is not in the bundle: nothing is said */
-	return VERIFY(v, LINK_KEY, has, BULLA_E_KEY_SUBSTITUTED, "a link is to another key than the recipient's");
+	return VERIFY(v, LINK_KEY, recipient_has(v, body), BULLA_E_KEY_SUBSTITUTED,
+		"a link is to another key than the recipient's, or its birth record is missing");
 }
 
 bulla_rc verify_link_item(struct bulla_verify *v, bulla_bytes body)

@@ -520,9 +520,16 @@ static void ledgers(void **state)
 	hooks.head = head_counts_more;
 	assert_attack(VERIFY_LEDGER_HEAD, BULLA_E_GRAPH, attack(0, hooks));
 	hooks.head = NULL;
-	hooks.early_head = 3; /* the rest is what the ledger never said */
+	(void)maker_run(&maker, 0, hooks);
+	hooks.early_head = (unsigned)maker.entries.count; /* what follows is what the ledger never said */
+	hooks.revoke = BULLA_ORDER_REVOKE_INSTANCE;
+	hooks.revoke_at = 3;
 	assert_attack(VERIFY_LEDGER_HEAD, BULLA_E_GRAPH, attack(0, hooks));
-	hooks.early_head = 0;
+	hooks.revoke = 0;
+	hooks.early_head = 3; /* all that the ledger said at that time: a run that looks whole */
+	hooks.cut = true;
+	assert_attack(VERIFY_LEDGER_ENDED, BULLA_E_GRAPH, attack(0, hooks));
+	hooks = MAKER_HONEST;
 	hooks.head = head_says_failed;
 	assert_attack(VERIFY_LEDGER_STATE, BULLA_E_GRAPH, attack(0, hooks));
 	hooks = MAKER_HONEST;
@@ -567,6 +574,12 @@ static void link_to_stranger(struct bulla_link_spec *spec, unsigned number)
 		spec->recipient.b[0] = 'z';
 }
 
+static bool drop_births(enum bulla_bundle_kind kind, unsigned ordinal)
+{
+	(void)ordinal;
+	return kind == BULLA_BUNDLE_BIRTH;
+}
+
 static void link_to_other_key(struct bulla_link_spec *spec, unsigned number)
 {
 	if (number == 2)
@@ -604,6 +617,12 @@ static void births_and_links(void **state)
 	assert_attack(VERIFY_LINK_SENDER, BULLA_E_LINK_SENDER, attack(0, hooks));
 	hooks.link = link_to_other_key;
 	assert_attack(VERIFY_LINK_KEY, BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks.drop = drop_births; /* nothing to check it against */
+	assert_rc(BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks.drop = NULL;
+	hooks.births = 300; /* of the first agent alone more than there are places for all */
+	assert_rc(BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
+	hooks.births = 0;
 	hooks.link = link_to_other_party_key;
 	assert_rc(BULLA_E_KEY_SUBSTITUTED, attack(0, hooks));
 }

@@ -79,6 +79,8 @@ void maker_put(struct maker *maker, enum bulla_bundle_kind kind, bulla_bytes bod
 	bulla_wr w = bulla_wr_buf(&maker->bundle);
 	static uint8_t copy[65536];
 
+	if (maker->hooks.cut && maker->headed)
+		return;
 	if (maker->hooks.drop != NULL && maker->hooks.drop(kind, maker->ordinal[kind]++))
 		return;
 	assert_true(body.n <= sizeof(copy));
@@ -268,6 +270,7 @@ static void put_head(struct maker *maker)
 	bulla_buf_init(&buf, BULLA_RUN_HEAD_MAX);
 	assert_ok(bulla_run_head_make(&head, maker->keys[maker->hooks.ledger_signer], &buf));
 	maker_put_buf(maker, BULLA_BUNDLE_RUN_HEAD, &buf);
+	maker->headed = true;
 }
 
 static void put_entry(struct maker *maker, struct bulla_entry entry)
@@ -571,6 +574,7 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 
 	clear(maker);
 	maker->hooks = hooks;
+	maker->headed = false;
 	maker->flow = flows_branches(&maker->flows);
 	maker->flows.flow.flags |= hooks.each ? BULLA_FLOW_RECEIPTS_EACH : 0;
 	maker->flows.readers[maker->flows.flow.reader_count] = 2; /* actor c */

@@ -70,6 +70,8 @@ struct maker_hooks {
 	int day_signer;
 	unsigned second;     /* another epoch's manifest: 1 leaves the run's epoch open, 2 does not, 3 is not approved */
 	unsigned early_head; /* the ledger signed when it had so many entries; the others follow */
+	bool cut;            /* they do not */
+	unsigned births;     /* so often is each birth there; 0: once */
 	bool other_commitment; /* a receipt signs another content than the envelope has */
 };
 
@@ -105,6 +107,7 @@ struct maker {
 	uint64_t now, sequence;
 	unsigned ordinal[BULLA_BUNDLE_KINDS];
 	struct bulla_batch *batch;
+	bool headed;
 	size_t before_trailer; /* bytes of the bundle */
 	/* HPKE keys of actors: 3 agents, party c, owner; and the links to them from owner, instance, party c */
 	bulla_secret private_keys[5];

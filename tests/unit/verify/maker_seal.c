@@ -41,7 +41,8 @@ static void make_link(struct maker *maker, unsigned from, unsigned to)
 void maker_links(struct maker *maker)
 {
 	for (unsigned i = 0; i < 3; i++)
-		make_birth(maker, i);
+		for (unsigned k = 0; k < (maker->hooks.births > 0 ? maker->hooks.births : 1); k++)
+			make_birth(maker, i);
 	for (unsigned i = 0; i < 5; i++)
 		make_link(maker, 0, i);
 	for (unsigned i = 0; i < 5; i++)
