@@ -68,6 +68,7 @@ ROWS = [
      r'faccessat|symlink|readlink|f?statvfs(64)?|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'getrandom', {'io', 'cmd'}),
+    (r'getrlimit(64)?', {'io'}),  # how many connections there may be
     (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs
     (r'(get|free)addrinfo', {'cmd'}),  # src/cmd/download.c: no daemon resolves names
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)|sigfillset', {'io', 'journal', 'store', 'engine'}),

@@ -120,4 +120,5 @@ uint32_t bulla_agent_window(const struct bulla_agent_pool *pool);
 /* Most descriptors that it watches at once. */
 uint32_t bulla_agent_watches(const struct bulla_agent_pool *pool);
 
+/* Counters since the start, and processes and jobs as they stand now. */
 struct bulla_agent_stats bulla_agent_stats(const struct bulla_agent_pool *pool);

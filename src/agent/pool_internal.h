@@ -88,6 +88,7 @@ extern const struct bulla_agent_ops bulla_agent_run_ops;
 extern const struct bulla_agent_ops bulla_agent_stream_ops;
 extern const struct bulla_agent_ops bulla_agent_serve_ops;
 
+/* The loop's time, microseconds of its monotonic clock. */
 static inline int64_t bulla_agent_now(const struct bulla_agent_pool *pool)
 {
 	return pool->loop.now_us(pool->loop.ctx);
@@ -121,6 +122,8 @@ void bulla_box_drop(struct bulla_agent_box *box, bool again);
 /* (Re)watches one of the box's descriptors. A failure drops the box. */
 void bulla_box_watch(struct bulla_agent_box *box, enum box_watch what, unsigned events);
 
+/* The newest BULLA_MAX_AGENT_LOG bytes of a stderr: add drops older ones; view borrows from the tail, *ret_dropped counts
+ * the bytes before it. */
 void bulla_agent_tail_add(struct bulla_agent_tail *tail, bulla_bytes bytes);
 bulla_bytes bulla_agent_tail_view(const struct bulla_agent_tail *tail, uint64_t *ret_dropped);
 

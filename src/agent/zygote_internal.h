@@ -51,6 +51,7 @@ struct bulla_cgroup_slot {
 	int events;
 };
 
+/* Opens what there is; version 0 in ret without root or without cgroups. */
 void bulla_cgroups_open(struct bulla_cgroups *ret);
 
 /* Version 2: makes the slot's group (or takes it again) with these limits. BULLA_E_IO: run without. */

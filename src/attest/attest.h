@@ -28,6 +28,7 @@ enum bulla_tee bulla_tee_from_name(bulla_bytes name);
 /* How much the signature is worth; a property of the anchor, in rising order. Zero is "not accepted by anything". */
 enum bulla_assurance { BULLA_ASSURANCE_NONE, BULLA_ASSURANCE_DEV, BULLA_ASSURANCE_EMULATOR, BULLA_ASSURANCE_HARDWARE };
 
+/* A literal, as results show it: `hardware`, `emulator`, `dev`, `none`. */
 const char *bulla_assurance_name(enum bulla_assurance assurance);
 
 /* ---- trust anchors ---- */

@@ -18,6 +18,7 @@ struct bulla_attest_cache {
 	uint64_t hits, misses;
 };
 
+/* Empty. It holds digests only and owns nothing. */
 void bulla_attest_cache_init(struct bulla_attest_cache *ret);
 
 /* True when this key was put before and has not expired at now_ms. */

@@ -44,6 +44,7 @@ bool bulla_run_fail(struct bulla_attest_run *run, enum bulla_factor factor, size
 /* The same where nothing can follow: always false, in mutant builds too. */
 bool bulla_run_stop(struct bulla_attest_run *run, enum bulla_factor factor, size_t at, const char *text);
 
+/* Says why the factor was not checked; one that failed stays failed. */
 void bulla_run_skip(struct bulla_attest_run *run, enum bulla_factor factor, enum bulla_factor_why why);
 
 /* hold or fail; returns whether the run may go on. */

@@ -43,6 +43,8 @@ const struct bulla_snp_generation *bulla_snp_generation_of_cpu(unsigned family, 
 /* By the name in a certificate: "Milan", "Milan-B0". */
 const struct bulla_snp_generation *bulla_snp_generation_of_name(bulla_bytes name);
 
+/* The eight bytes of a TCB version as this generation lays them out (AMD 56860, TCB_VERSION); the caller has checked the
+ * size. At least: in every part. */
 struct bulla_snp_tcb bulla_snp_tcb_of(const struct bulla_snp_generation *generation, bulla_bytes bytes);
 bool bulla_snp_tcb_at_least(struct bulla_snp_tcb tcb, struct bulla_snp_tcb least);
 bool bulla_snp_tcb_equal(struct bulla_snp_tcb a, struct bulla_snp_tcb b);

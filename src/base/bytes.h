@@ -21,6 +21,7 @@ typedef struct bulla_digest {
 #define BULLA_BYTES_LITERAL(literal) ((bulla_bytes){(const uint8_t *)("" literal), sizeof(literal) - 1})
 #define BULLA_BYTES_ARRAY(array) ((bulla_bytes){(const uint8_t *)(array), sizeof(array)})
 
+/* A view of n bytes at p, which stay the caller's. */
 static inline bulla_bytes bulla_bytes_of(const void *p, size_t n)
 {
 	return (bulla_bytes){(const uint8_t *)p, n};

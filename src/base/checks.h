@@ -20,6 +20,7 @@ const char *bulla_check_name(enum bulla_check check);
 #ifdef BULLA_MUTANTS
 #define BULLA_CHECK_ON(name) bulla_check_is_on(BULLA_CHECK_NAME_##name)
 
+/* False while a test has taken the check away (bulla_check_remove). */
 bool bulla_check_is_on(enum bulla_check check);
 
 /* Takes one check away / puts all of them back. Tests only; not for several threads. */

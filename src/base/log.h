@@ -21,6 +21,7 @@ struct bulla_log_pair {
 /* Where lines go: a file descriptor (2 by default) and the highest level written. Called once, at start. */
 void bulla_log_init(int fd, enum bulla_log_level level);
 
+/* One line of JSON; call bulla_log instead. pairs end with BULLA_LOG_END. What cannot be written is lost. */
 void bulla_log_write(enum bulla_log_level level, const char *event, const struct bulla_log_pair *pairs);
 
 /* bulla_log(BULLA_LOG_INFO, "engine.ready", bulla_log_u64("runs", n)); at least one pair. */

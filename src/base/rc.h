@@ -139,6 +139,7 @@ struct bulla_trail_entry {
 /* The trail of the newest error in this thread; *ret_count <= BULLA_TRAIL_MAX. Valid until the next error. */
 const struct bulla_trail_entry *bulla_trail(unsigned *ret_count);
 
+/* Behind BULLA_FAIL and BULLA_TRY: a new trail, or one more place in it. file and literal must live for ever. */
 void bulla_trail_raise(bulla_rc rc, const char *file, int line, const char *literal, int os_error);
 void bulla_trail_pass(bulla_rc rc, const char *file, int line);
 

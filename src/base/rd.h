@@ -8,11 +8,13 @@ typedef struct bulla_rd {
 	size_t at; /* bytes read */
 } bulla_rd;
 
+/* At the first byte; the bytes stay the caller's. */
 static inline bulla_rd bulla_rd_of(bulla_bytes bytes)
 {
 	return (bulla_rd){bytes.p, bytes.n, 0};
 }
 
+/* Bytes not read yet. */
 static inline size_t bulla_rd_left(const bulla_rd *r)
 {
 	return r->n - r->at;

@@ -34,11 +34,13 @@ struct bulla_disk {
 	bulla_rc (*list)(void *ctx, bulla_rc (*each)(void *arg, const char *name), void *arg);
 };
 
+/* Unix time in milliseconds; it may jump. */
 static inline int64_t bulla_wall_ms(const struct bulla_clock *clock)
 {
 	return clock->wall_ms(clock->ctx);
 }
 
+/* Microseconds since some start; never goes back. */
 static inline int64_t bulla_mono_us(const struct bulla_clock *clock)
 {
 	return clock->mono_us(clock->ctx);

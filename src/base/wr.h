@@ -17,6 +17,7 @@ bulla_wr bulla_wr_fixed(uint8_t *memory, size_t size);
 /* Appends to buf, up to its maximum. */
 bulla_wr bulla_wr_buf(struct bulla_buf *buf);
 
+/* Each appends; what has no room becomes the writer's error (bulla_wr_end tells it). be and le: the order of bytes. */
 void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes);
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest);
 void bulla_wr_zeros(bulla_wr *w, size_t size);

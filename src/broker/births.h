@@ -13,6 +13,7 @@ struct bulla_births {
 	size_t count;
 };
 
+/* Room for BULLA_BIRTHS_MAX rows. BULLA_E_MEMORY. */
 BULLA_CHECK bulla_rc bulla_births_init(struct bulla_births *births);
 void bulla_births_done(struct bulla_births *births);
 

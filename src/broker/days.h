@@ -31,6 +31,7 @@ struct bulla_days {
 	struct bulla_starter starters[BULLA_STARTERS_MAX];
 };
 
+/* No keys, no starters; done frees their secrets. */
 void bulla_days_init(struct bulla_days *days);
 void bulla_days_done(struct bulla_days *days);
 

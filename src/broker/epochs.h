@@ -23,6 +23,7 @@ struct bulla_epochs {
 	bulla_digest owner;       /* kid: the first manifest is approved by this key; zeros: none is known */
 };
 
+/* Frees manifests and their keys. */
 void bulla_epochs_done(struct bulla_epochs *epochs);
 
 /* Accepts a put_manifest body. *ret_new false: it is the one in force already. BULLA_E_OWNER: the first one, not approved by

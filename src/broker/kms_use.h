@@ -35,6 +35,8 @@ struct bulla_kms_use {
 	bulla_bytes key_arn;
 };
 
+/* For one request whose body has body_size bytes; use is all zero before. done also after a failure:
+ * BULLA_E_MEMORY, BULLA_E_RANDOM. */
 BULLA_CHECK bulla_rc bulla_kms_use_init(struct bulla_kms_use *use, struct bulla_broker *broker, size_t body_size);
 void bulla_kms_use_done(struct bulla_kms_use *use);
 

@@ -96,6 +96,7 @@ struct bulla_ledger_options {
 	uint32_t closed_kept; /* runs that ended and stay in memory for late questions; 0: 256 */
 };
 
+/* An empty ledger; free takes NULL. BULLA_E_MEMORY. */
 BULLA_CHECK bulla_rc bulla_ledger_new(const struct bulla_ledger_options *options, struct bulla_ledger **ret);
 void bulla_ledger_free(struct bulla_ledger *ledger);
 
@@ -180,6 +181,7 @@ struct bulla_ledger_counts {
 	uint64_t runs, permits, commits, refusals;
 	uint32_t resident, open;
 };
+/* As they stand now. */
 void bulla_ledger_count(const struct bulla_ledger *ledger, struct bulla_ledger_counts *ret);
 
 /* What the ledger holds of a slot; for SYNC and for the simulator's invariants. */

@@ -34,6 +34,7 @@ struct ledger_index {
 	uint32_t block_count, block_room;
 };
 
+/* Frees the index; its file stays the owner's. */
 void ledger_index_done(struct ledger_index *index);
 
 /* Adds, or replaces what is there for this run. BULLA_E_LIMIT, BULLA_E_MEMORY. */

@@ -118,6 +118,7 @@ struct bulla_ledger {
 
 #define LEDGER_PENDING 4096u
 
+/* Fills all of the ledger. BULLA_E_MEMORY; done in any case. */
 BULLA_CHECK bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledger_options *options);
 void ledger_state_done(struct bulla_ledger *ledger);
 

@@ -10,6 +10,7 @@
 
 struct bulla_run_secrets;
 
+/* None kept, under a fresh vault key. BULLA_E_MEMORY, BULLA_E_RANDOM. free takes NULL, returns NULL. */
 BULLA_CHECK bulla_rc bulla_run_secrets_new(const struct bulla_random *random, struct bulla_run_secrets **ret);
 struct bulla_run_secrets *bulla_run_secrets_free(struct bulla_run_secrets *secrets);
 

@@ -10,6 +10,7 @@
 
 struct bulla_sessions;
 
+/* No sessions; BULLA_E_MEMORY. free wipes their keys, takes NULL, returns NULL. */
 BULLA_CHECK bulla_rc bulla_sessions_new(struct bulla_sessions **ret);
 struct bulla_sessions *bulla_sessions_free(struct bulla_sessions *sessions);
 
@@ -28,6 +29,7 @@ BULLA_CHECK bulla_rc bulla_sessions_expire(struct bulla_sessions *sessions, stru
  * must not keep the others out. */
 BULLA_CHECK bulla_rc bulla_sessions_make_room(struct bulla_sessions *sessions, struct bulla_cells *cells);
 
+/* Places in use, ended sessions that were not cleared yet included. */
 size_t bulla_sessions_count(const struct bulla_sessions *sessions);
 
 /* Id of a session's cell. */

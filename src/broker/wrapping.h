@@ -44,6 +44,7 @@ BULLA_CHECK bulla_rc bulla_wrapping_find_uuid(struct bulla_wrapping *keys, const
 BULLA_CHECK bulla_rc bulla_wrapping_put_policy(struct bulla_wrapping *keys, struct bulla_wrapping_key *key,
                                                bulla_bytes policy);
 
+/* Borrowed from the key. */
 static inline bulla_bytes bulla_wrapping_arn(const struct bulla_wrapping_key *key)
 {
 	return bulla_bytes_of(key->arn, key->arn_size);

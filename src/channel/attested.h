@@ -91,6 +91,7 @@ void bulla_attested_done(struct bulla_attested *channel);
 BULLA_CHECK bulla_rc bulla_attested_feed(struct bulla_attested *channel, bulla_bytes bytes, int64_t now_ms,
                                          struct bulla_buf *ret_data);
 
+/* What the channel waits for its owner to do. */
 enum bulla_attested_todo bulla_attested_todo(const struct bulla_attested *channel);
 
 /* SHOW: nonce and binder that the evidence must carry. */

@@ -23,6 +23,8 @@ BULLA_CHECK bulla_rc attested_bind(const struct attested_claim *claim, uint8_t r
 /* My own claim, for the newest challenge of the other side. */
 void attested_claim_mine(const struct bulla_attested *channel, struct attested_claim *ret);
 
+/* Messages to the other side, appended to channel->out. Hello and verdict: what has no room ends the channel. Evidence:
+ * BULLA_E_LIMIT where it and its collateral pass ATTESTED_EVIDENCE_MAX. Data is cut into BULLA_ATTESTED_DATA bytes each. */
 void attested_put_hello(struct bulla_attested *channel);
 void attested_put_verdict(struct bulla_attested *channel, bulla_rc why, int64_t life_ms);
 BULLA_CHECK bulla_rc attested_put_evidence(struct bulla_attested *channel, bulla_bytes evidence,

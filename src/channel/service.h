@@ -18,6 +18,7 @@ struct bulla_service {
 	uint64_t challenges, accepted, refused, bad; /* since the start; bad: requests that were none */
 };
 
+/* Clears all, the options too: they are set afterwards. done frees only what is its own. */
 void bulla_service_init(struct bulla_service *service);
 void bulla_service_done(struct bulla_service *service);
 

@@ -89,6 +89,7 @@ struct bulla_session_ask {
 	uint8_t binder[BULLA_BINDER_BYTES]; /* that the evidence must show */
 };
 
+/* ends: exporter and keys of this TLS connection; copied. */
 void bulla_session_server_init(struct bulla_session_server *server, const struct bulla_channel_ends *ends);
 
 /* Reply body to CHALLENGE; a second ask replaces the first challenge. */

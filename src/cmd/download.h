@@ -14,6 +14,7 @@ struct download {
 	struct bulla_http_message message; /* status and headers */
 };
 
+/* Empty, room for BULLA_MAX_COLLATERAL bytes of body; done frees it. */
 void download_init(struct download *ret);
 void download_done(struct download *download);
 

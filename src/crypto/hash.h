@@ -10,6 +10,7 @@ struct bulla_sha256 {
 	_Alignas(8) uint8_t state[112];
 };
 
+/* Any number of pieces; the state holds no heap memory. */
 void bulla_sha256_init(struct bulla_sha256 *hash);
 void bulla_sha256_add(struct bulla_sha256 *hash, bulla_bytes bytes);
 

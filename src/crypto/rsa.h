@@ -22,6 +22,7 @@ BULLA_CHECK bulla_rc bulla_rsa_seal(bulla_bytes spki, bulla_secret plain, uint8_
 /* BULLA_E_CRYPTO when it does not open, for whatever reason. The plain text has 1..64 bytes. */
 BULLA_CHECK bulla_rc bulla_rsa_open(struct bulla_rsa_key *key, bulla_bytes sealed, bulla_secret *ret);
 
+/* For BULLA_AUTO_RSA_KEY. */
 static inline void bulla_rsa_key_cleanup(struct bulla_rsa_key **key)
 {
 	bulla_rsa_key_free(*key);

@@ -37,6 +37,7 @@ BULLA_CHECK bulla_rc bulla_sign_key_export(const struct bulla_sign_key *key, str
 /* Frees; NULL is allowed. Returns NULL. */
 struct bulla_sign_key *bulla_sign_key_free(struct bulla_sign_key *key);
 
+/* What it signs with: ES256 or ES384. */
 enum bulla_sign_alg bulla_sign_key_alg(const struct bulla_sign_key *key);
 /* SubjectPublicKeyInfo DER, and its digest; borrowed from the key. */
 bulla_bytes bulla_sign_key_spki(const struct bulla_sign_key *key);
@@ -57,6 +58,7 @@ BULLA_CHECK bulla_rc bulla_verify_key_point(enum bulla_key_type type, bulla_byte
 BULLA_CHECK bulla_rc bulla_verify_key_rsa(bulla_bytes modulus, bulla_bytes exponent, struct bulla_verify_key **ret);
 struct bulla_verify_key *bulla_verify_key_free(struct bulla_verify_key *key);
 
+/* Kind of the key, its SPKI, and SHA-256 of that; borrowed from the key. */
 enum bulla_key_type bulla_verify_key_type(const struct bulla_verify_key *key);
 bulla_bytes bulla_verify_key_der(const struct bulla_verify_key *key); /* SPKI DER, borrowed */
 const bulla_digest *bulla_verify_key_kid(const struct bulla_verify_key *key);
@@ -73,6 +75,7 @@ BULLA_CHECK bulla_rc bulla_verify(struct bulla_verify_key *key, enum bulla_sign_
 BULLA_CHECK bulla_rc bulla_verify_der(struct bulla_verify_key *key, enum bulla_sign_alg alg, bulla_bytes message,
 	bulla_bytes signature);
 
+/* For BULLA_AUTO_SIGN_KEY and BULLA_AUTO_VERIFY_KEY. */
 static inline void bulla_sign_key_cleanup(struct bulla_sign_key **key)
 {
 	bulla_sign_key_free(*key);

@@ -85,6 +85,8 @@ struct bulla_crl {
 	int64_t next_update;
 };
 
+/* RFC 5280 section 5, v2, at most BULLA_CRL_MAX bytes; every entry is read once, no signature is checked. Views of der.
+ * BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_UNSUPPORTED: an algorithm or a critical extension that is not known. */
 BULLA_CHECK bulla_rc bulla_crl_parse(bulla_bytes der, struct bulla_crl *ret);
 
 /* Issuer's name and signature, cRLSign, and the CRL's time window at `time`: BULLA_E_EVIDENCE_CHAIN,

@@ -31,6 +31,7 @@ void bulla_pool_give(struct bulla_pool *pool, struct bulla_block *block);
 /* Frees what is kept. */
 void bulla_pool_done(struct bulla_pool *pool);
 
+/* Borrowed from the block; nothing for NULL. */
 static inline bulla_bytes bulla_block_view(const struct bulla_block *block)
 {
 	return block ? (bulla_bytes){block->data, block->size} : (bulla_bytes){NULL, 0};

@@ -51,6 +51,7 @@ struct bulla_rec_row {
 #define BULLA_REC_CLOSED_BYTES 24
 #define BULLA_REC_SPAN_BYTES 12
 
+/* Bodies of the engine's records, layouts in doc/formats.md; lengths are the caller's to check. */
 void bulla_rec_started_write(bulla_wr *w, const struct bulla_rec_started *started);
 void bulla_rec_result_write(bulla_wr *w, const struct bulla_rec_result *result);
 void bulla_rec_closed_write(bulla_wr *w, const struct bulla_rec_closed *closed);

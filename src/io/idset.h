@@ -12,6 +12,7 @@ struct bulla_idset {
 BULLA_CHECK bulla_rc bulla_idset_init(struct bulla_idset *set, uint32_t max);
 void bulla_idset_done(struct bulla_idset *set);
 
+/* Whether it is in. */
 bool bulla_idset_has(const struct bulla_idset *set, uint32_t id);
 
 /* BULLA_E_LIMIT when full, BULLA_E_DUPLICATE when it is in, BULLA_E_ARGUMENT for 0. */

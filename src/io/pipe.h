@@ -37,6 +37,7 @@ void bulla_pipe_finish(struct bulla_pipe *pipe);
 /* Queues a copy; sent at the end of the turn. BULLA_E_LIMIT beyond 4 × BULLA_MAX_OUTPUT_BUFFER. */
 BULLA_CHECK bulla_rc bulla_pipe_write(struct bulla_pipe *pipe, bulla_bytes bytes);
 
+/* More than BULLA_MAX_OUTPUT_BUFFER bytes wait: write no more that can wait, too. */
 bool bulla_pipe_full(const struct bulla_pipe *pipe);
 
 /* Puts a frame machine on top, before or in on_open: bytes then go to it, its output goes out; frames are owned by the

@@ -54,6 +54,7 @@ struct bulla_journal_batch {
 	bulla_bytes body; /* the records; a view into what was parsed */
 };
 
+/* Up to whole pages. */
 static inline size_t bulla_journal_padded(size_t bytes)
 {
 	return (bytes + BULLA_JOURNAL_PAGE - 1) / BULLA_JOURNAL_PAGE * BULLA_JOURNAL_PAGE;

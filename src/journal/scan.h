@@ -14,6 +14,7 @@ struct bulla_journal_window {
 	size_t n;
 };
 
+/* No segment open; BULLA_E_MEMORY. done closes and frees. */
 BULLA_CHECK bulla_rc bulla_journal_window_init(struct bulla_journal_window *window, const struct bulla_disk *disk);
 void bulla_journal_window_done(struct bulla_journal_window *window);
 
@@ -35,4 +36,5 @@ struct bulla_journal_list {
 	size_t count, capacity;
 };
 
+/* Errors of the disk; ret->numbers is then not made. */
 BULLA_CHECK bulla_rc bulla_journal_list_read(const struct bulla_disk *disk, struct bulla_journal_list *ret);

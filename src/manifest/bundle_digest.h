@@ -19,6 +19,7 @@ struct bulla_bundle_digest {
 	uint8_t path[BULLA_BUNDLE_PATH];
 };
 
+/* No files yet; it owns nothing. */
 void bulla_bundle_digest_init(struct bulla_bundle_digest *digest);
 
 /* The next file, in rising byte order of paths: BULLA_E_FORMAT otherwise or for a path that may not be, BULLA_E_LIMIT. */
@@ -28,4 +29,5 @@ BULLA_CHECK bulla_rc bulla_bundle_digest_file(struct bulla_bundle_digest *digest
 /* Content of that file, in pieces; together exactly its size. */
 BULLA_CHECK bulla_rc bulla_bundle_digest_content(struct bulla_bundle_digest *digest, bulla_bytes bytes);
 
+/* After the last file: SHA-256 of [version, number of files, Merkle root] in CBOR. BULLA_E_TRUNCATED: the file lacks bytes. */
 BULLA_CHECK bulla_rc bulla_bundle_digest_end(struct bulla_bundle_digest *digest, bulla_digest *ret);

@@ -12,6 +12,7 @@
 /* One extension in place. */
 void bulla_pcr_extend(uint8_t pcr[BULLA_PCR_BYTES], bulla_bytes data);
 
+/* The register that was zero and took the manifest's digest. */
 void bulla_pcr_manifest(const bulla_digest *manifest, uint8_t ret[BULLA_PCR_BYTES]);
 
 /* agents: handles, 8 bytes each, rising. BULLA_E_NOT_FOUND when the manifest has no such agent, BULLA_E_FORMAT when they

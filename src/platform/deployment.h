@@ -23,6 +23,7 @@ struct bulla_deployment {
 	struct bulla_deployed_agent agents[BULLA_MAX_AGENTS];
 };
 
+/* doc/formats.md has the layout. Errors of the writer. */
 BULLA_CHECK bulla_rc bulla_deployment_write(const struct bulla_deployment *deployment, bulla_wr *w);
 
 /* Views into bytes. BULLA_E_FORMAT, BULLA_E_LIMIT. */

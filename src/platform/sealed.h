@@ -12,6 +12,7 @@ struct bulla_sealed {
 	uint8_t measured[3][BULLA_NITRO_PCR_SIZE];
 };
 
+/* Nothing loaded; done closes the file in memory. */
 void bulla_sealed_init(struct bulla_sealed *sealed);
 void bulla_sealed_done(struct bulla_sealed *sealed);
 

@@ -15,6 +15,8 @@ struct bulla_commit {
 
 #define BULLA_COMMIT_MAX 384
 
+/* Appends the COSE_Mac0 under the session's key. BULLA_E_LIMIT for more than BULLA_COMMIT_LISTS lists. Session: the id in
+ * one whose MAC is not checked yet, to find the key. */
 BULLA_CHECK bulla_rc bulla_commit_make(const struct bulla_commit *commit,
 	const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_secret key, struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_commit_session(bulla_bytes mac0, uint8_t ret[BULLA_SESSION_ID_BYTES]);
@@ -23,6 +25,7 @@ BULLA_CHECK bulla_rc bulla_commit_session(bulla_bytes mac0, uint8_t ret[BULLA_SE
 BULLA_CHECK bulla_rc bulla_commit_open(bulla_bytes mac0, const uint8_t session[BULLA_SESSION_ID_BYTES],
 	bulla_secret key, struct bulla_commit *ret);
 
+/* The payload alone; the decoded lengths borrow from it. BULLA_E_FORMAT, BULLA_E_VERSION. */
 void bulla_commit_write(bulla_wr *w, const struct bulla_commit *commit);
 BULLA_CHECK bulla_rc bulla_commit_decode(bulla_bytes payload, struct bulla_commit *ret);
 

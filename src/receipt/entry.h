@@ -51,6 +51,7 @@ struct bulla_run_head {
 };
 #define BULLA_RUN_HEAD_MAX 384
 
+/* COSE_Sign1 by the ledger key, appended. Open: BULLA_E_SIGNATURE, BULLA_E_FORMAT, BULLA_E_VERSION. */
 BULLA_CHECK bulla_rc bulla_run_head_make(const struct bulla_run_head *head, struct bulla_sign_key *ledger,
 	struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_run_head_open(bulla_bytes sign1, struct bulla_verify_key *ledger,

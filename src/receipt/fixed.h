@@ -2,6 +2,7 @@
 /* Numbers as CBOR byte strings of fixed width, big endian: deterministic, and of one length whatever the value. */
 #include "wire/cbor.h"
 
+/* 1, 4 and 8 bytes. Reading: BULLA_E_FORMAT for another length. */
 void bulla_fixed_wr_u8(bulla_wr *w, uint8_t value);
 void bulla_fixed_wr_u32(bulla_wr *w, uint32_t value);
 void bulla_fixed_wr_u64(bulla_wr *w, uint64_t value);

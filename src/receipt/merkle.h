@@ -12,6 +12,7 @@ struct bulla_merkle {
 	bulla_digest subtree[BULLA_MERKLE_LEVELS]; /* by level; valid where count has a 1 bit */
 };
 
+/* The tree of no leaves. */
 void bulla_merkle_init(struct bulla_merkle *tree);
 
 /* Adds the leaf of these bytes / a leaf hash already made. BULLA_E_LIMIT at 2^32 - 1 leaves. */

@@ -24,9 +24,11 @@ struct bulla_order {
 	uint64_t time_ms;
 };
 
+/* The payload alone; the decoded subject borrows from it. BULLA_E_FORMAT, also for a subject that is not of the kind. */
 void bulla_order_write(bulla_wr *w, const struct bulla_order *order);
 BULLA_CHECK bulla_rc bulla_order_decode(bulla_bytes payload, struct bulla_order *ret);
 
+/* COSE_Sign1 by the orderer's key, appended to ret. BULLA_E_FORMAT for a subject that is not of the kind. */
 BULLA_CHECK bulla_rc bulla_order_make(const struct bulla_order *order, struct bulla_sign_key *key,
 	struct bulla_buf *ret);
 

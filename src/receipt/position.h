@@ -36,11 +36,13 @@ struct bulla_position {
 #define BULLA_SLOT_BYTES 71
 #define BULLA_POSITION_BYTES 76
 
+/* Borrowed: 8 bytes. */
 static inline bulla_bytes bulla_handle_view(const bulla_handle *handle)
 {
 	return (bulla_bytes){handle->b, sizeof(handle->b)};
 }
 
+/* The same of a run's id: 32 bytes. */
 static inline bulla_bytes bulla_run_id_view(const bulla_run_id *run)
 {
 	return (bulla_bytes){run->b, sizeof(run->b)};
@@ -64,6 +66,7 @@ BULLA_CHECK bulla_rc bulla_position_decode(bulla_bytes bytes, struct bulla_posit
 BULLA_CHECK bulla_rc bulla_slot_read(bulla_cbor_rd *r, struct bulla_slot *ret);
 BULLA_CHECK bulla_rc bulla_position_read(bulla_cbor_rd *r, struct bulla_position *ret);
 
+/* All bytes and fields; no secrets, so not in constant time. */
 bool bulla_handle_eq(const bulla_handle *a, const bulla_handle *b);
 bool bulla_run_id_eq(const bulla_run_id *a, const bulla_run_id *b);
 bool bulla_slot_eq(const struct bulla_slot *a, const struct bulla_slot *b);

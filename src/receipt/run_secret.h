@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "receipt/permit.h"
 
+/* Under a key of this position alone, derived from the session's wrapping key: PROTOCOL.md section 9, permit. */
 BULLA_CHECK bulla_rc bulla_run_secret_wrap(bulla_secret wrapping_key, const struct bulla_position *position,
 	bulla_secret run_secret, uint8_t ret[BULLA_WRAPPED_SECRET_BYTES]);
 

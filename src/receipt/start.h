@@ -49,6 +49,8 @@ struct bulla_day_key {
 };
 #define BULLA_DAY_KEY_MAX 1600
 
+/* COSE_Sign1 by the ledger key, appended. Open: public_key borrows from sign1; BULLA_E_SIGNATURE, BULLA_E_FORMAT,
+ * BULLA_E_VERSION. */
 BULLA_CHECK bulla_rc bulla_day_key_make(const struct bulla_day_key *day, struct bulla_sign_key *ledger,
 	struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_day_key_open(bulla_bytes sign1, struct bulla_verify_key *ledger,

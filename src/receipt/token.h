@@ -28,5 +28,6 @@ struct bulla_token_record {
 };
 #define BULLA_TOKEN_RECORD_MAX (BULLA_TOKEN_BYTES + 64 + 32 * BULLA_BATCH_LEVELS + 32)
 
+/* The token's payload with what authenticates it. Decoded: payload and auth borrow from bytes, nothing is verified yet. */
 void bulla_token_record_write(bulla_wr *w, const struct bulla_token *token, const struct bulla_auth *auth);
 BULLA_CHECK bulla_rc bulla_token_record_decode(bulla_bytes bytes, struct bulla_token_record *ret);

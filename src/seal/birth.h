@@ -17,6 +17,7 @@ struct bulla_agent_keys {
 	size_t public_size;
 };
 
+/* From the 32-byte seed (else BULLA_E_ARGUMENT): HPKE key pair and state key. done frees the secrets. */
 BULLA_CHECK bulla_rc bulla_agent_keys_derive(bulla_secret seed, enum bulla_kem kem, struct bulla_agent_keys *ret);
 void bulla_agent_keys_done(struct bulla_agent_keys *keys);
 

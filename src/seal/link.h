@@ -78,6 +78,7 @@ BULLA_CHECK bulla_rc bulla_link_check(bulla_bytes link, const struct bulla_link_
 /* Frees the secret. */
 void bulla_link_done(struct bulla_link *link);
 
+/* All 16 bytes. */
 bool bulla_link_id_eq(const bulla_link_id *a, const bulla_link_id *b);
 
 /* True when a sender has to make a new one. */

@@ -54,6 +54,7 @@ BULLA_CHECK bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *mani
 	const struct bulla_tee_bundle *bundles, size_t bundle_count, const struct bulla_source *source,
 	const struct bulla_clock *clock, const struct bulla_random *random);
 
+/* Stops agents and zygote, frees keys and tables; also what a failed start left. */
 void bulla_tee_done(struct bulla_tee_base *tee);
 
 /* Handles hosted, end to end. */

@@ -14,6 +14,7 @@ struct bulla_evidence {
 	struct bulla_buf aux;    /* SNP: certificate table; else empty */
 };
 
+/* Empty buffers up to BULLA_MAX_EVIDENCE; done frees them. */
 void bulla_evidence_init(struct bulla_evidence *ret);
 void bulla_evidence_done(struct bulla_evidence *evidence);
 

@@ -5,6 +5,7 @@
 /* root + path in ret; BULLA_E_LIMIT. */
 BULLA_CHECK bulla_rc bulla_evidence_path(const char *root, const char *path, char *ret, size_t size);
 
+/* Whether root + path is there. */
 bool bulla_evidence_exists(const char *root, const char *path);
 
 /* The whole file, up to the buffer's maximum, after clearing the buffer. BULLA_E_BUSY on EBUSY and EAGAIN (try again),

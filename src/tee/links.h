@@ -28,6 +28,7 @@ struct bulla_links {
 	uint16_t buckets[BULLA_LINK_BUCKETS];
 };
 
+/* Room for size links. BULLA_E_MEMORY; done frees their secrets. */
 BULLA_CHECK bulla_rc bulla_links_init(struct bulla_links *links, uint32_t size);
 void bulla_links_done(struct bulla_links *links);
 

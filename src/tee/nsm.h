@@ -40,4 +40,5 @@ BULLA_CHECK bulla_rc bulla_nsm_lock_pcr(const struct bulla_nsm *nsm, uint16_t in
 BULLA_CHECK bulla_rc bulla_nsm_attest(const struct bulla_nsm *nsm, bulla_bytes user_data, bulla_bytes nonce,
 	bulla_bytes public_key, struct bulla_buf *ret_document);
 
+/* size bytes of the module's generator. BULLA_E_RANDOM when it gives none; errors of the device. */
 BULLA_CHECK bulla_rc bulla_nsm_random(const struct bulla_nsm *nsm, uint8_t *ret, size_t size);

@@ -20,6 +20,7 @@ struct bulla_outbox {
 	size_t bytes;
 };
 
+/* Room for BULLA_MAX_OUTBOX_RESULTS results. BULLA_E_MEMORY. */
 BULLA_CHECK bulla_rc bulla_outbox_init(struct bulla_outbox *outbox);
 void bulla_outbox_done(struct bulla_outbox *outbox);
 

@@ -19,6 +19,7 @@ struct bulla_used {
 	uint64_t forgotten; /* permits up to this sequence are refused */
 };
 
+/* No permit used. BULLA_E_MEMORY; done in any case. */
 BULLA_CHECK bulla_rc bulla_used_init(struct bulla_used *used);
 void bulla_used_done(struct bulla_used *used);
 

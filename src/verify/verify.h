@@ -30,6 +30,7 @@ enum bulla_verify_check {
 	BULLA_VERIFY_COUNT
 };
 
+/* Literals: `order.revoked`, and the sentence that a verdict shows. */
 const char *bulla_verify_check_id(enum bulla_verify_check check);
 const char *bulla_verify_check_text(enum bulla_verify_check check);
 

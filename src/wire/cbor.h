@@ -7,6 +7,7 @@
 
 /* --- writer: errors stick in w; see bulla_wr_end --- */
 
+/* One item each, in its shortest form (RFC 8949 section 4.2.1). */
 void bulla_cbor_wr_uint(bulla_wr *w, uint64_t value);
 void bulla_cbor_wr_int(bulla_wr *w, int64_t value);
 void bulla_cbor_wr_bytes(bulla_wr *w, bulla_bytes bytes);
@@ -72,6 +73,7 @@ static inline bulla_cbor_rd bulla_cbor_rd_of(bulla_bytes bytes)
 	return (bulla_cbor_rd){.rd = bulla_rd_of(bytes)};
 }
 
+/* The same with allowances for what others write. */
 static inline bulla_cbor_rd bulla_cbor_rd_with(bulla_bytes bytes, struct bulla_cbor_options options)
 {
 	return (bulla_cbor_rd){.rd = bulla_rd_of(bytes), .options = options};
@@ -80,6 +82,7 @@ static inline bulla_cbor_rd bulla_cbor_rd_with(bulla_bytes bytes, struct bulla_c
 /* Every read below moves past one item, or past its head for array, map and tag; on failure it moves nothing and
  * writes nothing. BULLA_E_TRUNCATED: the input ends early; BULLA_E_FORMAT: another type, or not the one form. */
 
+/* Peek: type of the next item, which stays. Uint: BULLA_E_FORMAT for a negative one. */
 BULLA_CHECK bulla_rc bulla_cbor_rd_peek(const bulla_cbor_rd *r, enum bulla_cbor_type *ret_type);
 BULLA_CHECK bulla_rc bulla_cbor_rd_uint(bulla_cbor_rd *r, uint64_t *ret);
 /* BULLA_E_LIMIT above max. */
@@ -121,6 +124,7 @@ BULLA_CHECK bulla_rc bulla_cbor_rd_expect_map(bulla_cbor_rd *r, size_t count);
  * BULLA_MAX_CBOR_DEPTH); *ret_raw is its encoding. */
 BULLA_CHECK bulla_rc bulla_cbor_rd_skip(bulla_cbor_rd *r, bulla_bytes *ret_raw);
 
+/* Bytes not read yet. */
 static inline size_t bulla_cbor_rd_left(const bulla_cbor_rd *r)
 {
 	return bulla_rd_left(&r->rd);

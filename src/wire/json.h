@@ -26,6 +26,7 @@ enum bulla_json_type {
  * The functions below want values that came from here; they stay inside raw whatever it holds. */
 BULLA_CHECK bulla_rc bulla_json_parse(bulla_bytes text, bulla_json *ret);
 
+/* By its first character: a value that was parsed has one. */
 enum bulla_json_type bulla_json_type(bulla_json value);
 
 /* --- into objects and arrays --- */
@@ -37,6 +38,8 @@ struct bulla_json_iter {
 	bool object;
 };
 
+/* Members of an object, elements of an array, in order; none for other values. next: false at the end; names only for
+ * members, views of the text. */
 struct bulla_json_iter bulla_json_begin(bulla_json value);
 bool bulla_json_next(struct bulla_json_iter *iter, bulla_json *ret_name, bulla_json *ret_item);
 
@@ -71,11 +74,13 @@ typedef struct bulla_json_wr {
 	uint8_t depth;
 } bulla_json_wr;
 
+/* A value of JSON goes to w; commas and nesting are kept here, errors stick in w. */
 static inline bulla_json_wr bulla_json_wr_of(bulla_wr *w)
 {
 	return (bulla_json_wr){.w = w};
 }
 
+/* Begin and end of an object, of an array. */
 void bulla_json_wr_object(bulla_json_wr *j);
 void bulla_json_wr_object_end(bulla_json_wr *j);
 void bulla_json_wr_array(bulla_json_wr *j);

@@ -23,6 +23,7 @@ struct bulla_pb_iter {
 	bulla_rd rd;
 };
 
+/* For encoding; items are borrowed. */
 static inline struct bulla_pb_list bulla_pb_list_of(const bulla_bytes *items, size_t count)
 {
 	return (struct bulla_pb_list){.items = items, .count = count};
@@ -43,6 +44,7 @@ BULLA_CHECK bulla_rc bulla_pb_rd_varint(bulla_rd *r, uint64_t *ret);
 void bulla_pb_wr_varint(bulla_wr *w, uint64_t value);
 size_t bulla_pb_varint_size(uint64_t value);
 
+/* Field number and wire type as on the wire. */
 static inline uint32_t bulla_pb_tag(uint32_t number, enum bulla_pb_type type)
 {
 	return number << 3 | (uint32_t)type;

@@ -12,12 +12,14 @@ void bulla_text_wr(bulla_wr *w, const char *text);
 
 /* --- hexadecimal, lower case --- */
 
+/* Two digits a byte. */
 void bulla_text_wr_hex(bulla_wr *w, bulla_bytes bytes);
 /* text is 2 * size digits: size bytes into ret. BULLA_E_FORMAT otherwise; ret is then undefined. */
 BULLA_CHECK bulla_rc bulla_text_hex(bulla_bytes text, size_t size, uint8_t *ret);
 
 /* --- RFC 4648: base64 with padding; base64url without --- */
 
+/* Errors stick in w. */
 void bulla_text_wr_base64(bulla_wr *w, bulla_bytes bytes);
 void bulla_text_wr_base64url(bulla_wr *w, bulla_bytes bytes);
 /* At most max bytes into ret, their number into *ret_size. BULLA_E_FORMAT for other characters, wrong or missing
@@ -36,6 +38,7 @@ bool bulla_text_base32_has_prefix(bulla_bytes bytes, bulla_bytes typed);
 
 /* --- decimal --- */
 
+/* Without leading zeros; errors stick in w. */
 void bulla_text_wr_uint(bulla_wr *w, uint64_t value);
 void bulla_text_wr_int(bulla_wr *w, int64_t value);
 /* Digits only, no leading zero, the whole text. BULLA_E_FORMAT; BULLA_E_LIMIT above max. */
