@@ -57,7 +57,7 @@ ROWS = [
      r'localtime_r|gmtime_r|strftime|getpwuid\w*|ferror|feof|getc|fgetc|str(n?dup|pbrk|tok_r|casecmp|error_\w)|getopt\w*|optarg|optind|rewind|fileno|'
      r'secure_getenv|environ|exit|free|realloc|malloc|calloc|memmem|strsep|stpcpy|scandir|alphasort|yaml_\w+|archive_\w+|z?deflate\w*|'
      r'inflate\w*|crc32|program_invocation\w*|qsort', {'cmd'}),
-    (r'free|calloc|madvise|mlock2?|mmap(64)?|mprotect|munmap|sysconf', {'base'}),
+    (r'free|malloc|calloc|madvise|mlock2?|mmap(64)?|mprotect|munmap|sysconf', {'base'}),
     (r'__errno_location', {'base', 'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'clock_gettime|eventfd|read|write|poll|close', WORLD),
     (r'epoll_\w+|signalfd|sigprocmask|sigaddset|sigemptyset|signal|accept4|bind|listen|inet_\w+|chmod|fchmod|umask|'

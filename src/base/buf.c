@@ -45,7 +45,7 @@ bulla_rc bulla_buf_reserve(struct bulla_buf *buf, size_t more)
 	if (buf->n + more <= buf->cap)
 		return BULLA_OK;
 	cap = grown(buf, buf->n + more);
-	BULLA_TRY(bulla_alloc(cap, 1, &p));
+	BULLA_TRY(bulla_alloc_bytes(cap, &p));
 	bulla_copy(p, buf->p, buf->n);
 	size_t n = buf->n;
 	bulla_buf_done(buf);

@@ -6,7 +6,13 @@
 static _Atomic uint64_t allocations; /* a counter, no state: allow-listed (architecture section 10, rule 5) */
 static _Thread_local uint64_t fail_in;
 
-bulla_rc bulla_alloc(size_t count, size_t size, void **ret)
+/* How a product is allocated: calloc, or malloc for undefined content. */
+static void *plain(size_t count, size_t size)
+{
+	return malloc(count * size);
+}
+
+static bulla_rc allocate(void *(*how)(size_t count, size_t size), size_t count, size_t size, void **ret)
 {
 	void *p;
 
@@ -15,11 +21,21 @@ bulla_rc bulla_alloc(size_t count, size_t size, void **ret)
 	atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
 	if (fail_in > 0 && --fail_in == 0)
 		return BULLA_FAIL(BULLA_E_MEMORY, "no memory (test)");
-	p = calloc(count, size);
+	p = how(count, size);
 	if (p == NULL)
 		return BULLA_FAIL(BULLA_E_MEMORY, "no memory");
 	*ret = p;
 	return BULLA_OK;
+}
+
+bulla_rc bulla_alloc(size_t count, size_t size, void **ret)
+{
+	return allocate(calloc, count, size, ret);
+}
+
+bulla_rc bulla_alloc_bytes(size_t size, void **ret)
+{
+	return allocate(plain, 1, size, ret);
 }
 
 void bulla_free(void *p)

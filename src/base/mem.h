@@ -8,6 +8,9 @@
 /* Zeroed memory for count objects of size bytes; BULLA_E_MEMORY when there is none, BULLA_E_LIMIT above the limit. */
 BULLA_CHECK bulla_rc bulla_alloc(size_t count, size_t size, void **ret);
 
+/* size bytes of undefined content, for what is written before it is read; errors as bulla_alloc. */
+BULLA_CHECK bulla_rc bulla_alloc_bytes(size_t size, void **ret);
+
 /* NULL is allowed. */
 void bulla_free(void *p);
 

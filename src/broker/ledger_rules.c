@@ -2,14 +2,7 @@
 
 #include "base/checks.h"
 #include "base/limits.h"
-#include "flow/parents.h"
 #include "wire/messages.h"
-
-/* Parents of one slot: one a step, in the plan's order (a for_each: the root over its items). */
-struct parents {
-	bulla_digest digests[BULLA_MAX_PARENTS];
-	size_t count;
-};
 
 static struct bulla_position position_of(const struct ledger_run *run, uint32_t step, uint32_t item, uint32_t attempt)
 {
@@ -17,19 +10,20 @@ static struct bulla_position position_of(const struct ledger_run *run, uint32_t 
 		.slot = {run->start.tenant, run->start.workflow, run->id, step, item}, .attempt = attempt};
 }
 
-static bulla_rc parents_of(const struct ledger_run *run, uint32_t step, uint32_t item, struct parents *ret)
+/* Parents of one slot: one a step, in the plan's order (a for_each: the root over its items). A view of the ledger's
+ * scratch. */
+static bulla_rc parents_of(struct bulla_ledger *ledger, const struct ledger_run *run, uint32_t step, uint32_t item,
+	bulla_bytes *ret)
 {
-	struct bulla_flow_parent list[BULLA_MAX_PARENTS];
+	struct bulla_flow_parent *list = ledger->parents.list;
+	bulla_digest *digests = ledger->parents.digests;
+	size_t count;
 
-	BULLA_TRY(bulla_flow_parents(run->flow, &run->fold, (uint16_t)step, item, list, BULLA_MAX_PARENTS, &ret->count));
-	for (size_t i = 0; i < ret->count; i++)
-		ret->digests[i] = list[i].digest;
+	BULLA_TRY(bulla_flow_parents(run->flow, &run->fold, (uint16_t)step, item, list, BULLA_MAX_PARENTS, &count));
+	for (size_t i = 0; i < count; i++)
+		digests[i] = list[i].digest;
+	*ret = bulla_bytes_of(digests, count * sizeof(bulla_digest));
 	return BULLA_OK;
-}
-
-static bulla_bytes parents_view(const struct parents *parents)
-{
-	return bulla_bytes_of(parents->digests, parents->count * sizeof(bulla_digest));
 }
 
 static bulla_rc read_slot_ref(bulla_bytes bytes, struct bulla_msg_slot_ref *ret)
@@ -126,7 +120,7 @@ struct asking {
 	const struct ledger_session *session;
 	uint8_t session_id[BULLA_SESSION_ID_BYTES];
 	uint32_t step, item, attempt;
-	struct parents parents;
+	bulla_bytes parents; /* digests, in the ledger's scratch */
 	bulla_digest root;
 };
 
@@ -167,11 +161,11 @@ static bulla_rc check_session(const struct bulla_ledger *ledger, const struct le
 }
 
 /* The parents that the host names are exactly the committed ones. */
-static bulla_rc check_parents(const struct ledger_run *run, struct asking *asking)
+static bulla_rc check_parents(struct bulla_ledger *ledger, const struct ledger_run *run, struct asking *asking)
 {
-	bulla_digest named[BULLA_MAX_PARENTS];
-	bulla_bytes items[BULLA_MAX_PARENTS];
-	bulla_rc rc = parents_of(run, asking->step, asking->item, &asking->parents);
+	bulla_digest *named = ledger->parents.named;
+	bulla_bytes *items = ledger->parents.items, committed = {0};
+	bulla_rc rc = parents_of(ledger, run, asking->step, asking->item, &committed);
 	size_t count = asking->ask.parents.count;
 
 	if (BULLA_CHECK_ON(LEDGER_PARENTS))
@@ -181,12 +175,10 @@ static bulla_rc check_parents(const struct ledger_run *run, struct asking *askin
 	BULLA_TRY(bulla_pb_list_items(&asking->ask.parents, BULLA_MAX_PARENTS, items));
 	for (size_t i = 0; i < count; i++)
 		BULLA_TRY(bulla_bytes_copy_exact(items[i], sizeof(bulla_digest), named[i].b));
-	if (BULLA_CHECK_ON(LEDGER_PARENTS) &&
-		!bulla_bytes_eq(bulla_bytes_of(named, count * sizeof(bulla_digest)), parents_view(&asking->parents)))
+	asking->parents = bulla_bytes_of(named, count * sizeof(bulla_digest));
+	if (BULLA_CHECK_ON(LEDGER_PARENTS) && !bulla_bytes_eq(asking->parents, committed))
 		return BULLA_FAIL(BULLA_E_PARENT, "the parents named are not the committed ones");
-	asking->parents.count = count;
-	bulla_copy(asking->parents.digests, named, count * sizeof(bulla_digest));
-	return bulla_parents_root(parents_view(&asking->parents), &asking->root);
+	return bulla_parents_root(asking->parents, &asking->root);
 }
 
 /* decide() wants this attempt of the slot, none is open, the run goes on: each error is one check of its own. */
@@ -217,7 +209,7 @@ static bulla_rc write_permit(struct bulla_ledger *ledger, const struct ledger_ru
 		.tries_left = slot->tries_left,
 		.instance = slot->instance,
 		.manifest = run->start.manifest,
-		.parents = parents_view(&asking->parents),
+		.parents = asking->parents,
 		.time_ms = slot->time_ms,
 		.expires_ms = slot->expires_ms,
 		.epoch = run->epoch,
@@ -281,7 +273,7 @@ bulla_rc ledger_permit(struct bulla_ledger *ledger, struct ledger_run *run, bull
 		BULLA_TRY(give_up(ledger, run, slot, now_ms)); /* expired: the next one may begin */
 	if (slot == NULL || !slot->open || slot->attempt != asking.attempt)
 		BULLA_TRY(check_wanted(run, &asking)); /* before the parents: it says more about a host that is behind */
-	BULLA_TRY(check_parents(run, &asking));
+	BULLA_TRY(check_parents(ledger, run, &asking));
 	if (!is_same(slot, &asking)) {
 		BULLA_TRY(check_wanted(run, &asking));
 		BULLA_TRY(new_permit(ledger, run, &asking, now_ms));
@@ -387,10 +379,11 @@ static bulla_rc enclave_commit(struct bulla_ledger *ledger, struct ledger_run *r
 
 /* --- a party's answer --- */
 
-static bulla_rc check_signal(const struct ledger_run *run, const struct bulla_receipt *receipt, const bulla_handle *party)
+static bulla_rc check_signal(struct bulla_ledger *ledger, const struct ledger_run *run, const struct bulla_receipt *receipt,
+	const bulla_handle *party)
 {
 	uint32_t step = receipt->position.slot.step;
-	struct parents parents;
+	bulla_bytes parents;
 	bulla_digest root;
 	const struct bulla_flow_step *plan;
 
@@ -404,8 +397,8 @@ static bulla_rc check_signal(const struct ledger_run *run, const struct bulla_re
 	if (receipt->outcome == BULLA_FLOW_OUTCOME_TIMEOUT)
 		return BULLA_FAIL(BULLA_E_CLOCK_RECEIPT, "that nobody answered in time is the clock's word alone");
 	BULLA_TRY(bulla_flow_wants(run->flow, &run->fold, (uint16_t)step, receipt->position.slot.item, receipt->position.attempt));
-	BULLA_TRY(parents_of(run, step, receipt->position.slot.item, &parents));
-	BULLA_TRY(bulla_parents_root(parents_view(&parents), &root));
+	BULLA_TRY(parents_of(ledger, run, step, receipt->position.slot.item, &parents));
+	BULLA_TRY(bulla_parents_root(parents, &root));
 	if (BULLA_CHECK_ON(LEDGER_PARTY_PARENTS) && !bulla_digest_eq(&root, &receipt->parents))
 		return BULLA_FAIL(BULLA_E_PARENT, "the answer is to another question");
 	return BULLA_OK;
@@ -442,7 +435,7 @@ static bulla_rc party_commit(struct bulla_ledger *ledger, struct ledger_run *run
 		if (!bulla_digest_eq(&record.receipt.manifest, &run->start.manifest) ||
 			record.receipt.executor != BULLA_EXECUTOR_PARTY)
 			return BULLA_FAIL(BULLA_E_PARTY, "the receipt is no party's answer in this run");
-		BULLA_TRY(check_signal(run, &record.receipt, &party));
+		BULLA_TRY(check_signal(ledger, run, &record.receipt, &party));
 		BULLA_TRY(ledger_say(ledger, run, &fact, now_ms));
 		entry = &((const struct ledger_row *)ledger_pool_at(&ledger->rows, run->last_row))->entry;
 	}

@@ -4,6 +4,7 @@
 #include "broker/ledger_index.h"
 #include "broker/ledger_pool.h"
 #include "broker/ledger_queue.h"
+#include "flow/parents.h"
 
 #define LEDGER_SMALL_FLOW 8 /* slots of a fold that comes from a pool */
 
@@ -112,6 +113,12 @@ struct bulla_ledger {
 	bool hurry; /* somebody waits for one of them */
 	struct ledger_queue pending; /* of struct ledger_pending, in order of sequence; at most LEDGER_PENDING */
 	struct bulla_ledger_counts counts;
+	/* scratch of one question: as locals, lists of this length would be zeroed at every call */
+	struct {
+		struct bulla_flow_parent list[BULLA_MAX_PARENTS];
+		bulla_digest digests[BULLA_MAX_PARENTS], named[BULLA_MAX_PARENTS];
+		bulla_bytes items[BULLA_MAX_PARENTS];
+	} parents;
 	/* scratch of one answer */
 	struct bulla_buf permit, receipts, answer, items;
 };

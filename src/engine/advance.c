@@ -3,7 +3,6 @@
 #include "crypto/hash.h"
 #include "receipt/receipt.h"
 
-#define FRAME_RUNS 256
 #define FRAME_BYTES 60000 /* stays below one chunk */
 #define AGAIN_MS 100
 #define TICKET_STREAM 0x40000000u
@@ -62,28 +61,25 @@ static bulla_rc write_ask(struct bulla_engine *e, ref r, const struct bulla_flow
 			  bulla_wr *w)
 {
 	const struct bulla_flow *flow = run_flow(e, run_by_ref(e, r));
-	struct bulla_flow_parent parents[BULLA_MAX_PARENTS];
-	bulla_bytes digests[BULLA_MAX_PARENTS];
+	struct scratch *s = &e->local;
 	struct bulla_msg_permit_ask ask = {.step = step_of(r), .attempt = attempt};
 	size_t n;
 
-	BULLA_TRY(bulla_flow_parents(flow, fold, step_of(r), 0, parents, BULLA_MAX_PARENTS, &n));
+	BULLA_TRY(bulla_flow_parents(flow, fold, step_of(r), 0, s->flow_parents, BULLA_MAX_PARENTS, &n));
 	for (size_t i = 0; i < n; i++)
-		digests[i] = bulla_bytes_digest(&parents[i].digest);
+		s->digests[i] = bulla_bytes_digest(&s->flow_parents[i].digest);
 	ask.session = BULLA_BYTES_ARRAY(e->instances[work_at(e, r)->instance - 1].session);
-	ask.parents = bulla_pb_list_of(digests, n);
+	ask.parents = bulla_pb_list_of(s->digests, n);
 	bulla_msg_permit_ask_encode(&ask, w);
 	return BULLA_OK;
 }
 
 /* What the run will want once this result is committed: the fold is tried on a copy. */
-#define SPECULATE_SLOTS 64
 static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 {
 	struct run *run = run_by_ref(e, r);
 	const struct bulla_flow *flow = run_flow(e, run);
 	struct work *work = work_at(e, r), *next;
-	struct bulla_flow_slot slots[SPECULATE_SLOTS];
 	struct bulla_flow_run copy = run->fold;
 	struct bulla_flow_command command;
 	struct instance *instance;
@@ -97,7 +93,7 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 
 	if (BULLA_OUTCOME_IS_FAILURE(work->outcome) || copy.slot_count > SPECULATE_SLOTS || e->draining)
 		return BULLA_OK;
-	BULLA_TRY(bulla_flow_run_move(&copy, slots, SPECULATE_SLOTS));
+	BULLA_TRY(bulla_flow_run_move(&copy, e->local.slots, SPECULATE_SLOTS));
 	if (bulla_flow_apply(flow, &copy, &event) != BULLA_OK)
 		return BULLA_OK;
 	BULLA_TRY(bulla_flow_decide(flow, &copy, &command, 1, &n));
@@ -183,8 +179,8 @@ static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *re
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct bulla_msg_advance_run m = {.run_id = bulla_run_id_view(&run->id)};
-	uint8_t ask[4096], lost[SLOT_BYTES], clock[SLOT_BYTES], stored[STORED_MAX * SLOT_BYTES];
-	bulla_wr wa = bulla_wr_fixed(ask, sizeof(ask)), wl = bulla_wr_fixed(lost, sizeof(lost));
+	uint8_t lost[SLOT_BYTES], clock[SLOT_BYTES], stored[STORED_MAX * SLOT_BYTES];
+	bulla_wr wa = bulla_wr_fixed(e->local.ask, sizeof(e->local.ask)), wl = bulla_wr_fixed(lost, sizeof(lost));
 	bulla_wr wc = bulla_wr_fixed(clock, sizeof(clock));
 	bulla_bytes lost_view, clock_view, stored_views[STORED_MAX];
 
@@ -214,18 +210,19 @@ static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *re
 	return BULLA_OK;
 }
 
-static bulla_rc send_frame(struct bulla_engine *e, const size_t *ends, size_t count)
+static bulla_rc send_frame(struct bulla_engine *e, size_t count)
 {
-	bulla_bytes items[FRAME_RUNS], body;
+	struct scratch *s = &e->local;
+	bulla_bytes body;
 	struct bulla_msg_advance advance;
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->out));
 
 	for (size_t i = 0; i < count; i++) {
-		size_t begin = i == 0 ? 0 : ends[i - 1];
+		size_t begin = i == 0 ? 0 : s->ends[i - 1];
 
-		items[i] = bulla_bytes_of(e->scratch.p + begin, ends[i] - begin);
+		s->items[i] = bulla_bytes_of(e->scratch.p + begin, s->ends[i] - begin);
 	}
-	advance.runs = bulla_pb_list_of(items, count);
+	advance.runs = bulla_pb_list_of(s->items, count);
 	bulla_msg_advance_encode(&advance, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
 	e->broker_stream = e->broker_stream % (TICKET_STREAM - 1) + 1;
@@ -236,7 +233,7 @@ static bulla_rc send_frame(struct bulla_engine *e, const size_t *ends, size_t co
 
 bulla_rc advance_flush(struct bulla_engine *e)
 {
-	size_t ends[FRAME_RUNS], count = 0;
+	size_t count = 0;
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	for (uint32_t k = 0; k < e->advancing.count; k++) {
@@ -251,15 +248,15 @@ bulla_rc advance_flush(struct bulla_engine *e)
 		BULLA_TRY(write_entry(e, r, &w, &empty));
 		if (empty)
 			continue;
-		ends[count++] = e->scratch.n;
-		if (count < FRAME_RUNS && e->scratch.n < FRAME_BYTES)
+		e->local.ends[count++] = e->scratch.n;
+		if (count < ADVANCE_RUNS && e->scratch.n < FRAME_BYTES)
 			continue;
-		BULLA_TRY(send_frame(e, ends, count));
+		BULLA_TRY(send_frame(e, count));
 		count = 0;
 		w = bulla_wr_buf(clear_buf(&e->scratch));
 	}
 	e->advancing.count = 0;
-	return count > 0 ? send_frame(e, ends, count) : BULLA_OK;
+	return count > 0 ? send_frame(e, count) : BULLA_OK;
 }
 
 /* --- what is answered --- */

@@ -40,7 +40,7 @@ bulla_rc bulla_pool_take(struct bulla_pool *pool, size_t size, struct bulla_bloc
 	} else {
 		void *p;
 
-		BULLA_TRY(bulla_alloc(1, class_size(class_no), &p));
+		BULLA_TRY(bulla_alloc_bytes(class_size(class_no), &p));
 		block = p;
 		block->class_no = class_no;
 	}

@@ -212,7 +212,7 @@ static bulla_bytes token_for(const struct history *h, const struct bulla_msg_exe
 
 bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer)
 {
-	bulla_bytes objects[64], body;
+	bulla_bytes *objects = e->local.objects, body;
 	size_t event_count = 0;
 	struct parcel parcel = {.count = 0};
 	struct bulla_block *memory = NULL;

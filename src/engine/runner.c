@@ -215,11 +215,8 @@ bulla_rc runner_retry(struct bulla_engine *e, ref r)
 	return BULLA_OK;
 }
 
-/* The parents' records and the input envelopes of a step, as views of the run's records. */
+/* The parents' records and the input envelopes of a step, in scratch: views of the run's records. */
 struct inputs {
-	bulla_bytes parents[BULLA_MAX_PARENTS], envelopes[BULLA_MAX_FLOW_INPUTS];
-	bulla_digest makers[BULLA_MAX_PARENTS]; /* who signed the parents; zero: a party */
-	uint8_t maker_of[BULLA_MAX_FLOW_INPUTS];
 	size_t parent_count, envelope_count;
 };
 
@@ -237,6 +234,7 @@ static bulla_rc parent_record(struct bulla_engine *e, uint32_t index, const stru
 		BULLA_TRY(bulla_msg_start_decode(started.start, &start));
 		*ret_record = start.record;
 		*ret_envelopes = start.envelopes;
+		*ret_maker = (bulla_digest){0};
 		return BULLA_OK;
 	}
 	BULLA_TRY(bulla_rec_result_read(bulla_block_view(run->works[parent->step].result), &result));
@@ -251,26 +249,24 @@ static bulla_rc collect(struct bulla_engine *e, ref r, struct inputs *ret)
 {
 	struct run *run = run_by_ref(e, r);
 	const struct bulla_flow *flow = run_flow(e, run);
-	struct bulla_flow_parent parents[BULLA_MAX_PARENTS];
-	struct bulla_flow_binding bindings[BULLA_MAX_FLOW_INPUTS];
-	struct bulla_pb_list envelopes[BULLA_MAX_PARENTS];
+	struct scratch *s = &e->local;
 	size_t bound;
 
-	BULLA_TRY(bulla_flow_parents(flow, &run->fold, step_of(r), 0, parents, BULLA_MAX_PARENTS, &ret->parent_count));
+	BULLA_TRY(bulla_flow_parents(flow, &run->fold, step_of(r), 0, s->flow_parents, BULLA_MAX_PARENTS, &ret->parent_count));
 	for (size_t i = 0; i < ret->parent_count; i++)
-		BULLA_TRY(parent_record(e, run_of(r), &parents[i], &ret->parents[i], &envelopes[i], &ret->makers[i]));
-	BULLA_TRY(bulla_flow_bind(flow, step_of(r), 0, parents, ret->parent_count, bindings, BULLA_MAX_FLOW_INPUTS,
-				  &bound));
+		BULLA_TRY(parent_record(e, run_of(r), &s->flow_parents[i], &s->parents[i], &s->lists[i], &s->makers[i]));
+	BULLA_TRY(bulla_flow_bind(flow, step_of(r), 0, s->flow_parents, ret->parent_count, s->bindings,
+				  BULLA_MAX_FLOW_INPUTS, &bound));
 	ret->envelope_count = 0;
 	for (size_t i = 0; i < bound; i++) {
-		const struct bulla_flow_binding *b = &bindings[i];
+		const struct bulla_flow_binding *b = &s->bindings[i];
 
 		if (b->parent == BULLA_FLOW_NO_SLOT)
 			continue;
-		if (b->part >= envelopes[b->parent].count)
+		if (b->part >= s->lists[b->parent].count)
 			return BULLA_FAIL(BULLA_E_PARENT, "an output that the plan names is not there");
-		ret->envelopes[ret->envelope_count] = bulla_pb_list_at(&envelopes[b->parent], b->part);
-		ret->maker_of[ret->envelope_count++] = (uint8_t)b->parent;
+		s->envelopes[ret->envelope_count] = bulla_pb_list_at(&s->lists[b->parent], b->part);
+		s->maker_of[ret->envelope_count++] = (uint8_t)b->parent;
 	}
 	return BULLA_OK;
 }
@@ -279,10 +275,12 @@ static bulla_rc collect(struct bulla_engine *e, ref r, struct inputs *ret)
 static void hint_objects(struct bulla_engine *e, const struct run *run, bulla_engine_peer peer,
 			 const struct inputs *inputs, struct parcel *parcel)
 {
+	const struct scratch *s = &e->local;
+
 	for (size_t i = 0; i < inputs->parent_count; i++)
-		parcel_add_instance(e, parcel, peer, &inputs->makers[i]);
+		parcel_add_instance(e, parcel, peer, &s->makers[i]);
 	for (size_t i = 0; run->new_objects && i < inputs->envelope_count; i++)
-		parcel_add_links(e, parcel, peer, inputs->envelopes[i], &inputs->makers[inputs->maker_of[i]]);
+		parcel_add_links(e, parcel, peer, s->envelopes[i], &s->makers[s->maker_of[i]]);
 }
 
 bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct parcel *parcel)
@@ -290,7 +288,8 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct inputs inputs = {.parent_count = 0};
-	bulla_bytes objects[64], body;
+	struct scratch *s = &e->local;
+	bulla_bytes body;
 	struct bulla_block *memory;
 	struct bulla_msg_execute execute;
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->out));
@@ -298,11 +297,11 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 
 	BULLA_TRY(collect(e, r, &inputs));
 	hint_objects(e, run, i->peer, &inputs, parcel);
-	BULLA_TRY(parcel_pack(e, parcel, i->peer, &memory, objects));
+	BULLA_TRY(parcel_pack(e, parcel, i->peer, &memory, s->objects));
 	execute = (struct bulla_msg_execute){.permit = bulla_block_view(work->permit),
-					     .parents = bulla_pb_list_of(inputs.parents, inputs.parent_count),
-					     .inputs = bulla_pb_list_of(inputs.envelopes, inputs.envelope_count),
-					     .objects = bulla_pb_list_of(objects, parcel->count),
+					     .parents = bulla_pb_list_of(s->parents, inputs.parent_count),
+					     .inputs = bulla_pb_list_of(s->envelopes, inputs.envelope_count),
+					     .objects = bulla_pb_list_of(s->objects, parcel->count),
 					     .deadline_ms = (uint64_t)run_flow(e, run)->steps[step_of(r)].timeout_ms,
 					     .workflow = run->workflow};
 	bulla_msg_execute_encode(&execute, &w);

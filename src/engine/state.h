@@ -22,6 +22,8 @@
 #define INSTANCE_OPEN 256
 #define INSTANCE_AGENTS 16
 #define PENDING_MAX 1024 /* questions under way */
+#define ADVANCE_RUNS 256 /* runs in one ADVANCE frame */
+#define SPECULATE_SLOTS 64
 #define RECORD_BODY_MAX (BULLA_MAX_JOURNAL_BATCH - 2 * BULLA_JOURNAL_PAGE) /* larger payloads would be blobs */
 
 /* A slot of a resident run: run index and step. (for_each: items will need a wider one.) */
@@ -190,6 +192,25 @@ struct pointer_list {
 	uint32_t count, capacity;
 };
 
+/* Memory of one function at a time: as locals it would be zeroed at every call, which cost more than what is done there. */
+#define PARCEL_OBJECTS 64
+struct scratch {
+	/* runner_send */
+	bulla_bytes parents[BULLA_MAX_PARENTS], envelopes[BULLA_MAX_FLOW_INPUTS], objects[PARCEL_OBJECTS];
+	bulla_digest makers[BULLA_MAX_PARENTS]; /* who signed the parents; zero: a party */
+	uint8_t maker_of[BULLA_MAX_FLOW_INPUTS];
+	struct bulla_pb_list lists[BULLA_MAX_PARENTS];
+	struct bulla_flow_binding bindings[BULLA_MAX_FLOW_INPUTS];
+	/* the same, and questions for permits */
+	struct bulla_flow_parent flow_parents[BULLA_MAX_PARENTS];
+	bulla_bytes digests[BULLA_MAX_PARENTS];
+	uint8_t ask[4096];
+	struct bulla_flow_slot slots[SPECULATE_SLOTS];
+	/* advance_flush */
+	size_t ends[ADVANCE_RUNS];
+	bulla_bytes items[ADVANCE_RUNS];
+};
+
 struct bulla_engine {
 	struct bulla_engine_effects effects;
 	struct bulla_engine_options options;
@@ -253,6 +274,7 @@ struct bulla_engine {
 	uint32_t timer_count, timer_capacity;
 
 	struct bulla_buf out, scratch; /* of one message */
+	struct scratch local;
 	struct bulla_buf replay_map;   /* u32 per run_no since replay_first: run index + 1 */
 	uint64_t replay_first;
 	struct bulla_engine_counts counts;
@@ -316,7 +338,7 @@ bool object_carried(const struct bulla_engine *e, bulla_engine_peer peer, uint32
 void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
 /* Collects encoded `object` messages for one frame. */
 struct parcel {
-	uint32_t objects[64];
+	uint32_t objects[PARCEL_OBJECTS];
 	size_t count;
 };
 /* Adds an object unless it was carried to this peer or is in the parcel. */
@@ -326,7 +348,7 @@ void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla
 		      const bulla_digest *maker);
 void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer,
 			 const bulla_digest *kid);
-/* Encodes into blocks of views: writes the messages to buf, their views to ret_items[64]; marks them as carried. */
+/* Encodes into blocks of views: writes the messages to buf, their views to ret_items[PARCEL_OBJECTS]; marks them as carried. */
 BULLA_CHECK bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
 				 struct bulla_block **ret_memory, bulla_bytes *ret_items);
 

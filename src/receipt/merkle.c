@@ -91,20 +91,36 @@ void bulla_merkle_root(const struct bulla_merkle *tree, bulla_digest *ret)
 	bulla_merkle_root_of(tree->count, &hash, ret);
 }
 
-bulla_rc bulla_merkle_list_root(bulla_bytes items, size_t size, bulla_digest *ret)
+/* Of two items and more. */
+static bulla_rc long_list_root(bulla_bytes items, size_t size, bulla_digest *ret)
 {
 	struct bulla_merkle tree;
 	bulla_rd r = bulla_rd_of(items);
 	bulla_bytes item;
 
-	if (size == 0 || items.n % size != 0)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a list ends inside one of its items");
 	bulla_merkle_init(&tree);
 	while (bulla_rd_left(&r) > 0) {
 		BULLA_TRY(bulla_rd_bytes(&r, size, &item));
 		BULLA_TRY(bulla_merkle_add(&tree, item));
 	}
 	bulla_merkle_root(&tree, ret);
+	return BULLA_OK;
+}
+
+/* Nearly every list has none or one: without a tree's memory then. */
+bulla_rc bulla_merkle_list_root(bulla_bytes items, size_t size, bulla_digest *ret)
+{
+	bulla_digest hash;
+
+	if (size == 0 || items.n % size != 0)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a list ends inside one of its items");
+	if (items.n > size)
+		return long_list_root(items, size, ret);
+	if (items.n == 0)
+		bulla_sha256(items, &hash);
+	else
+		bulla_merkle_leaf(items, &hash);
+	bulla_merkle_root_of(items.n / size, &hash, ret);
 	return BULLA_OK;
 }
 

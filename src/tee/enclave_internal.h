@@ -48,6 +48,30 @@ struct bulla_work {
 	struct bulla_work *next;        /* of those sealed in this turn */
 };
 
+/* What one EXECUTE holds, read. */
+struct bulla_work_request {
+	struct bulla_msg_execute message;
+	uint32_t stream;
+	struct bulla_tee_session *session;
+	struct bulla_envelope envelopes[BULLA_MAX_FLOW_INPUTS];
+	struct bulla_pair pairs[BULLA_MAX_FLOW_INPUTS]; /* as the envelopes say */
+	struct bulla_pair named[BULLA_MAX_FLOW_INPUTS]; /* as the parents' receipts say, in the same order */
+	size_t envelope_count;
+};
+
+/* What the host must send along. */
+#define BULLA_WORK_NEEDS 64
+struct bulla_work_needs {
+	bulla_bytes links[BULLA_WORK_NEEDS];
+	uint8_t link_ids[BULLA_WORK_NEEDS][BULLA_LINK_ID_SIZE];
+	size_t link_count;
+	bulla_bytes births[BULLA_WORK_NEEDS];
+	size_t birth_count;
+	bulla_bytes instances[BULLA_WORK_NEEDS];
+	bulla_digest kids[BULLA_WORK_NEEDS];
+	size_t instance_count;
+};
+
 struct bulla_enclave {
 	struct bulla_tee_base *base;
 	struct bulla_loop *loop;
@@ -67,6 +91,8 @@ struct bulla_enclave {
 	struct bulla_work *sealed_first, *sealed_last;
 	struct bulla_batch *batch;
 	struct bulla_step step;         /* scratch of the step that is being checked */
+	struct bulla_work_request request; /* the same; 36 KB as locals would be zeroed for every step */
+	struct bulla_work_needs needs;
 	struct bulla_buf plain;         /* scratch: opened payloads */
 	struct bulla_buf text;          /* scratch: outgoing messages */
 	struct bulla_watch zygote_watch;

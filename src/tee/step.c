@@ -151,7 +151,7 @@ static bulla_rc take_parents(struct bulla_step *step, const struct bulla_pb_list
 
 static bulla_rc check_plan(struct bulla_step *step)
 {
-	struct bulla_flow_parent parents[BULLA_MAX_PARENTS];
+	struct bulla_flow_parent *parents = step->plan_parents;
 	const struct bulla_slot *slot = &step->permit.position.slot;
 
 	for (size_t i = 0; i < step->parent_count; i++) {

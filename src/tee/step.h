@@ -51,6 +51,7 @@ struct bulla_step {
 	size_t binding_count;
 	struct bulla_step_input inputs[BULLA_MAX_FLOW_INPUTS];     /* one per binding that has a parent, in that order */
 	size_t input_count;
+	struct bulla_flow_parent plan_parents[BULLA_MAX_PARENTS]; /* scratch */
 };
 
 /* permit: COSE_Mac0. parents: receipt records in the plan's order (the start record for step 0). envelopes: digest and

@@ -10,42 +10,19 @@
 #include <stdio.h>
 
 #define DEFAULT_TIMEOUT_MS 60000
-#define NEED_MAX 64
-
-/* What one EXECUTE holds, read. */
-struct request {
-	struct bulla_msg_execute message;
-	uint32_t stream;
-	struct bulla_tee_session *session;
-	struct bulla_envelope envelopes[BULLA_MAX_FLOW_INPUTS];
-	struct bulla_pair pairs[BULLA_MAX_FLOW_INPUTS];
-	size_t envelope_count;
-};
-
-/* What the host must send along. */
-struct needs {
-	bulla_bytes links[NEED_MAX];
-	uint8_t link_ids[NEED_MAX][BULLA_LINK_ID_SIZE];
-	size_t link_count;
-	bulla_bytes births[NEED_MAX];
-	size_t birth_count;
-	bulla_bytes instances[NEED_MAX];
-	bulla_digest kids[NEED_MAX];
-	size_t instance_count;
-};
 
 /* --- objects that came along: instances first, then what they vouch for. A bad one is not used; what it was for fails. --- */
 
-static void need_instance(struct needs *needs, const bulla_digest *kid)
+static void need_instance(struct bulla_work_needs *needs, const bulla_digest *kid)
 {
-	if (needs->instance_count == NEED_MAX)
+	if (needs->instance_count == BULLA_WORK_NEEDS)
 		return;
 	needs->kids[needs->instance_count] = *kid;
 	needs->instances[needs->instance_count] = bulla_bytes_digest(&needs->kids[needs->instance_count]);
 	needs->instance_count++;
 }
 
-static bulla_rc learn_object(struct bulla_enclave *enclave, const struct bulla_msg_object *object, struct needs *needs)
+static bulla_rc learn_object(struct bulla_enclave *enclave, const struct bulla_msg_object *object, struct bulla_work_needs *needs)
 {
 	struct bulla_birth birth;
 	bulla_digest sender;
@@ -69,7 +46,7 @@ static bulla_rc learn_object(struct bulla_enclave *enclave, const struct bulla_m
 }
 
 static bulla_rc learn_kind(struct bulla_enclave *enclave, const struct bulla_pb_list *objects, uint64_t kind,
-	struct needs *needs)
+	struct bulla_work_needs *needs)
 {
 	struct bulla_pb_iter iter = bulla_pb_list_begin(objects);
 	bulla_rc first = BULLA_OK;
@@ -88,7 +65,7 @@ static bulla_rc learn_kind(struct bulla_enclave *enclave, const struct bulla_pb_
 }
 
 /* The first error of an object; it is the answer if what it was for stays unknown. */
-static bulla_rc learn(struct bulla_enclave *enclave, const struct bulla_pb_list *objects, struct needs *needs)
+static bulla_rc learn(struct bulla_enclave *enclave, const struct bulla_pb_list *objects, struct bulla_work_needs *needs)
 {
 	bulla_rc instances, births, links;
 
@@ -102,7 +79,8 @@ static bulla_rc learn(struct bulla_enclave *enclave, const struct bulla_pb_list 
 
 /* --- what is not known yet --- */
 
-static void need_links(const struct bulla_enclave *enclave, const struct bulla_envelope *envelope, struct needs *needs)
+static void need_links(const struct bulla_enclave *enclave, const struct bulla_envelope *envelope,
+	struct bulla_work_needs *needs)
 {
 	size_t before = needs->link_count;
 
@@ -118,7 +96,7 @@ static void need_links(const struct bulla_enclave *enclave, const struct bulla_e
 			needs->link_count = before;
 			return;
 		}
-		if (entry != NULL || needs->link_count == NEED_MAX)
+		if (entry != NULL || needs->link_count == BULLA_WORK_NEEDS)
 			continue;
 		bulla_copy(needs->link_ids[needs->link_count], id.b, sizeof(id.b));
 		needs->links[needs->link_count] = BULLA_BYTES_ARRAY(needs->link_ids[needs->link_count]);
@@ -126,8 +104,8 @@ static void need_links(const struct bulla_enclave *enclave, const struct bulla_e
 	}
 }
 
-static void need_readers(const struct bulla_enclave *enclave, const struct bulla_flow *flow, struct bulla_flow_span readers,
-	struct needs *needs)
+static void need_readers(const struct bulla_enclave *enclave, const struct bulla_flow *flow,
+	struct bulla_flow_span readers, struct bulla_work_needs *needs)
 {
 	for (uint32_t i = 0; i < readers.count; i++) {
 		const struct bulla_flow_actor *actor = &flow->actors[flow->readers[readers.first + i]];
@@ -138,12 +116,13 @@ static void need_readers(const struct bulla_enclave *enclave, const struct bulla
 			continue;
 		for (size_t k = 0; k < needs->birth_count; k++)
 			listed = listed || bulla_bytes_eq(needs->births[k], handle);
-		if (!listed && needs->birth_count < NEED_MAX)
+		if (!listed && needs->birth_count < BULLA_WORK_NEEDS)
 			needs->births[needs->birth_count++] = handle;
 	}
 }
 
-static void find_needs(const struct bulla_enclave *enclave, const struct request *request, struct needs *needs)
+static void find_needs(const struct bulla_enclave *enclave, const struct bulla_work_request *request,
+	struct bulla_work_needs *needs)
 {
 	const struct bulla_flow *flow = enclave->step.flow;
 	const struct bulla_flow_span *parts = &enclave->step.plan->parts;
@@ -155,7 +134,8 @@ static void find_needs(const struct bulla_enclave *enclave, const struct request
 	need_readers(enclave, flow, flow->log_readers, needs);
 }
 
-static bulla_rc send_needs(struct bulla_enclave *enclave, const struct request *request, const struct needs *needs)
+static bulla_rc send_needs(struct bulla_enclave *enclave, const struct bulla_work_request *request,
+	const struct bulla_work_needs *needs)
 {
 	struct bulla_msg_need need = {.links = bulla_pb_list_of(needs->links, needs->link_count),
 		.instances = bulla_pb_list_of(needs->instances, needs->instance_count),
@@ -174,7 +154,7 @@ static bulla_rc send_needs(struct bulla_enclave *enclave, const struct request *
 
 /* --- checks --- */
 
-static bulla_rc read_request(struct bulla_enclave *enclave, bulla_bytes body, struct request *ret)
+static bulla_rc read_request(struct bulla_enclave *enclave, bulla_bytes body, struct bulla_work_request *ret)
 {
 	uint8_t session[BULLA_SESSION_ID_BYTES];
 	struct bulla_pb_iter iter;
@@ -197,7 +177,7 @@ static bulla_rc read_request(struct bulla_enclave *enclave, bulla_bytes body, st
 	return BULLA_OK;
 }
 
-static bulla_rc check(struct bulla_enclave *enclave, const struct request *request)
+static bulla_rc check(struct bulla_enclave *enclave, const struct bulla_work_request *request)
 {
 	const struct bulla_tee_base *base = enclave->base;
 	struct bulla_step_rules rules = {.manifest = &base->manifest, .flows = base->flows, .instance = base->kid,
@@ -285,7 +265,7 @@ static bulla_rc open_input(struct bulla_work *work, const struct bulla_envelope 
 }
 
 /* The document: the one value, or an object with a member per input of the plan; null where a branch was skipped. */
-static bulla_rc build_input(struct bulla_work *work, const struct request *request)
+static bulla_rc build_input(struct bulla_work *work, const struct bulla_work_request *request)
 {
 	struct bulla_enclave *enclave = work->enclave;
 	const struct bulla_step *step = &enclave->step;
@@ -326,10 +306,9 @@ static bulla_rc build_input(struct bulla_work *work, const struct request *reque
 
 /* --- the step begins --- */
 
-static bulla_rc fill_receipt(struct bulla_work *work, const struct bulla_step *step)
+static bulla_rc fill_receipt(struct bulla_work *work, const struct bulla_step *step, struct bulla_pair *pairs)
 {
 	const struct bulla_permit *permit = &step->permit;
-	struct bulla_pair pairs[BULLA_MAX_FLOW_INPUTS];
 
 	for (size_t i = 0; i < step->input_count; i++)
 		pairs[i] = step->inputs[i].pair;
@@ -341,7 +320,7 @@ static bulla_rc fill_receipt(struct bulla_work *work, const struct bulla_step *s
 	return bulla_merkle_list_root(bulla_bytes_of(NULL, 0), sizeof(bulla_digest), &work->receipt.capabilities);
 }
 
-static void fill_job(struct bulla_work *work, const struct bulla_step *step, const struct request *request)
+static void fill_job(struct bulla_work *work, const struct bulla_step *step, const struct bulla_work_request *request)
 {
 	static const char digits[] = "0123456789abcdef";
 	const struct bulla_slot *slot = &step->permit.position.slot;
@@ -370,7 +349,7 @@ static struct bulla_work *take_place(struct bulla_enclave *enclave)
 	return NULL;
 }
 
-static bulla_rc begin(struct bulla_work *work, const struct request *request)
+static bulla_rc begin(struct bulla_work *work, const struct bulla_work_request *request)
 {
 	struct bulla_enclave *enclave = work->enclave;
 	const struct bulla_step *step = &enclave->step;
@@ -383,7 +362,7 @@ static bulla_rc begin(struct bulla_work *work, const struct request *request)
 	BULLA_TRY(bulla_run_secret_unwrap(request->session->session.keys.wrap, &step->permit.position,
 		step->permit.run_secret, &work->run_secret));
 	BULLA_TRY(build_input(work, request));
-	BULLA_TRY(fill_receipt(work, step));
+	BULLA_TRY(fill_receipt(work, step, enclave->request.named));
 	fill_job(work, step, request);
 	bulla_used_add(&enclave->used, &step->attempt, step->permit.sequence);
 	work->state = BULLA_WORK_OPENED;
@@ -394,8 +373,8 @@ static bulla_rc begin(struct bulla_work *work, const struct request *request)
 
 bulla_rc bulla_work_execute(struct bulla_enclave *enclave, uint32_t stream, bulla_bytes body)
 {
-	struct request request = {.stream = stream};
-	struct needs needs = {.link_count = 0};
+	struct bulla_work_request *request = &enclave->request;
+	struct bulla_work_needs *needs = &enclave->needs;
 	struct bulla_work *work = take_place(enclave);
 	bulla_rc learned, rc;
 
@@ -403,15 +382,17 @@ bulla_rc bulla_work_execute(struct bulla_enclave *enclave, uint32_t stream, bull
 		return BULLA_FAIL(BULLA_E_SESSION, "there is no session yet");
 	if (work == NULL || !bulla_outbox_has_room(&enclave->outbox, enclave->open))
 		return BULLA_FAIL(BULLA_E_BUSY, "the enclave's window is full");
-	BULLA_TRY(read_request(enclave, body, &request));
-	BULLA_TRY(check(enclave, &request));
-	learned = learn(enclave, &request.message.objects, &needs);
-	find_needs(enclave, &request, &needs);
-	if (needs.link_count + needs.birth_count > 0 && learned != BULLA_OK)
+	request->stream = stream;
+	BULLA_TRY(read_request(enclave, body, request));
+	BULLA_TRY(check(enclave, request));
+	needs->link_count = needs->birth_count = needs->instance_count = 0;
+	learned = learn(enclave, &request->message.objects, needs);
+	find_needs(enclave, request, needs);
+	if (needs->link_count + needs->birth_count > 0 && learned != BULLA_OK)
 		return learned;
-	if (needs.link_count + needs.birth_count > 0)
-		return send_needs(enclave, &request, &needs);
-	rc = begin(work, &request);
+	if (needs->link_count + needs->birth_count > 0)
+		return send_needs(enclave, request, needs);
+	rc = begin(work, request);
 	if (rc != BULLA_OK) {
 		bulla_work_free(work);
 		return rc;
