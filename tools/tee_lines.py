@@ -51,7 +51,7 @@ def pieces(text):
 
 def what(whole):
     """What stands at file level: ('function' or 'object', name), or (None, None) for types and prototypes."""
-    head = whole.split('{')[0]
+    head = re.sub(r'__attribute__\s*\(\(.*?\)\)', '', whole.split('{')[0])
     value = re.match(r'[^({=]*?(\w+)\s*(\[[^=]*\])*\s*=', whole) or re.match(r'\s*static [^({]*?(\w+)\s*(\[[^=]*\])*\s*;', whole)
     if value:
         return 'object', value.group(1)
@@ -64,16 +64,27 @@ def live_lines(program):
     sections = subprocess.run(['readelf', '-SW', str(program)], capture_output=True, text=True).stdout
     start, size = (int(value, 16) for value in re.search(r'\.text\s+PROGBITS\s+(\w+)\s+\w+\s+(\w+)', sections).groups())
     table = subprocess.run(['objdump', '-w', '--dwarf=decodedline', str(program)], capture_output=True, text=True).stdout
-    found, path = {}, None
+    found, path, unit = {}, '', ''
     for line in table.split('\n'):
-        if line.endswith(':'):  # `CU: ../src/tee/join.c:`, `../src/base/bytes.h:`
-            match = re.search(r'(?:^|/)src/(\w+/[\w.-]+):$', line)
-            path = match.group(1) if match else None
-        elif path:
-            parts = line.split()
-            if len(parts) > 2 and parts[1].isdigit() and start <= int(parts[2], 16) < start + size:
-                found.setdefault(path, set()).add(int(parts[1]))
+        if line.endswith(':'):  # `CU: ../src/tee/join.c:` begins a unit, `../src/base/bytes.h:` goes on in another file
+            path = line.rstrip(':').removeprefix('CU: ')
+            unit = path if line.startswith('CU: ') else unit
+            continue
+        parts = line.split()
+        if len(parts) < 3 or not parts[1].isdigit() or not start <= int(parts[2], 16) < start + size:
+            continue
+        if parts[0] != path.split('/')[-1]:  # each function begins in its unit's file again, of which objdump says nothing
+            path = unit
+        place = re.search(r'(?:^|/)src/(\w+/[\w.-]+)$', path)
+        if place and parts[0] == path.split('/')[-1]:
+            found.setdefault(place.group(1), set()).add(int(parts[1]))
     return found
+
+
+def symbols(program):
+    """Names of the functions that the program's symbol table has."""
+    table = subprocess.run(['nm', str(program)], capture_output=True, text=True).stdout
+    return set(re.findall(r' [tT] ([A-Za-z]\w*)$', table, re.M))
 
 
 def named(inside, path, name, private):
@@ -95,6 +106,10 @@ def counted(program):
                 rest.append((entry, body.startswith('static') or kind == 'macro' and path.endswith('.c')))
             elif live.get(path, set()) & set(range(first, last + 1)):
                 inside.append(entry)
+    ours = {name for path, text in texts.items() if path.endswith('.c') for name, kind, *_ in pieces(text) if kind == 'function'}
+    missed = symbols(program) & ours - {name for _, name, *_ in inside} if inside else ()
+    if missed:
+        sys.exit(f'tee_lines: in the symbol table and not in the line table: {" ".join(sorted(missed))}')
     new = True
     while new:
         new = [(entry, private) for entry, private in rest if named(inside, entry[0], entry[1], private)]

@@ -86,7 +86,6 @@ struct bulla_session_ask {
 	bulla_digest manifest;
 	bulla_digest channel;               /* bulla_channel_digest of the connection */
 	bulla_digest nonce;                 /* that the evidence must show */
-	uint8_t binder[BULLA_BINDER_BYTES]; /* that the evidence must show */
 };
 
 /* ends: exporter and keys of this TLS connection; copied. */
@@ -96,16 +95,11 @@ void bulla_session_server_init(struct bulla_session_server *server, const struct
 BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server *server,
                                                     const struct bulla_random *random, int64_t wall_ms, bulla_wr *w);
 
-/* Reads an ATTEST body, uses the challenge up (whatever follows) and computes what the evidence must show. The TEE's word in
- * the binder is of what the evidence looks like: if it is something else, the appraisal says so. BULLA_E_EVIDENCE_STALE: no
- * challenge is open or it is older than 60 s. */
+/* Reads an ATTEST body and uses the challenge up (whatever follows). Whether the evidence shows all this is for the appraisal
+ * (judge/judge.h); the TEE's word is of what the evidence looks like: if it is something else, the appraisal says so.
+ * BULLA_E_EVIDENCE_STALE: no challenge is open or it is older than 60 s. */
 BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, int64_t wall_ms,
                                                  struct bulla_session_ask *ret);
-
-/* Compares what appraised evidence shows with what was asked: BULLA_E_BINDER (also for a public key, which does not
- * belong in session evidence: nobody can use it for a key release). */
-BULLA_CHECK bulla_rc bulla_session_server_bound(const struct bulla_session_ask *ask, bulla_bytes nonce,
-                                                bulla_bytes user_data, bulla_bytes public_key);
 
 /* Makes the session: random id, keys from this connection's second exporter, and the reply body to ATTEST. */
 BULLA_CHECK bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys,

@@ -79,7 +79,6 @@ bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_
                                      struct bulla_session_ask *ret)
 {
 	struct bulla_msg_attest message;
-	struct bulla_binder binder = {.purpose = BULLA_BYTES_LITERAL("session")};
 
 	BULLA_TRY(use_challenge(server, wall_ms));
 	BULLA_TRY(bulla_msg_attest_decode(body, &message));
@@ -89,28 +88,10 @@ bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_
 	BULLA_TRY(read_agents(&message.agents, ret));
 	BULLA_TRY(read_collateral(&message.collateral, &ret->collateral));
 	ret->tee = word_of(message.evidence);
-	binder.tee = ret->tee;
 	BULLA_TRY(bulla_bytes_copy_exact(message.manifest, 32, ret->manifest.b));
 	bulla_sha256(message.receipt_key, &ret->kid);
 	ret->nonce = server->challenge;
 	ret->channel = server->channel;
-	binder.challenge = server->challenge;
-	binder.channel = server->channel;
-	binder.key = ret->kid;
-	binder.agents = (bulla_bytes){ret->agents, ret->agent_count * BULLA_SESSION_HANDLE};
-	binder.manifest = ret->manifest;
-	return bulla_binder_make(&binder, ret->binder);
-}
-
-bulla_rc bulla_session_server_bound(const struct bulla_session_ask *ask, bulla_bytes nonce, bulla_bytes user_data,
-                                    bulla_bytes public_key)
-{
-	if (BULLA_CHECK_ON(SESSION_PURPOSE) && public_key.n != 0)
-		return BULLA_FAIL(BULLA_E_BINDER, "evidence of another purpose: it carries a key");
-	if (BULLA_CHECK_ON(SESSION_NONCE) && !bulla_bytes_eq(nonce, bulla_bytes_digest(&ask->nonce)))
-		return BULLA_FAIL(BULLA_E_BINDER, "the evidence answers another challenge");
-	if (BULLA_CHECK_ON(SESSION_BINDER) && !bulla_bytes_eq(user_data, BULLA_BYTES_ARRAY(ask->binder)))
-		return BULLA_FAIL(BULLA_E_BINDER, "the evidence is bound to another connection, key, agents or manifest");
 	return BULLA_OK;
 }
 

@@ -3,6 +3,7 @@
 #include "attest/attest.h"
 #include "kms/client.h"
 
+/* A CreateKey request, signed, appended: the policy is JSON text, the description any. */
 BULLA_CHECK bulla_rc bulla_kms_write_create_key(const struct bulla_kms_call *call, bulla_bytes policy,
                                                 bulla_bytes description, struct bulla_buf *ret);
 /* ARN of the new key, appended to ret. */

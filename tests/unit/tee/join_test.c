@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "crypto/x509.h"
 #include "io/sys.h"
+#include "judge/judge.h"
 #include "kms/api.h"
 #include "manifest/pcr.h"
 #include "platform/nsm.h"
@@ -88,23 +89,31 @@ static bulla_rc refuse(struct relay *relay, const struct bulla_frame *message, b
 	return bulla_frames_error(relay->frames, (enum bulla_op_number)message->op, message->stream, rc, 0, 0, 0);
 }
 
+/* As bulla-kms does. */
+static bulla_rc judge(const struct bulla_session_ask *ask, bulla_bytes evidence)
+{
+	const struct bulla_judge_time time = {.now_ms = bulla_wall_ms(bulla_sys_clock()), .online = true};
+	struct bulla_instance instance = {.tee = ask->tee, .purpose = BULLA_PURPOSE_SESSION, .channel = ask->channel,
+		.receipt_key = ask->receipt_key, .agents = bulla_bytes_of(ask->agents, ask->agent_count * BULLA_SESSION_HANDLE),
+		.manifest = ask->manifest, .evidence = evidence};
+
+	bulla_copy(instance.challenge, ask->nonce.b, sizeof(instance.challenge));
+	return bulla_judge_instance(&town.manifest, &instance, time, NULL, NULL);
+}
+
 static bulla_rc broker_attest(struct house *house, struct relay *relay, const struct bulla_frame *message)
 {
 	uint8_t exporter[BULLA_EXPORTER_SIZE], memory[256];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	struct bulla_session_ask ask;
 	struct bulla_session session;
-	struct bulla_nitro_fields doc;
-	enum bulla_factor factor;
-	size_t at;
 	uint64_t now = (uint64_t)bulla_wall_ms(bulla_sys_clock());
 
 	town.attested++;
 	if (town.misdeeds.refuse != BULLA_OK)
 		return refuse(relay, message, town.misdeeds.refuse);
 	assert_ok(bulla_session_server_attest(&house->server, message->body, (int64_t)now, &ask));
-	assert_ok(bulla_nitro_read(ask.evidence, &doc, &at, &factor));
-	assert_ok(bulla_session_server_bound(&ask, doc.nonce, doc.user_data, doc.public_key));
+	assert_ok(judge(&ask, ask.evidence));
 	assert_ok(bulla_tls_export(relay->tls, BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	assert_ok(bulla_session_server_grant(bulla_random_os(), BULLA_BYTES_ARRAY(exporter),
 		town.misdeeds.epoch != 0 ? town.misdeeds.epoch : 3, now, now + town.life_ms, &w, &session));
@@ -690,6 +699,56 @@ static void refusals_are_said_and_retried(void **state)
 	fails_with((struct misdeeds){.refuse = BULLA_E_REVOKED}, BULLA_E_REVOKED);
 }
 
+/* What is not as it should be in evidence that is shown to the broker for a session. */
+struct shown {
+	bool other_connection; /* it was made for another one, and the host relays it, challenge and all */
+	bool other_key;        /* the host puts another receipt key beside it */
+	bool other_challenge;  /* the binder is of an older challenge */
+	bool other_nonce;      /* the document's own nonce field is another one */
+	bool boot;             /* made for a key release at boot, not for a session */
+	bool with_a_key;       /* it has a public key, to which a KMS would release */
+};
+
+static bulla_rc show(struct shown shown)
+{
+	static const uint8_t receipt_key[91] = {1}, other_key[91] = {2};
+	const struct bulla_channel_ends ends = {.exporter = {{1}}, .server_key = {{2}}}, others = {.exporter = {{3}}, .server_key = {{2}}};
+	struct bulla_session_ask ask = {.tee = BULLA_BYTES_LITERAL("nitro"), .receipt_key = BULLA_BYTES_ARRAY(receipt_key),
+		.agent_count = 1, .manifest = town.manifest.digest, .nonce = {{4}}};
+	struct bulla_instance instance = {.tee = ask.tee, .purpose = shown.boot ? BULLA_PURPOSE_BOOT : BULLA_PURPOSE_SESSION,
+		.receipt_key = ask.receipt_key, .agents = bulla_bytes_of(house.base.handles, 8), .manifest = ask.manifest};
+	uint8_t binder[BULLA_BINDER_BYTES], nonce[32] = {4};
+	BULLA_AUTO_BUF document;
+
+	bulla_buf_init(&document, 16384);
+	bulla_copy(ask.agents, house.base.handles, 8);
+	bulla_channel_digest(&ends, &ask.channel);
+	bulla_channel_digest(shown.other_connection ? &others : &ends, &instance.channel);
+	bulla_copy(instance.challenge, nonce, sizeof(nonce));
+	instance.challenge[1] = shown.other_challenge;
+	nonce[1] = shown.other_nonce;
+	assert_ok(bulla_instance_binder(&instance, binder));
+	assert_ok(bulla_nsm_attest(&house.base.source.nsm, BULLA_BYTES_ARRAY(binder), BULLA_BYTES_ARRAY(nonce),
+		shown.with_a_key ? BULLA_BYTES_LITERAL("an RSA key") : bulla_bytes_of(NULL, 0), &document));
+	if (shown.other_key)
+		ask.receipt_key = BULLA_BYTES_ARRAY(other_key);
+	return judge(&ask, bulla_buf_view(&document));
+}
+
+static void a_session_is_for_its_own_evidence(void **state)
+{
+	(void)state;
+	open_house(&house);
+	assert_ok(show((struct shown){0}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.other_connection = true}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.other_key = true}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.other_challenge = true}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.other_nonce = true}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.boot = true}));
+	assert_attack(EVIDENCE_BINDER, BULLA_E_BINDER, show((struct shown){.with_a_key = true}));
+	close_house(&house);
+}
+
 /* The host holds the answer back. What the enclave then takes for the broker's clock is behind it: OK, the attack works. */
 static bulla_rc held_back(int64_t late_ms)
 {
@@ -790,6 +849,7 @@ int main(void)
 		cmocka_unit_test(the_second_comer_drops_its_seed),
 		cmocka_unit_test(a_lying_broker_is_not_believed),
 		cmocka_unit_test(refusals_are_said_and_retried),
+		cmocka_unit_test(a_session_is_for_its_own_evidence),
 		cmocka_unit_test(a_late_answer_sets_no_clock_back),
 		cmocka_unit_test(another_server_is_not_the_broker),
 		cmocka_unit_test(sessions_are_renewed),
