@@ -81,7 +81,7 @@ static bulla_rc judge(struct bulla_session_server *server, bulla_bytes body, con
 	instance.agents = bulla_bytes_of(ask->agents, ask->agent_count * BULLA_SESSION_HANDLE);
 	instance.manifest = ask->manifest;
 	bulla_copy(instance.challenge, ask->nonce.b, sizeof(instance.challenge));
-	assert_ok(bulla_instance_binder(&instance, binder));
+	BULLA_TRY(bulla_instance_binder(&instance, binder));
 	return bulla_bytes_eq(BULLA_BYTES_ARRAY(evidence->nonce), bulla_bytes_digest(&ask->nonce)) &&
 		bulla_bytes_eq(BULLA_BYTES_ARRAY(evidence->binder), BULLA_BYTES_ARRAY(binder)) ? BULLA_OK : BULLA_E_BINDER;
 }
