@@ -87,7 +87,7 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 					 .outcome = work->outcome,
 					 .step = step_of(r),
 					 .attempt = work->attempt,
-					 .at_ms = e->now_ms,
+					 .at_ms = e->wall_ms,
 					 .digest = work->receipt};
 	size_t n;
 
@@ -354,7 +354,7 @@ static bulla_rc take_clock(struct bulla_engine *e, ref r, const struct bulla_msg
 	struct work *work = work_at(e, r);
 	struct bulla_msg_executed executed = {.receipt = bulla_pb_list_at(&m->clock, 0)};
 	struct bulla_receipt_record receipt;
-	struct bulla_rec_result result = {.at_ms = e->now_ms, .step = step_of(r), .attempt = work->attempt};
+	struct bulla_rec_result result = {.at_ms = e->wall_ms, .step = step_of(r), .attempt = work->attempt};
 	struct bulla_block *block;
 	bulla_bytes view;
 	bulla_wr w;

@@ -128,7 +128,7 @@ bulla_rc api_status(struct bulla_engine *e, const struct bulla_engine_input *in)
 	struct bulla_msg_status status = {.runs_open = e->counts.open,
 					  .journal_lsn = e->durable_lsn,
 					  .broker_up = e->broker != 0,
-					  .started_ms = (uint64_t)e->options.now_ms,
+					  .started_ms = (uint64_t)e->options.wall_ms,
 					  .runs_done = e->counts.done,
 					  .runs_failed = e->counts.failed,
 					  .epoch = e->newest_epoch};

@@ -216,7 +216,7 @@ bulla_rc book_committed(struct bulla_engine *e, ref r)
 					 .outcome = work->outcome,
 					 .step = step_of(r),
 					 .attempt = work->attempt,
-					 .at_ms = e->now_ms,
+					 .at_ms = e->wall_ms,
 					 .digest = work->receipt};
 
 	work->phase = COMMITTED;
@@ -239,7 +239,7 @@ bulla_rc book_lost(struct bulla_engine *e, ref r)
 	struct bulla_flow_event event = {.kind = BULLA_FLOW_LOST,
 					 .step = step_of(r),
 					 .attempt = run->fold.slots[step_of(r)].attempt,
-					 .at_ms = e->now_ms};
+					 .at_ms = e->wall_ms};
 
 	work->phase = IDLE;
 	bulla_pool_give(&e->pool, work->result);
@@ -250,15 +250,30 @@ bulla_rc book_lost(struct bulla_engine *e, ref r)
 
 /* --- commands --- */
 
+/* The fold counts by the dates of facts, and the clock that gave them may have been wrong: nobody waits for longer than the
+ * plan can mean. A sleep's end is the broker's word anyway. */
+int64_t book_wait(struct bulla_engine *e, ref r, int64_t due_ms)
+{
+	struct run *run = run_by_ref(e, r);
+	const struct bulla_flow_step *step = &run_flow(e, run)->steps[step_of(r)];
+	int64_t most = step->kind == BULLA_FLOW_AGENT ? step->backoff_max_ms + step->backoff_max_ms / 4 : step->timeout_ms;
+
+	if (step->kind == BULLA_FLOW_AGENT && run->fold.slots[step_of(r)].failures == 0)
+		return 0;
+	if (due_ms <= e->wall_ms)
+		return 0;
+	return due_ms - e->wall_ms < most ? due_ms - e->wall_ms : most;
+}
+
 static bulla_rc ask_clock(struct bulla_engine *e, ref r, const struct bulla_flow_command *command)
 {
 	struct work *work = work_at(e, r);
 
+	int64_t wait = book_wait(e, r, command->due_ms);
+
 	work->phase = CLOCKED;
 	work->attempt = command->attempt;
-	if (command->due_ms > e->now_ms)
-		return timer_add(e, command->due_ms, r, command->attempt);
-	return advance_add(e, r);
+	return wait > 0 ? timer_add(e, e->now_ms + wait, r, command->attempt) : advance_add(e, r);
 }
 
 static bulla_rc obey(struct bulla_engine *e, uint32_t index, const struct bulla_flow_command *command)
@@ -330,9 +345,10 @@ ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *ru
 struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run)
 {
 	bool done = run->fold.state == BULLA_RUN_DONE;
+	int64_t started_ms = run->fold.started_ms, ended_ms = run->fold.ended_ms;
 
-	return (struct bulla_rec_closed){.started_ms = run->fold.started_ms,
-					 .ended_ms = run->fold.ended_ms,
+	return (struct bulla_rec_closed){.started_ms = started_ms,
+					 .ended_ms = ended_ms > started_ms ? ended_ms : started_ms, /* the clock was set back */
 					 .state = run->fold.state,
 					 .outcome = done ? run->fold.slots[run->fold.result].outcome : run->fold.why,
 					 .failed_step = done ? 0 : run->fold.failed_step,
@@ -410,7 +426,7 @@ bulla_rc book_abort(struct bulla_engine *e, uint32_t index, uint8_t state, bulla
 		return book_finish(e, index);
 	run->why = why;
 	run->fold.state = state;
-	run->fold.ended_ms = e->now_ms;
+	run->fold.ended_ms = e->wall_ms;
 	run->fold.why = BULLA_OUTCOME_DENIED;
 	for (uint32_t s = 0; s < run->fold.slot_count; s++)
 		if (run->fold.slots[s].state == BULLA_FLOW_WANTED)
@@ -469,7 +485,7 @@ void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state)
 					     .attempt = work->attempt,
 					     .state = state,
 					     .outcome = work->outcome,
-					     .at_ms = (uint64_t)e->now_ms,
+					     .at_ms = (uint64_t)e->wall_ms,
 					     .why = state == BULLA_STEP_WAITING ? book_why(e, run) : BULLA_OK};
 	if (state != BULLA_STEP_RUNNING && work->since_ms > 0)
 		event.took_us = (uint64_t)(e->now_ms - work->since_ms) * 1000;

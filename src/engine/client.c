@@ -35,9 +35,9 @@ static bulla_rc check_time(const struct bulla_engine *e, const bulla_run_id *id)
 
 	if (ms == 0)
 		return BULLA_OK; /* named: always looked up */
-	if (ms < e->now_ms - START_AGE_MS)
+	if (ms < e->wall_ms - START_AGE_MS)
 		return BULLA_FAIL(BULLA_E_STATE, "a start of more than a day ago");
-	if (ms > e->now_ms + START_AHEAD_MS)
+	if (ms > e->wall_ms + START_AHEAD_MS)
 		return BULLA_FAIL(BULLA_E_CLOCK, "a start of the future");
 	return BULLA_OK;
 }
@@ -65,7 +65,7 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 {
 	struct run *run = run_at(e, index);
 	struct bulla_msg_start bare = {.record = m->record, .envelopes = m->envelopes};
-	struct bulla_rec_started started = {.at_ms = e->now_ms};
+	struct bulla_rec_started started = {.at_ms = e->wall_ms};
 	bulla_bytes body;
 	bulla_wr w;
 
@@ -116,7 +116,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 	e->counts.started++;
 	BULLA_TRY(write_started(e, index, m));
 	BULLA_TRY(waiter_add(e, run_at(e, index), &waiter));
-	BULLA_TRY(book_begin(e, index, e->now_ms));
+	BULLA_TRY(book_begin(e, index, e->wall_ms));
 	return book_decide(e, index);
 }
 

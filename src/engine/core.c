@@ -206,6 +206,7 @@ bulla_rc bulla_engine_new(const struct bulla_engine_options *options, const stru
 	if (e->options.closed_kept == 0)
 		e->options.closed_kept = CLOSED_KEPT;
 	e->now_ms = e->checked_ms = options->now_ms;
+	e->wall_ms = e->options.wall_ms = options->wall_ms != 0 ? options->wall_ms : options->now_ms;
 	e->next_run_no = options->next_run_no ? options->next_run_no : 1;
 	e->next_ticket = 1;
 	e->has_room = true;
@@ -311,6 +312,7 @@ bulla_rc bulla_engine_step(struct bulla_engine *e, const struct bulla_engine_inp
 {
 	if (in->now_ms > e->now_ms)
 		e->now_ms = in->now_ms;
+	e->wall_ms = in->wall_ms != 0 ? in->wall_ms : e->now_ms;
 	switch (in->kind) {
 	case BULLA_ENGINE_PEER_UP:
 		return on_up(e, in);

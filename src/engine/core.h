@@ -81,7 +81,8 @@ struct bulla_engine_input {
 	bulla_bytes body; /* borrowed during the call */
 	uint64_t lsn;
 	struct bulla_engine_place place;
-	int64_t now_ms;   /* Unix ms; never less than before */
+	int64_t now_ms;   /* of a clock that only goes on: timers and deadlines; never less than before */
+	int64_t wall_ms;  /* Unix ms, as people have it: dates in records; may be set, forth and back. 0: now_ms */
 	uint64_t ticket;
 	enum bulla_engine_question question; /* LOADED: the one that was asked */
 	bulla_rc rc;
@@ -120,7 +121,7 @@ struct bulla_engine_options {
 	uint32_t residents;   /* runs in memory at once, at most BULLA_MAX_RUN_RESIDENT; 0: that */
 	uint32_t closed_kept; /* ended runs that stay in memory for late questions; 0: 64 */
 	uint64_t next_run_no; /* above every run_no that the catalogue knows; at least 1 */
-	int64_t now_ms;
+	int64_t now_ms, wall_ms; /* as in inputs */
 	int64_t park_ms; /* a run idle for so long leaves its records to the journal; 0: 10 minutes */
 };
 

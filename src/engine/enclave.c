@@ -28,7 +28,7 @@ static bool may_escrow(struct bulla_engine *e, ref r)
 static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed, uint8_t outcome)
 {
 	struct bulla_msg_executed bare = *executed;
-	struct bulla_rec_result result = {.at_ms = e->now_ms,
+	struct bulla_rec_result result = {.at_ms = e->wall_ms,
 					  .step = step_of(r),
 					  .attempt = work_at(e, r)->attempt,
 					  .outcome = outcome};
@@ -125,7 +125,7 @@ bulla_rc runner_give_up(struct bulla_engine *e, ref r)
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	bool speculated = work->speculated;
-	struct bulla_rec_result given_up = {.at_ms = e->now_ms, .step = step_of(r), .attempt = work->attempt};
+	struct bulla_rec_result given_up = {.at_ms = e->wall_ms, .step = step_of(r), .attempt = work->attempt};
 	struct instance *i = instance_at(e, work);
 	uint8_t head[BULLA_REC_RESULT_HEAD];
 	bulla_wr w = bulla_wr_fixed(head, sizeof(head));

@@ -15,6 +15,11 @@ int64_t host_wall_ms(void)
 	return bulla_wall_ms(bulla_sys_clock());
 }
 
+static int64_t mono_ms(void)
+{
+	return bulla_mono_us(bulla_sys_clock()) / 1000;
+}
+
 /* An error of the core is final: journal or memory. The program ends and recovers. */
 void host_step(struct host *host, struct bulla_engine_input *input)
 {
@@ -22,7 +27,8 @@ void host_step(struct host *host, struct bulla_engine_input *input)
 
 	if (host->fatal != BULLA_OK)
 		return;
-	input->now_ms = host_wall_ms();
+	input->now_ms = mono_ms();
+	input->wall_ms = host_wall_ms();
 	rc = bulla_engine_step(host->engine, input);
 	if (rc == BULLA_OK)
 		return;
@@ -124,7 +130,7 @@ static int64_t next_deadline(void *ctx)
 	if (journal_us < due)
 		due = journal_us;
 	if (host->arm_ms != INT64_MAX) {
-		arm_us = bulla_mono_us(bulla_sys_clock()) + (host->arm_ms - host_wall_ms()) * 1000;
+		arm_us = host->arm_ms * 1000;
 		if (arm_us < due)
 			due = arm_us;
 	}
@@ -195,7 +201,7 @@ static bulla_rc open_folders(struct host *host)
 /* BULLA_E_STATE_OLD: the catalogue knows records that the journal does not have; nothing was changed. */
 static bulla_rc recover_with(struct host *host, struct bulla_journal_end *ret_end)
 {
-	struct bulla_engine_options options = {.now_ms = host_wall_ms()};
+	struct bulla_engine_options options = {.now_ms = mono_ms(), .wall_ms = host_wall_ms()};
 	struct bulla_catalogue_marks marks;
 	struct bulla_engine_effects effects = host_effects(host);
 	struct bulla_journal_recovery recovery = {.disk = &host->journal_disk.table,

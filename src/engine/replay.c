@@ -308,7 +308,7 @@ static bulla_rc restore(struct bulla_engine *e, ref r, const struct bulla_msg_sy
 	struct bulla_msg_executed executed;
 	struct bulla_receipt_record receipt;
 	struct bulla_rec_result result = {
-		.at_ms = e->now_ms, .step = step_of(r), .attempt = (uint32_t)m->attempt, .executed = m->escrow};
+		.at_ms = e->wall_ms, .step = step_of(r), .attempt = (uint32_t)m->attempt, .executed = m->escrow};
 	bulla_bytes body;
 	bulla_wr w;
 

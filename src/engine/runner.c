@@ -145,6 +145,7 @@ void runner_release(struct bulla_engine *e, ref r)
 bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t due_ms)
 {
 	struct work *work = work_at(e, r);
+	int64_t wait;
 
 	if (work->speculated && work->attempt == attempt) {
 		/* its permit is on its way, or here */
@@ -157,9 +158,10 @@ bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t du
 	work->result = NULL;
 	work->attempt = attempt;
 	work->need_sent = work->durable = work->escrowed = false;
-	if (due_ms > e->now_ms) {
+	wait = book_wait(e, r, due_ms);
+	if (wait > 0) {
 		work->phase = BACKOFF;
-		return timer_add(e, due_ms, r, attempt);
+		return timer_add(e, e->now_ms + wait, r, attempt);
 	}
 	return runner_assign(e, r);
 }

@@ -215,7 +215,7 @@ struct bulla_engine {
 	struct bulla_engine_effects effects;
 	struct bulla_engine_options options;
 	struct bulla_pool pool;
-	int64_t now_ms;
+	int64_t now_ms, wall_ms; /* bulla_engine_input */
 	size_t backlog;
 	bool has_room, draining, replaying;
 
@@ -382,6 +382,8 @@ BULLA_CHECK bulla_rc book_committed(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc book_lost(struct bulla_engine *e, ref r);
 /* New commands of the run go to the runner; ends the run when it has ended. */
 BULLA_CHECK bulla_rc book_decide(struct bulla_engine *e, uint32_t run);
+/* How long from now until that date, which the fold gave. */
+int64_t book_wait(struct bulla_engine *e, ref r, int64_t due_ms);
 /* All outstanding commands, after recovery. */
 BULLA_CHECK bulla_rc book_resume(struct bulla_engine *e, uint32_t run);
 /* The broker said that the run is over, or refused its start. */

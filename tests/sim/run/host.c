@@ -198,7 +198,10 @@ static void step(struct sim *sim, struct bulla_engine_input *input)
 {
 	bulla_rc rc;
 
+	if (!sim->faults_over && sim_one_in(sim, 5000)) /* somebody sets the clock, as far as starts are taken */
+		sim->host.skew_ms = (int64_t)sim_rand(sim, 20 * 3600000) - 200000;
 	input->now_ms = sim_now_ms(sim);
+	input->wall_ms = input->now_ms + sim->host.skew_ms;
 	rc = bulla_engine_step(sim->host.engine, input);
 	if (rc != BULLA_OK)
 		sim_fail(sim, "the engine failed", (uint32_t)rc, input->kind);
@@ -262,7 +265,8 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 {
 	struct sim_host *host = &sim->host;
 	struct bulla_engine_options options = {
-		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim), .park_ms = sim->park_ms};
+		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim),
+		.wall_ms = sim_now_ms(sim) + sim->host.skew_ms, .park_ms = sim->park_ms};
 	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
 		effect_arm, effect_ask, effect_tell, effect_note};
 	bulla_bytes approval = signed_approval();

@@ -129,6 +129,7 @@ struct sim_host {
 	struct bulla_engine *engine;
 	struct sim_writer w;
 	bool turn_due;
+	int64_t skew_ms; /* of the dates it sees */
 	int64_t timer_us;
 	uint32_t timer_gen;
 	/* the catalogue: rows in the order they were told; the first `row_sure` are in it for good */

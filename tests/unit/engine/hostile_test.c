@@ -199,6 +199,62 @@ static void a_full_connection_is_tried_again(void **state)
 	town_close(&town);
 }
 
+/* --- dates --- */
+
+#define HOUR_MS INT64_C(3600000)
+#define YEAR_MS (365 * 24 * HOUR_MS)
+
+/* The date is a year ahead for a moment, or a year back: what waits, waits as long as the plan says. */
+static void a_date_that_jumps_delays_nothing(void **state)
+{
+	static const int64_t skews[] = {YEAR_MS, -YEAR_MS};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct town_enclave *a;
+
+		town_open(&town, two_steps);
+		a = town_enclave(&town, "ab");
+		a->fail_times = 2;
+		town_start(&town, 1, true);
+		town_settle(&town);
+		town.skew = skews[i];
+		town_pass(&town, 1500); /* the second try fails at that date */
+		town.skew = 0;
+		assert_int_equal(town.results, 0);
+		town_pass(&town, 20000);
+		settle_well(1);
+		assert_int_equal(a->runs, 4);
+		assert_int_equal(counts().lost, 0);
+		assert_true(town.result.ended_ms >= town.result.started_ms);
+		town_close(&town);
+	}
+}
+
+/* Started by a clock that was a day ahead; the next start of the program has the right date. */
+static void a_date_that_was_wrong_before_a_crash_delays_nothing(void **state)
+{
+	struct town_enclave *a;
+
+	(void)state;
+	town_open(&town, two_steps);
+	town.skew = 20 * HOUR_MS;
+	a = town_enclave(&town, "ab");
+	a->fail_times = 2; /* each once */
+	town_start(&town, 1, false);
+	town_start(&town, 2, false);
+	town_settle(&town);
+	assert_int_equal(counts().done, 0);
+	town.skew = 0;
+	town_crash(&town);
+	town_pass(&town, 20000);
+	assert_int_equal(counts().done, 2);
+	town_ask(&town, BULLA_OP_WAIT, 1, false);
+	settle_well(1);
+	assert_true(town.result.ended_ms >= town.result.started_ms);
+	town_close(&town);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +262,8 @@ int main(void)
 		cmocka_unit_test(epochs_come_without_end),
 		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
 		cmocka_unit_test(a_full_connection_is_tried_again),
+		cmocka_unit_test(a_date_that_jumps_delays_nothing),
+		cmocka_unit_test(a_date_that_was_wrong_before_a_crash_delays_nothing),
 	};
 
 	return cmocka_run_group_tests_name("engine_hostile", tests, NULL, NULL);

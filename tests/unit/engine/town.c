@@ -222,6 +222,7 @@ static void step(struct town *town, struct bulla_engine_input *input)
 	uint64_t before = bulla_alloc_count(), own = town->own_allocs;
 
 	input->now_ms = town->now;
+	input->wall_ms = town->now + town->skew;
 	MUST(bulla_engine_step(town->engine, input));
 	town->engine_allocs += bulla_alloc_count() - before - (town->own_allocs - own);
 }
@@ -312,7 +313,7 @@ static void make_manifest(struct town *town)
 
 static void new_engine(struct town *town)
 {
-	struct bulla_engine_options options = {.now_ms = town->now, .residents = 1024};
+	struct bulla_engine_options options = {.now_ms = town->now, .wall_ms = town->now + town->skew, .residents = 1024};
 	struct bulla_engine_effects effects = {town,	     effect_call, effect_reply, effect_event, effect_error,
 					       effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
 

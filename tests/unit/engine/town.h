@@ -77,6 +77,7 @@ struct town {
 	uint8_t last_op;
 	uint64_t own_allocs, engine_allocs;
 	bulla_bytes output;  /* of every step, when it is set */
+	int64_t skew;        /* of the engine's dates; time itself goes on as it does */
 	uint32_t busy;       /* so many EXECUTEs find their connection full */
 	bool without_engine; /* set before town_open: only the words below are used */
 };
