@@ -63,7 +63,8 @@ static bulla_rc on_record(void *arg, const struct bulla_journal_record *record, 
 static bulla_rc open_journal(struct bulla_broker *broker)
 {
 	struct bulla_journal_recovery recovery = {.disk = &broker->journal_folder.table, .each = on_record, .arg = broker};
-	struct bulla_journal_options options = {.disk = &broker->journal_folder.table, .clock = broker->clock};
+	struct bulla_journal_options options = {.disk = &broker->journal_folder.table, .clock = bulla_sys_clock()};
+	int64_t ahead_ms;
 
 	broker->replaying = true;
 	broker->sweep_at = UINT32_MAX;
@@ -73,6 +74,9 @@ static bulla_rc open_journal(struct bulla_broker *broker)
 	if (options.end.at.segment == 0)
 		BULLA_TRY(bulla_random_fill(broker->random, options.end.store.b, sizeof(options.end.store.b)));
 	bulla_ledger_durable(broker->ledger, options.end.lsn, &options.end.chain);
+	bulla_steady_floor(&broker->steady, (int64_t)bulla_ledger_time(broker->ledger), &ahead_ms);
+	if (ahead_ms > BULLA_MAX_CLOCK_SKEW_MS)
+		bulla_log(BULLA_LOG_ERROR, "broker.ledger-ahead-of-clock", bulla_log_u64("ms", ahead_ms));
 	broker->sweep_at = bulla_run_secrets_count(broker->run_secrets) + 1024;
 	return bulla_journal_open(&options, &broker->journal);
 }
@@ -157,7 +161,8 @@ bulla_rc bulla_broker_open(const char *path, const bulla_digest *owner, struct b
 
 	BULLA_TRY(bulla_alloc(1, sizeof(*broker), &p));
 	broker = (struct bulla_broker *)p;
-	broker->clock = bulla_sys_clock();
+	bulla_steady_init(&broker->steady, bulla_sys_clock(), bulla_sys_pace());
+	broker->clock = &broker->steady.table;
 	broker->random = bulla_random_os();
 	broker->audit = broker->index_file = broker->folder.folder = broker->keys_folder.folder = broker->journal_folder.folder = -1;
 	bulla_days_init(&broker->days);
@@ -339,6 +344,9 @@ bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 	int64_t now_ms = bulla_wall_ms(broker->clock);
 	bool changed = false, hold = false;
 
+	if (broker->steady.jumped)
+		bulla_log(BULLA_LOG_WARN, "broker.date-jumped", bulla_log_u64("ms", bulla_wall_ms(broker->steady.real)));
+	broker->steady.jumped = false;
 	if (bulla_days_ending(&broker->days, now_ms))
 		BULLA_TRY(save_runs(broker, now_ms, &hold));
 	if (hold && !broker->hold_days)

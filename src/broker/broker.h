@@ -16,6 +16,7 @@
 #include "broker/seen.h"
 #include "broker/sessions.h"
 #include "broker/standing.h"
+#include "broker/steady.h"
 #include "broker/wrapping.h"
 #include "io/sys.h"
 #include "io/tls.h"
@@ -23,7 +24,8 @@
 #include "kms/sigv4.h"
 
 struct bulla_broker {
-	const struct bulla_clock *clock;
+	struct bulla_steady steady;
+	const struct bulla_clock *clock; /* steady's */
 	const struct bulla_random *random;
 	struct bulla_sys_disk folder, keys_folder, journal_folder;
 	struct bulla_cells *cells;

@@ -1,5 +1,6 @@
 #include "broker/days.h"
 
+#include "base/limits.h"
 #include "crypto/hash.h"
 #include "seal/start_secret.h"
 
@@ -73,19 +74,32 @@ bulla_rc bulla_days_sign(struct bulla_days *days, struct bulla_sign_key *ledger)
 	return BULLA_OK;
 }
 
+/* Ended, or made by a date that was wrong: no client would take it before that day. */
+static bool is_over(const struct bulla_day *day, int64_t now_ms)
+{
+	return day->ends_ms <= now_ms || day->begins_ms > now_ms + BULLA_MAX_CLOCK_SKEW_MS;
+}
+
 bool bulla_days_ending(const struct bulla_days *days, int64_t now_ms)
 {
-	return days->count > 0 && days->list[0].ends_ms <= now_ms;
+	for (size_t i = 0; i < days->count; i++)
+		if (is_over(&days->list[i], now_ms))
+			return true;
+	return false;
 }
 
 static bulla_rc erase_ended(struct bulla_days *days, struct bulla_cells *cells, int64_t now_ms)
 {
-	while (days->count > 0 && days->list[0].ends_ms <= now_ms) {
-		BULLA_TRY(bulla_cells_erase(cells, BULLA_CELL_DAY, &days->list[0].digest));
+	for (size_t at = 0; at < days->count;) {
+		if (!is_over(&days->list[at], now_ms)) {
+			at++;
+			continue;
+		}
+		BULLA_TRY(bulla_cells_erase(cells, BULLA_CELL_DAY, &days->list[at].digest));
 		forget_starters(days);
-		day_done(&days->list[0]);
+		day_done(&days->list[at]);
 		days->count--;
-		for (size_t i = 0; i < days->count; i++)
+		for (size_t i = at; i < days->count; i++)
 			days->list[i] = days->list[i + 1];
 	}
 	return BULLA_OK;

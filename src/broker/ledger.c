@@ -466,6 +466,11 @@ uint64_t bulla_ledger_sequence(const struct bulla_ledger *ledger)
 	return ledger->next_lsn;
 }
 
+uint64_t bulla_ledger_time(const struct bulla_ledger *ledger)
+{
+	return ledger->last_ms;
+}
+
 void bulla_ledger_count(const struct bulla_ledger *ledger, struct bulla_ledger_counts *ret)
 {
 	*ret = ledger->counts;

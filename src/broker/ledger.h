@@ -177,6 +177,9 @@ size_t bulla_ledger_tokens(struct bulla_ledger *ledger, struct bulla_ledger_comm
 /* Sequence of the next record. */
 uint64_t bulla_ledger_sequence(const struct bulla_ledger *ledger);
 
+/* When the newest entry was made, by the broker's clock; 0: there is none. */
+uint64_t bulla_ledger_time(const struct bulla_ledger *ledger);
+
 struct bulla_ledger_counts {
 	uint64_t runs, permits, commits, refusals;
 	uint32_t resident, open;

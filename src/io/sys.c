@@ -62,6 +62,22 @@ static bulla_rc fill(void *ctx, uint8_t *ret, size_t size)
 	return BULLA_OK;
 }
 
+static int64_t boot_us(void *ctx)
+{
+	struct timespec now;
+
+	(void)ctx;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+const struct bulla_clock *bulla_sys_pace(void)
+{
+	static const struct bulla_clock clock = {.wall_ms = wall_ms, .mono_us = boot_us};
+
+	return &clock;
+}
+
 const struct bulla_random *bulla_sys_random(void)
 {
 	static const struct bulla_random random = {.fill = fill};

@@ -5,6 +5,8 @@
 
 /* Static tables; valid for ever. Random is getrandom(2). */
 const struct bulla_clock *bulla_sys_clock(void);
+/* The same, but its mono_us goes on while the machine sleeps. */
+const struct bulla_clock *bulla_sys_pace(void);
 const struct bulla_random *bulla_sys_random(void);
 
 /* A folder on a real disk. Names are one path component of 1 to 128 characters of [A-Za-z0-9._-], not starting with a

@@ -212,6 +212,15 @@ static void test_days(void **state)
 	cells = reopen(cells, &shown);
 	for (size_t i = 0; i < shown.count; i++)
 		assert_false(bulla_digest_eq(&shown.cells[i].id, &first)); /* its cell is gone, too */
+	/* made by a date that was wrong: nobody would take it for a year */
+	assert_ok(bulla_days_turn(&days, cells, bulla_random_os(), ledger, now + 400 * BULLA_DAY_MS, &changed));
+	first = bulla_days_today(&days)->digest;
+	assert_true(bulla_days_ending(&days, now + 2 * BULLA_DAY_MS));
+	assert_ok(bulla_days_turn(&days, cells, bulla_random_os(), ledger, now + 2 * BULLA_DAY_MS, &changed));
+	assert_true(changed);
+	assert_null(bulla_days_find(&days, &first));
+	assert_int_equal(bulla_days_today(&days)->begins_ms, now + 2 * BULLA_DAY_MS);
+	cells = reopen(cells, &shown);
 	for (size_t i = 0; i < shown.count; i++)
 		assert_ok(bulla_cells_erase(cells, BULLA_CELL_DAY, &shown.cells[i].id));
 	bulla_days_done(&days);
