@@ -1,15 +1,16 @@
 #include "attest/foreign.h"
 
-#include "attest/foreign_snp.h"
+#include "attest/foreign_json.h"
 #include "attest/foreign_wrap.h"
 #include "attest/pem.h"
 #include "attest/quote.h"
+#include "attest/ratls.h"
 #include "attest/textual.h"
 #include "wire/cbor.h"
 
 #define EVENT_NO_ACTION 3
 #define TABLE_MIN 24
-#define ENVELOPES_MAX 6
+#define ENVELOPES_MAX 8
 
 bulla_rc bulla_foreign_init(struct bulla_foreign *ret)
 {
@@ -36,134 +37,7 @@ static bulla_bytes keep(struct bulla_foreign *foreign, size_t size)
 	return kept;
 }
 
-static bulla_rc decode(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
-{
-	size_t size;
-
-	BULLA_TRY(bulla_foreign_bytes(value, room(foreign), foreign->memory.p + foreign->memory.n, &size));
-	*ret = keep(foreign, size);
-	return BULLA_OK;
-}
-
 /* ---- evidence ---- */
-static bulla_rc decode_member(struct bulla_foreign *foreign, bulla_json object, const char *name, bulla_bytes *ret)
-{
-	bulla_json value;
-
-	BULLA_TRY(bulla_json_get_str(object, name, &value));
-	if (bulla_json_type(value) == BULLA_JSON_NULL)
-		return BULLA_E_NOT_FOUND;
-	return decode(foreign, value, ret);
-}
-
-static bool has(bulla_json object, const char *name)
-{
-	bulla_json ignored;
-
-	return bulla_json_get_str(object, name, &ignored) == BULLA_OK;
-}
-
-static bulla_rc optional(bulla_rc rc)
-{
-	return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
-}
-
-/* {"attestation_report": base64, "cert_chain"?: {"vcek" or "vlek": base64}}: reports as they are, not as objects. */
-static bulla_rc text_report(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
-{
-	bulla_json chain, name, item;
-	bulla_bytes der;
-
-	BULLA_TRY(decode_member(foreign, object, "attestation_report", ret));
-	if (bulla_json_get_str(object, "cert_chain", &chain) != BULLA_OK || bulla_json_type(chain) != BULLA_JSON_OBJECT)
-		return BULLA_OK;
-	for (struct bulla_json_iter iter = bulla_json_begin(chain); bulla_json_next(&iter, &name, &item);)
-		if (bulla_json_type(item) == BULLA_JSON_STRING) {
-			BULLA_TRY(decode(foreign, item, &der));
-			BULLA_TRY(bulla_foreign_collateral(foreign, der));
-		}
-	return BULLA_OK;
-}
-
-static bulla_rc snp_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
-{
-	bulla_json report;
-
-	BULLA_TRY(bulla_json_get_str(object, "attestation_report", &report));
-	if (bulla_json_type(report) == BULLA_JSON_STRING)
-		return text_report(foreign, object, ret);
-	return bulla_foreign_snp(foreign, object, ret);
-}
-
-/* {"cmw": base64url or CMW in JSON, ...} (ratsd), {"evidence": base64 or object, ...}: what is inside is looked at again. */
-static bulla_rc inner(struct bulla_foreign *foreign, bulla_json object, const char *name, bulla_bytes *ret)
-{
-	bulla_json value;
-	bulla_bytes text;
-
-	BULLA_TRY(bulla_json_get_str(object, name, &value));
-	if (bulla_json_type(value) == BULLA_JSON_STRING) {
-		BULLA_TRY(bulla_json_string_view(value, &text));
-		return bulla_foreign_text(foreign, text, ret);
-	}
-	*ret = value.raw;
-	return BULLA_OK;
-}
-
-/* base64; dstack writes hexadecimal */
-static bulla_rc quote_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
-{
-	bulla_json value;
-	bulla_bytes text;
-
-	BULLA_TRY(bulla_json_get_str(object, "quote", &value));
-	if (bulla_json_type(value) == BULLA_JSON_STRING && bulla_json_string_view(value, &text) == BULLA_OK)
-		BULLA_TRY(bulla_foreign_text(foreign, text, ret));
-	else
-		BULLA_TRY(decode(foreign, value, ret));
-	return optional(decode_member(foreign, object, "cc_eventlog", &foreign->collateral.event_log));
-}
-
-static bulla_rc tsm_object(struct bulla_foreign *foreign, bulla_json object, bulla_bytes *ret)
-{
-	BULLA_TRY(decode_member(foreign, object, "outblob", ret));
-	return optional(decode_member(foreign, object, "auxblob", &foreign->collateral.certificate_table));
-}
-
-static bulla_rc json_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
-{
-	bulla_json object;
-
-	BULLA_TRY(bulla_json_parse(bytes, &object));
-	if (has(object, "hcl_report") || (has(object, "vcek") && has(object, "report"))) {
-		*ret = object.raw;
-		return BULLA_OK;
-	}
-	if (has(object, "quote"))
-		return quote_object(foreign, object, ret);
-	if (has(object, "outblob"))
-		return tsm_object(foreign, object, ret);
-	if (has(object, "token"))
-		return decode_member(foreign, object, "token", ret);
-	if (has(object, "attestation_report"))
-		return snp_object(foreign, object, ret);
-	if (has(object, "__cmwc_t"))
-		return bulla_foreign_cmw_json(foreign, object, ret);
-	if (has(object, "cmw"))
-		return inner(foreign, object, "cmw", ret);
-	if (has(object, "evidence"))
-		return inner(foreign, object, "evidence", ret);
-	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the JSON is no evidence of a known kind");
-}
-
-static bulla_rc json_record(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
-{
-	bulla_json array;
-
-	BULLA_TRY(bulla_json_parse(bytes, &array));
-	return bulla_foreign_cmw_json(foreign, array, ret);
-}
-
 /* {"auxblob": bstr, "outblob": bstr, "provider": tstr}: the provider's word is ignored. */
 static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
@@ -193,12 +67,22 @@ static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, 
 {
 	bulla_rc rc = tsm_map(foreign, bytes, ret);
 
-	return rc == BULLA_OK || bulla_foreign_cmw_collection(bytes, ret) != BULLA_OK ? rc : BULLA_OK;
+	return rc == BULLA_OK || bulla_foreign_cmw_cbor(foreign, bytes, ret) != BULLA_OK ? rc : BULLA_OK;
+}
+
+/* A byte string of CBOR around everything. */
+static bool is_byte_string(bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
+
+	return bytes.n > 0 && bytes.p[0] >= 0x58 && bytes.p[0] <= 0x5a && bulla_cbor_rd_bytes(&r, ret) == BULLA_OK &&
+		bulla_cbor_rd_end(&r) == BULLA_OK;
 }
 
 static bulla_bytes without_space(bulla_bytes bytes)
 {
-	size_t at = 0;
+	static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* the byte order mark that some editors write */
+	size_t at = bytes.n >= 3 && bulla_bytes_eq(bulla_bytes_of(bytes.p, 3), BULLA_BYTES_ARRAY(mark)) ? 3 : 0;
 
 	while (at < bytes.n && (bytes.p[at] == ' ' || bytes.p[at] == '\n' || bytes.p[at] == '\r' || bytes.p[at] == '\t'))
 		at++;
@@ -229,20 +113,18 @@ static bulla_rc text_evidence(struct bulla_foreign *foreign, bulla_bytes text, b
 {
 	bulla_bytes der;
 
-	if (text.p[0] == '{')
-		return json_evidence(foreign, text, ret);
-	if (text.p[0] == '[')
-		return json_record(foreign, text, ret);
+	if (text.p[0] == '{' || text.p[0] == '[' || text.p[0] == '"')
+		return bulla_foreign_json(foreign, text, ret);
 	if (text.p[0] == '-') {
-		BULLA_TRY(bulla_foreign_pem(foreign, text, &der));
-		return bulla_foreign_certificate(foreign, der, ret);
+		bool certificate;
+
+		BULLA_TRY(bulla_foreign_pem(foreign, text, &der, &certificate));
+		if (certificate)
+			return bulla_foreign_certificate(foreign, der, ret);
+		*ret = der;
+		return BULLA_OK;
 	}
 	return bulla_foreign_text(foreign, text, ret);
-}
-
-static bool is_text(bulla_bytes text)
-{
-	return text.n > 0 && (text.p[0] == '{' || text.p[0] == '[' || text.p[0] == '-' || bulla_foreign_is_text(text));
 }
 
 /* Takes one envelope off; *ret is bytes when there is none. */
@@ -251,7 +133,7 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 	bulla_bytes text = without_space(bytes);
 
 	*ret = bytes;
-	if (is_text(text))
+	if (bulla_foreign_is_wrapped(text))
 		return text_evidence(foreign, text, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
 		return bulla_foreign_certificate(foreign, bytes, ret);
@@ -259,6 +141,8 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 		return cbor_evidence(foreign, bytes, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
 		return bulla_foreign_cmw_tag(bytes, ret);
+	if (is_byte_string(bytes, ret) || bulla_oe_header(bytes, ret))
+		return BULLA_OK;
 	if (!bulla_foreign_snp_response(foreign, bytes, ret))
 		*ret = bytes;
 	return BULLA_OK;
@@ -275,6 +159,8 @@ bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes
 		if (inside.p == outside.p && inside.n == outside.n)
 			break;
 	}
+	if (bulla_oe_claims(inside, &inside, foreign->binder))
+		foreign->has_binder = true;
 	*ret_evidence = inside;
 	if (foreign->parts.pck_crl_chain.n == 0)
 		note_quote(foreign, *ret_evidence);
@@ -370,6 +256,13 @@ static bulla_rc add_der(struct bulla_foreign *foreign, bulla_bytes der)
 		foreign->collateral.crls[foreign->collateral.crl_count++] = der;
 	}
 	return BULLA_OK;
+}
+
+static bool has(bulla_json object, const char *name)
+{
+	bulla_json ignored;
+
+	return bulla_json_get_str(object, name, &ignored) == BULLA_OK;
 }
 
 static bulla_rc take_pcs(struct bulla_foreign *foreign, bulla_bytes json, const char *name, bulla_bytes *ret_inner,

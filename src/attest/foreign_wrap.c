@@ -5,19 +5,23 @@
 #include "attest/textual.h"
 #include "base/rd.h"
 #include "wire/cbor.h"
+#include "wire/der.h"
 
 #define TEXT_LEAST 128
 #define RESPONSE_HEAD 32 /* status, size, 24 reserved (MSG_REPORT_RSP) */
 #define TABLE_ENTRY 24
-#define PEM_BEGIN "-----BEGIN CERTIFICATE-----"
+#define PEM_BEGIN "-----BEGIN "
+#define PEM_CERTIFICATE "CERTIFICATE-----"
+#define NESTING_MAX 4
 
 /* RFC 9999 section 3.2: TN() of CoAP content formats 0 to 65024 */
 #define CMW_TAG_FIRST UINT64_C(1668546817)
 #define CMW_TAG_LAST UINT64_C(1668612095)
 
+/* Between digits: also the colons of openssl's and others' hexadecimal. */
 static bool is_space(uint8_t c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+	return c == ':' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 static bool is_hex(uint8_t c)
@@ -39,44 +43,64 @@ bool bulla_foreign_is_text(bulla_bytes bytes)
 	return bytes.n >= TEXT_LEAST;
 }
 
+bool bulla_foreign_is_wrapped(bulla_bytes bytes)
+{
+	return bytes.n > 0 && (bytes.p[0] == '{' || bytes.p[0] == '[' || bytes.p[0] == '"' || bytes.p[0] == '-' ||
+		bulla_foreign_is_text(bytes));
+}
+
+static bulla_bytes without_prefix(bulla_bytes digits)
+{
+	bool prefixed = digits.n > 2 && digits.p[0] == '0' && (digits.p[1] == 'x' || digits.p[1] == 'X');
+
+	for (size_t i = 2; prefixed && i < digits.n; i++)
+		if (!is_hex(digits.p[i]))
+			return digits;
+	return prefixed ? bulla_bytes_of(digits.p + 2, digits.n - 2) : digits;
+}
+
 /* Decoding is in place: what is written never overtakes what is read. */
 bulla_rc bulla_foreign_text(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	uint8_t *memory = foreign->memory.p + foreign->memory.n;
 	size_t room = foreign->memory.cap - foreign->memory.n, n = 0, size;
-	bool hex = true;
 
 	if (bytes.n > room)
 		return BULLA_FAIL(BULLA_E_LIMIT, "no room for the decoded text");
 	for (size_t i = 0; i < bytes.n; i++)
-		if (!is_space(bytes.p[i])) {
+		if (!is_space(bytes.p[i]))
 			memory[n++] = bytes.p[i];
-			hex = hex && is_hex(bytes.p[i]);
-		}
-	bulla_bytes digits = bulla_bytes_of(memory, n);
+	bulla_bytes digits = without_prefix(bulla_bytes_of(memory, n));
+	bool hex = true;
+	for (size_t i = 0; i < digits.n && hex; i++)
+		hex = is_hex(digits.p[i]);
 	BULLA_TRY(hex ? bulla_foreign_hex(digits, room, memory, &size) : bulla_foreign_base64(digits, room, memory, &size));
 	foreign->memory.n += size;
 	*ret = bulla_bytes_of(memory, size);
 	return BULLA_OK;
 }
 
-bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret_der)
+bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret_der, bool *ret_certificate)
 {
-	const size_t head = sizeof(PEM_BEGIN) - 1;
-	size_t end = head;
+	const size_t head = sizeof(PEM_BEGIN) - 1, word = sizeof(PEM_CERTIFICATE) - 1;
+	size_t begin = head, end;
 
-	if (text.n < head || !bulla_bytes_eq_str(bulla_bytes_of(text.p, head), PEM_BEGIN))
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the PEM holds no certificate");
-	while (end < text.n && text.p[end] != '-')
+	while (begin < text.n && text.p[begin] != '-' && text.p[begin] != '\n')
+		begin++;
+	if (text.n - begin < 5 || !bulla_bytes_eq_str(bulla_bytes_of(text.p, head), PEM_BEGIN) ||
+		!bulla_bytes_eq_str(bulla_bytes_of(text.p + begin, 5), "-----"))
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the text is neither evidence nor PEM");
+	begin += 5;
+	*ret_certificate = begin == head + word && bulla_bytes_eq_str(bulla_bytes_of(text.p + head, word), PEM_CERTIFICATE);
+	for (end = begin; end < text.n && text.p[end] != '-';)
 		end++;
-	return bulla_foreign_text(foreign, bulla_bytes_of(text.p + head, end - head), ret_der);
+	return bulla_foreign_text(foreign, bulla_bytes_of(text.p + begin, end - begin), ret_der);
 }
 
 bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes der, bulla_bytes *ret)
 {
 	struct bulla_cert cert;
 	struct bulla_ratls ratls;
-	struct bulla_cmw record;
 
 	BULLA_TRY(bulla_cert_parse(der, &cert));
 	bulla_rc rc = bulla_ratls_from_cert(&cert, &ratls);
@@ -87,6 +111,9 @@ bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes de
 		*ret = ratls.quote;
 		return BULLA_OK;
 	}
+	if (rc == BULLA_E_NOT_FOUND) /* newer certificates of Gramine carry both kinds */
+		rc = bulla_ratls_older(&cert, ret, foreign->binder);
+	foreign->has_binder = foreign->has_binder || rc == BULLA_OK;
 	if (rc != BULLA_E_NOT_FOUND)
 		return rc;
 	bulla_bytes text;
@@ -95,61 +122,133 @@ bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes de
 		*ret = text;
 		return BULLA_OK;
 	}
-	rc = bulla_cmw_extension_read(&cert, &record);
+	rc = bulla_cmw_extension_cbor(&cert, &text);
 	if (rc == BULLA_E_NOT_FOUND)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the certificate carries no evidence");
 	BULLA_TRY(rc);
-	*ret = record.value;
+	return bulla_foreign_cmw_cbor(foreign, text, ret);
+}
+
+/* ---- CMW: of all records the one that is evidence ---- */
+struct found {
+	struct bulla_foreign *foreign;
+	bulla_bytes evidence;
+	size_t count;
+};
+
+static void consider(struct found *found, uint64_t ind, bulla_bytes value)
+{
+	if (ind == 0 || (ind & BULLA_CMW_EVIDENCE) != 0) {
+		found->evidence = value;
+		found->count++;
+	} else if ((ind & BULLA_CMW_ENDORSEMENTS) != 0 && bulla_foreign_collateral(found->foreign, value) != BULLA_OK) {
+		return; /* one that cannot be read will be missed */
+	}
+}
+
+static bulla_rc the_one(const struct found *found, bulla_bytes *ret)
+{
+	if (found->count != 1)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the wrapped messages hold not exactly one piece of evidence");
+	*ret = found->evidence;
 	return BULLA_OK;
 }
 
-static bulla_rc read_record(struct bulla_foreign *foreign, bulla_json array, bulla_bytes *ret)
+static bulla_rc json_record(bulla_json array, struct found *found)
 {
-	bulla_json name, item, value = array;
-	int64_t ind = BULLA_CMW_EVIDENCE;
+	bulla_json name, item, value = array, type = array;
+	int64_t ind = 0;
 	size_t n = 0;
 	bulla_bytes text;
 
 	for (struct bulla_json_iter iter = bulla_json_begin(array); bulla_json_next(&iter, &name, &item); n++) {
-		if (n == 1)
+		if (n == 0)
+			type = item;
+		else if (n == 1)
 			value = item;
 		else if (n == 2)
 			BULLA_TRY(bulla_json_int(item, 1, UINT32_MAX, &ind));
 	}
-	if (n < 2 || n > 3 || (ind & BULLA_CMW_EVIDENCE) == 0)
-		return BULLA_FAIL(BULLA_E_FORMAT, "the CMW record holds no evidence");
+	if (n < 2 || n > 3 ||
+		(bulla_json_type(type) != BULLA_JSON_STRING && bulla_json_type(type) != BULLA_JSON_NUMBER))
+		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is no record");
 	BULLA_TRY(bulla_json_string_view(value, &text));
-	return bulla_foreign_text(foreign, text, ret);
+	BULLA_TRY(bulla_foreign_text(found->foreign, text, &text));
+	consider(found, (uint64_t)ind, text);
+	return BULLA_OK;
+}
+
+static bulla_rc json_item(bulla_json value, unsigned depth, struct found *found)
+{
+	bulla_json name, item;
+
+	if (bulla_json_type(value) == BULLA_JSON_ARRAY)
+		return json_record(value, found);
+	if (bulla_json_type(value) != BULLA_JSON_OBJECT || depth == 0)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is neither a record nor a collection");
+	for (struct bulla_json_iter iter = bulla_json_begin(value); bulla_json_next(&iter, &name, &item);)
+		if (!bulla_json_string_is(name, bulla_bytes_str("__cmwc_t")))
+			BULLA_TRY(json_item(item, depth - 1, found));
+	return BULLA_OK;
 }
 
 bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
 {
-	bulla_json name, item, record = value;
-	size_t count = 0;
+	struct found found = {.foreign = foreign};
 
-	if (bulla_json_type(value) == BULLA_JSON_ARRAY)
-		return read_record(foreign, value, ret);
-	for (struct bulla_json_iter iter = bulla_json_begin(value); bulla_json_next(&iter, &name, &item);)
-		if (bulla_json_type(item) == BULLA_JSON_ARRAY) {
-			record = item;
-			count++;
-		}
-	if (count != 1)
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the CMW collection holds not exactly one record");
-	return read_record(foreign, record, ret);
+	BULLA_TRY(json_item(value, NESTING_MAX, &found));
+	return the_one(&found, ret);
 }
 
-bulla_rc bulla_foreign_cmw_collection(bulla_bytes bytes, bulla_bytes *ret)
-{
-	struct bulla_cmw_item items[BULLA_CMW_ITEMS];
-	bulla_bytes type;
-	size_t count;
+static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found);
 
-	BULLA_TRY(bulla_cmw_collection_parse(bytes, &type, items, &count));
-	if (count != 1)
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the CMW collection holds not exactly one record");
-	*ret = items[0].record.value;
+/* Labels are texts or integers; "__cmwc_t" names the collection's type. */
+static bulla_rc cbor_collection(bulla_bytes bytes, unsigned depth, struct found *found)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
+	struct bulla_cbor_map map;
+
+	BULLA_TRY(bulla_cbor_rd_map(&r, BULLA_CMW_ITEMS + 1, &map));
+	while (bulla_cbor_map_more(&r, &map)) {
+		enum bulla_cbor_type type;
+		bulla_bytes label = {NULL, 0}, item;
+		int64_t number;
+
+		BULLA_TRY(bulla_cbor_rd_peek(&r, &type));
+		if (type == BULLA_CBOR_TEXT)
+			BULLA_TRY(bulla_cbor_rd_key_text(&r, &map, &label));
+		else
+			BULLA_TRY(bulla_cbor_rd_key_int(&r, &map, &number));
+		BULLA_TRY(bulla_cbor_rd_skip(&r, &item));
+		if (!bulla_bytes_eq_str(label, "__cmwc_t"))
+			BULLA_TRY(cbor_item(item, depth - 1, found));
+	}
+	return bulla_cbor_rd_end(&r);
+}
+
+static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
+	struct bulla_cmw record = {.ind = 0};
+	enum bulla_cbor_type type;
+
+	BULLA_TRY(bulla_cbor_rd_peek(&r, &type));
+	if (type == BULLA_CBOR_MAP && depth > 0)
+		return cbor_collection(bytes, depth, found);
+	if (type == BULLA_CBOR_TAG)
+		BULLA_TRY(bulla_foreign_cmw_tag(bytes, &record.value));
+	else
+		BULLA_TRY(bulla_cmw_parse(bytes, &record));
+	consider(found, record.ind, record.value);
 	return BULLA_OK;
+}
+
+bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	struct found found = {.foreign = foreign};
+
+	BULLA_TRY(cbor_item(bytes, NESTING_MAX, &found));
+	return the_one(&found, ret);
 }
 
 bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret)
@@ -184,6 +283,21 @@ static bool is_response(bulla_bytes bytes)
 		size == BULLA_SNP_REPORT_SIZE && bytes.n >= RESPONSE_HEAD + BULLA_SNP_REPORT_SIZE;
 }
 
+/* Certificates one after the other, in DER or PEM. */
+static bool take_certificates(struct bulla_foreign *foreign, bulla_bytes rest)
+{
+	bulla_rd r = bulla_rd_of(rest);
+	bulla_bytes der;
+
+	if (rest.p[0] == '-')
+		return bulla_foreign_collateral(foreign, rest) == BULLA_OK;
+	while (bulla_rd_left(&r) > 0)
+		if (bulla_der_rd_whole(&r, BULLA_DER_SEQUENCE, &der) != BULLA_OK ||
+			bulla_foreign_collateral(foreign, der) != BULLA_OK)
+			return false;
+	return true;
+}
+
 bool bulla_foreign_snp_response(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
 	const size_t report = BULLA_SNP_REPORT_SIZE;
@@ -197,9 +311,10 @@ bool bulla_foreign_snp_response(struct bulla_foreign *foreign, bulla_bytes bytes
 	if (bytes.n <= report || bytes.p[0] < 2 || bytes.p[0] > 5 || bytes.p[1] != 0 || bytes.p[2] != 0 || bytes.p[3] != 0)
 		return false;
 	bulla_bytes table = bulla_bytes_of(bytes.p + report, bytes.n - report);
-	if (!looks_like_table(table))
+	if (looks_like_table(table))
+		foreign->collateral.certificate_table = table;
+	else if (!take_certificates(foreign, table))
 		return false;
-	foreign->collateral.certificate_table = table;
 	*ret = bulla_bytes_of(bytes.p, report);
 	return true;
 }

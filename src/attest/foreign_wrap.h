@@ -10,18 +10,23 @@ BULLA_CHECK bulla_rc bulla_foreign_text(struct bulla_foreign *foreign, bulla_byt
 /* True when all bytes are digits of hexadecimal or base64, or white space, and enough for evidence. */
 bool bulla_foreign_is_text(bulla_bytes bytes);
 
-/* The first certificate in PEM: its DER. */
-BULLA_CHECK bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret_der);
+/* True when bytes, without space before them, are an envelope of text: JSON, PEM, or digits. */
+bool bulla_foreign_is_wrapped(bulla_bytes bytes);
 
-/* The evidence in a certificate's extension. Interoperable RA-TLS: its claims must name the certificate's key
+/* What the first PEM block holds; *ret_certificate: that its label says CERTIFICATE. */
+BULLA_CHECK bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret_der,
+	bool *ret_certificate);
+
+/* The evidence in a certificate's extension. RA-TLS, interoperable and older: the evidence must name the certificate's key
  * (BULLA_E_BINDER), and what REPORTDATA must then be is left in foreign->binder. BULLA_E_UNSUPPORTED without evidence. */
 BULLA_CHECK bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes der, bulla_bytes *ret);
 
-/* CMW (RFC 9999): JSON record [type, base64url, ? indicator]; the one record of a collection, CBOR or JSON; tag form. */
+/* CMW (RFC 9999): JSON record [type, base64url, ? indicator]; the one record of a collection, CBOR or JSON, that is (or does
+ * not say that it is not) evidence, collections inside included; endorsements beside it are taken as collateral; tag form. */
 BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret);
-BULLA_CHECK bulla_rc bulla_foreign_cmw_collection(bulla_bytes bytes, bulla_bytes *ret);
+BULLA_CHECK bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret);
 
-/* True for an SNP report with its certificate table behind it (SNP_GET_EXT_REPORT), or in /dev/sev-guest's response (32 bytes
+/* True for an SNP report with its certificate table behind it (SNP_GET_EXT_REPORT), with certificates (DER or PEM), or in /dev/sev-guest's response (32 bytes
  * of head, zeros behind): then *ret is the report, and the table is taken as collateral. */
 bool bulla_foreign_snp_response(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);

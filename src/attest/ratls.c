@@ -61,7 +61,7 @@ static bulla_rc read_extension(const struct bulla_cert *cert, uint8_t *ret_tag, 
 	return bulla_rd_end(&r);
 }
 
-bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret)
+bulla_rc bulla_cmw_extension_cbor(const struct bulla_cert *cert, bulla_bytes *ret)
 {
 	bulla_bytes content;
 	uint8_t tag;
@@ -71,6 +71,15 @@ bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cm
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the message wrapper is in its JSON form");
 	if (tag != BULLA_DER_OCTETS)
 		return BULLA_FAIL(BULLA_E_FORMAT, "the message wrapper is neither CBOR nor JSON");
+	*ret = content;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret)
+{
+	bulla_bytes content;
+
+	BULLA_TRY(bulla_cmw_extension_cbor(cert, &content));
 	return bulla_cmw_parse(content, ret);
 }
 

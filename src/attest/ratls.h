@@ -18,6 +18,8 @@ extern const bulla_bytes bulla_oid_ratls;
 void bulla_cmw_extension_write(bulla_wr *w, const struct bulla_cmw *record);
 /* BULLA_E_NOT_FOUND without the extension; BULLA_E_UNSUPPORTED for the JSON form; BULLA_E_FORMAT. */
 BULLA_CHECK bulla_rc bulla_cmw_extension_read(const struct bulla_cert *cert, struct bulla_cmw *ret);
+/* The CBOR form's bytes: a record or a collection. BULLA_E_NOT_FOUND, BULLA_E_UNSUPPORTED for the JSON form. */
+BULLA_CHECK bulla_rc bulla_cmw_extension_cbor(const struct bulla_cert *cert, bulla_bytes *ret);
 /* The JSON form's text. BULLA_E_NOT_FOUND without the extension, BULLA_E_UNSUPPORTED for the CBOR form. */
 BULLA_CHECK bulla_rc bulla_cmw_extension_text(const struct bulla_cert *cert, bulla_bytes *ret);
 
@@ -41,3 +43,20 @@ BULLA_CHECK bulla_rc bulla_ratls_from_cert(const struct bulla_cert *cert, struct
 /* The claims name this key (and nonce, unless empty): BULLA_E_BINDER. That REPORTDATA is the claims' hash is the
  * appraisal's business: expect bulla_ratls_report_data() as binder. */
 BULLA_CHECK bulla_rc bulla_ratls_check(bulla_bytes claims, bulla_bytes spki, bulla_bytes nonce);
+
+/* ---- older certificates, each with a binding of its own ---- */
+
+/* Gramine before 1.8 (1.2.840.113741.1337.6: the quote; REPORTDATA = SHA-256(SPKI) || 0), Open Enclave and EGo
+ * (1.3.6.1.4.1.311.105.1, .2 and 1.2.840.113556.10.1.1: headers, quote, claims; SHA-256 of SPKI, or of its PEM text with the
+ * zero behind it), dstack (1.3.6.1.4.1.62397.1.1: the quote; SHA-512("ratls-cert:" || SPKI)). *ret: evidence, perhaps still
+ * in Open Enclave's headers; ret_binder: what its report data must be. BULLA_E_NOT_FOUND without such an extension. */
+BULLA_CHECK bulla_rc bulla_ratls_older(const struct bulla_cert *cert, bulla_bytes *ret, uint8_t ret_binder[64]);
+
+/* ---- Open Enclave's evidence ---- */
+
+/* True for its report header (version 1, remote, size) or attestation header (version 1, format, size): *ret is the rest. */
+bool bulla_oe_header(bulla_bytes bytes, bulla_bytes *ret);
+
+/* True for an SGX quote with custom claims behind it whose SHA-256 the report data begins with (the rest zero): *ret_quote is
+ * the quote, ret_binder that report data. */
+bool bulla_oe_claims(bulla_bytes bytes, bulla_bytes *ret_quote, uint8_t ret_binder[64]);

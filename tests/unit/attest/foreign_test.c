@@ -1,4 +1,5 @@
 /* Envelopes around evidence: each opens to the same bytes, and a damaged one does not. */
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "samples.h"
 #include "test.h"
 #include "wire/cbor.h"
+#include "wire/der.h"
 
 #define TEXT_MAX 65536
 
@@ -120,6 +122,63 @@ static void text_is_decoded(void **state)
 	framed("{\"evidence\":{\"quote\":\"", put_std, "\"}}", true);
 	framed("{\"quote\":\"", put_std, "!\"}", false);
 	framed("{\"anything\":\"", put_std, "\"}", false);
+	framed("0x", put_hex, "", true);
+	framed("0X", put_hex, "\n", true);
+	framed("\"", put_std, "\"", true);
+	framed("\"", put_hex, "\\n\"", true);
+	framed("\xef\xbb\xbf", put_std, "", true);
+	framed("-----BEGIN ATTESTATION-----\n", put_std, "\n-----END ATTESTATION-----\n", true);
+	framed("-----BEGIN ATTESTATION----\n", put_std, "\n-----END ATTESTATION-----\n", false);
+}
+
+/* Names and places that projects use; nothing is taken under any other name, nor too deep. */
+static void json_names_are_many(void **state)
+{
+	(void)state;
+	framed("{\"attestationDocument\":\"", put_std, "\"}", true);
+	framed("{\"attestation_doc\":\"", put_hex, "\"}", true);
+	framed("{\"Intel-Quote\":\"", put_hex, "\"}", true);
+	framed("{\"a\":1,\"result\":{\"data\":{\"tee_report\":\"", put_url, "\"}}}", true);
+	framed("{\"quote\":\"short\",\"report\":\"", put_url, "\"}", true);
+	framed("{\"vcek\":\"AAAA\",\"cert_chain\":[\"no\",7],\"quote\":\"", put_url, "\"}", true);
+	framed("{\"quotes\":\"", put_url, "\"}", false);
+	framed("{\"quot\":\"", put_url, "\"}", false);
+	framed("{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":{\"quote\":\"", put_url, "\"}}}}}}", false);
+	framed("{\"quote\":\"?", put_url, "\"}", false);
+	framed("{\"quote\":\"", put_url, "\",\"cc_eventlog\":\"!\"}", false);
+	is_refused(BULLA_BYTES_LITERAL("[]"));
+	is_refused(BULLA_BYTES_LITERAL("[1,2,3]"));
+	is_refused(BULLA_BYTES_LITERAL("{\"quote\":[1,2,3]}"));
+	is_refused(BULLA_BYTES_LITERAL("{\"quote\":null}"));
+	is_refused(BULLA_BYTES_LITERAL("\"AAAA\""));
+}
+
+static size_t put_list(bulla_bytes bytes, char *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < bytes.n; i++)
+		n += (size_t)snprintf(ret + n, 8, i == 0 ? "%u" : ",%u", bytes.p[i]);
+	return n;
+}
+
+static size_t put_colons(bulla_bytes bytes, char *ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < bytes.n; i++)
+		n += (size_t)snprintf(ret + n, 8, i == 0 ? "%02x" : ":%02x", bytes.p[i]);
+	return n;
+}
+
+static void lists_of_bytes_are_read(void **state)
+{
+	(void)state;
+	framed("[", put_list, "]", true);
+	framed("{\"quote\":[", put_list, "]}", true);
+	framed("[", put_list, ",256]", false);
+	framed("[", put_list, ",\"\"]", false);
+	framed("", put_colons, "", true);
 }
 
 static void cmw_is_opened_in_every_form(void **state)
@@ -135,6 +194,9 @@ static void cmw_is_opened_in_every_form(void **state)
 	framed("[\"", put_url, "\"]", false);
 	framed("{\"__cmwc_t\":\"tag:x\",\"a\":[\"application/x\",\"", put_url, "\"]}", true);
 	framed("{\"__cmwc_t\":\"tag:x\",\"b\":[\"y\",\"AAAA\"],\"a\":[\"application/x\",\"", put_url, "\"]}", false);
+	framed("{\"a\":[\"application/x\",\"", put_url, "\"]}", true); /* without a type */
+	framed("{\"__cmwc_t\":\"tag:x\",\"n\":{\"b\":[30001,\"AAAA\",2],\"a\":[30000,\"", put_url, "\",4]}}", true);
+	framed("{\"__cmwc_t\":\"tag:x\",\"a\":[null,\"", put_url, "\"]}", false);
 	/* ratsd: a collection in base64url inside of a JSON token */
 	(void)put_url(report(), digits);
 	(void)snprintf(inner, sizeof(inner), "{\"__cmwc_t\":\"tag:x\",\"tsm-report\":[\"application/x\",\"%s\"]}", digits);
@@ -153,6 +215,45 @@ static void cmw_is_opened_in_every_form(void **state)
 	bulla_cmw_collection_write(&w, (bulla_bytes){NULL, 0}, &item, 1);
 	assert_ok(bulla_wr_end(&w, &written));
 	opens_to(written, report());
+	/* a byte string around all */
+	w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_cbor_wr_bytes(&w, report());
+	assert_ok(bulla_wr_end(&w, &written));
+	opens_to(written, report());
+}
+
+/* Labels may be integers, messages tags, collections inside collections; endorsements stand beside. */
+static void put_collection(bulla_wr *w, bool twice)
+{
+	bulla_cbor_wr_map(w, 2);
+	bulla_cbor_wr_uint(w, 1);
+	bulla_cbor_wr_map(w, 1);
+	bulla_cbor_wr_str(w, "x");
+	bulla_cbor_wr_tag(w, 1668546817 + 263);
+	bulla_cbor_wr_bytes(w, report());
+	bulla_cbor_wr_uint(w, 2);
+	bulla_cbor_wr_array(w, 3);
+	bulla_cbor_wr_uint(w, 264);
+	bulla_cbor_wr_bytes(w, bulla_bytes_str("no certificate, but nobody said it was"));
+	bulla_cbor_wr_uint(w, twice ? BULLA_CMW_EVIDENCE : BULLA_CMW_ENDORSEMENTS);
+}
+
+static void the_evidence_of_a_collection_is_found(void **state)
+{
+	static uint8_t memory[8192];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes written;
+
+	(void)state;
+	put_collection(&w, false);
+	assert_ok(bulla_wr_end(&w, &written));
+	opens_to(written, report());
+	for (size_t size = 5; size < written.n; size += 7)
+		is_refused(bulla_bytes_of(written.p, size));
+	w = bulla_wr_fixed(memory, sizeof(memory));
+	put_collection(&w, true);
+	assert_ok(bulla_wr_end(&w, &written));
+	is_refused(written);
 }
 
 static void amd_s_answers_are_split(void **state)
@@ -232,6 +333,161 @@ static void certificates_bind_their_key(void **state)
 	EVP_PKEY_free(other);
 }
 
+/* A report with certificates behind it, in DER and in PEM: all are taken. */
+static void certificates_behind_a_report_are_taken(void **state)
+{
+	static uint8_t bytes[8192];
+	struct bulla_foreign foreign;
+	bulla_bytes found;
+	EVP_PKEY *key = pki_key("P-256");
+	size_t n = report().n;
+
+	(void)state;
+	bulla_copy(bytes, report().p, n);
+	n += make_certificate(key, NULL, bytes + n);
+	n += make_certificate(key, NULL, bytes + n);
+	assert_ok(bulla_foreign_init(&foreign));
+	assert_ok(bulla_foreign_evidence(&foreign, bulla_bytes_of(bytes, n), &found));
+	assert_bytes(found, report());
+	assert_int_equal(foreign.collateral.certificate_count, 2);
+	bulla_foreign_done(&foreign);
+	opens_to(bulla_bytes_of(bytes, n - 1), bulla_bytes_of(bytes, n - 1));
+	int pem = snprintf((char *)bytes + report().n, 64, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+	opens_to(bulla_bytes_of(bytes, report().n + (size_t)pem), report());
+	EVP_PKEY_free(key);
+}
+
+/* Something with the shape of an SGX quote of version 3: report data of 32 bytes and zeros, three bytes of signature data. */
+static bulla_bytes quote_over(bulla_bytes data)
+{
+	static uint8_t bytes[439];
+
+	bulla_zero(bytes, sizeof(bytes));
+	bytes[0] = 3;
+	bytes[2] = 2;
+	bulla_copy(bytes + 368, data.p, data.n);
+	bytes[432] = 3;
+	return BULLA_BYTES_ARRAY(bytes);
+}
+
+static void binds(const char *oid, bulla_bytes value, EVP_PKEY *key, bulla_bytes inside, bulla_bytes data, bulla_rc rc)
+{
+	static uint8_t der[8192];
+	const struct pki_extension row = {oid, value};
+	struct bulla_foreign foreign;
+	bulla_bytes found;
+	size_t size = make_certificate(key, &row, der);
+
+	assert_ok(bulla_foreign_init(&foreign));
+	assert_rc(rc, bulla_foreign_evidence(&foreign, bulla_bytes_of(der, size), &found));
+	if (rc == BULLA_OK) {
+		assert_bytes(found, inside);
+		assert_true(foreign.has_binder);
+		assert_bytes(bulla_bytes_of(foreign.binder, data.n), data);
+		assert_true(bulla_bytes_is_zero_ct(bulla_bytes_of(foreign.binder + data.n, 64 - data.n)));
+	}
+	bulla_foreign_done(&foreign);
+}
+
+/* SHA-256 of the key's PEM text with the zero that ends it, as Open Enclave takes it. */
+static void hash_pem(EVP_PKEY *key, bulla_digest *ret)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *text;
+
+	assert_int_equal(PEM_write_bio_PUBKEY(bio, key), 1);
+	BIO_write(bio, "", 1);
+	long size = BIO_get_mem_data(bio, &text);
+	bulla_sha256(bulla_bytes_of((const uint8_t *)text, (size_t)size), ret);
+	BIO_free(bio);
+}
+
+static bulla_bytes oe_report(bulla_bytes quote, unsigned type)
+{
+	static uint8_t memory[2048];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes written;
+
+	bulla_wr_u32le(&w, 1);
+	bulla_wr_u32le(&w, type);
+	bulla_wr_u64le(&w, quote.n);
+	bulla_wr_bytes(&w, quote);
+	assert_ok(bulla_wr_end(&w, &written));
+	return written;
+}
+
+static bulla_bytes oe_evidence(bulla_bytes claims)
+{
+	static uint8_t memory[1024];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes written;
+	bulla_digest digest;
+
+	bulla_sha256(claims, &digest);
+	bulla_bytes quote = quote_over(bulla_bytes_digest(&digest));
+	bulla_wr_u32le(&w, 1);
+	bulla_wr_zeros(&w, 15);
+	bulla_wr_u8(&w, 7);
+	bulla_wr_u64le(&w, quote.n + claims.n);
+	bulla_wr_bytes(&w, quote);
+	bulla_wr_bytes(&w, claims);
+	assert_ok(bulla_wr_end(&w, &written));
+	return written;
+}
+
+static void older_certificates_bind_their_key_too(void **state)
+{
+	EVP_PKEY *key = pki_key("P-256"), *other = pki_key("P-256");
+	const char *ego = "1.3.6.1.4.1.311.105.1", *claims_oid = "1.3.6.1.4.1.311.105.2";
+	uint8_t spki[256], *p = spki, octets[512], wide[64];
+	bulla_bytes der = {spki, (size_t)i2d_PUBKEY(key, &p)}, parts[] = {BULLA_BYTES_LITERAL("ratls-cert:"), der};
+	bulla_digest plain, pem, claims;
+
+	(void)state;
+	bulla_sha256(der, &plain);
+	bulla_bytes hash = bulla_bytes_digest(&plain), quote = quote_over(hash);
+	binds("1.2.840.113741.1337.6", quote, key, quote, hash, BULLA_OK); /* Gramine before 1.8 */
+	binds(ego, oe_report(quote, 2), key, quote, hash, BULLA_OK);
+	hash_pem(key, &pem);
+	quote = quote_over(bulla_bytes_digest(&pem));
+	binds(ego, oe_report(quote, 2), key, quote, bulla_bytes_digest(&pem), BULLA_OK); /* Open Enclave */
+	binds("1.2.840.113556.10.1.1", oe_report(quote, 2), key, quote, bulla_bytes_digest(&pem), BULLA_OK);
+	bulla_sha256(bulla_bytes_digest(&pem), &claims);
+	bulla_bytes evidence = oe_evidence(bulla_bytes_digest(&pem));
+	quote = quote_over(bulla_bytes_digest(&claims));
+	binds(claims_oid, evidence, key, quote, bulla_bytes_digest(&claims), BULLA_OK);
+	binds(claims_oid, evidence, other, quote, quote, BULLA_E_BINDER);
+	/* dstack: the quote in an OCTET STRING, or bare */
+	bulla_sha512_parts(parts, 2, wide);
+	bulla_wr w = bulla_wr_fixed(octets, sizeof(octets));
+	bulla_bytes value;
+	bulla_der_wr(&w, BULLA_DER_OCTET_STRING, quote);
+	assert_ok(bulla_wr_end(&w, &value));
+	binds("1.3.6.1.4.1.62397.1.1", value, key, quote, BULLA_BYTES_ARRAY(wide), BULLA_OK);
+	binds("1.3.6.1.4.1.62397.1.1", quote, key, quote, BULLA_BYTES_ARRAY(wide), BULLA_OK);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+}
+
+/* Outside of certificates: headers come off, claims behind a quote count only under their hash. */
+static void open_enclave_s_headers_come_off(void **state)
+{
+	bulla_bytes claims = BULLA_BYTES_LITERAL("custom claims"), evidence;
+	uint8_t copy[1024];
+	bulla_digest digest;
+
+	(void)state;
+	bulla_sha256(claims, &digest);
+	evidence = oe_evidence(claims);
+	opens_to(evidence, quote_over(bulla_bytes_digest(&digest)));
+	bulla_copy(copy, evidence.p, evidence.n);
+	copy[evidence.n - 1] ^= 1; /* other claims: they are bytes too many */
+	opens_to(bulla_bytes_of(copy, evidence.n), bulla_bytes_of(copy + 28, evidence.n - 28));
+	opens_to(bulla_bytes_of(copy, evidence.n - 1), bulla_bytes_of(copy, evidence.n - 1));
+	evidence = oe_report(report(), 1); /* a local report is no evidence */
+	opens_to(evidence, evidence);
+}
+
 /* attest/anchors.c leaves out a published root's own signature: it is looked at here. A bit more and it is another root. */
 static void published_roots_signed_themselves(void **state)
 {
@@ -265,6 +521,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_decoded),
+		cmocka_unit_test(json_names_are_many),
+		cmocka_unit_test(lists_of_bytes_are_read),
+		cmocka_unit_test(the_evidence_of_a_collection_is_found),
+		cmocka_unit_test(certificates_behind_a_report_are_taken),
+		cmocka_unit_test(older_certificates_bind_their_key_too),
+		cmocka_unit_test(open_enclave_s_headers_come_off),
 		cmocka_unit_test(cmw_is_opened_in_every_form),
 		cmocka_unit_test(amd_s_answers_are_split),
 		cmocka_unit_test(certificates_bind_their_key),
