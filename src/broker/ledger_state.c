@@ -252,20 +252,6 @@ void ledger_run_remove(struct bulla_ledger *ledger, struct ledger_run *run)
 	ledger_pool_give(&ledger->runs, run->number);
 }
 
-bulla_rc ledger_run_grow(struct bulla_ledger *ledger, struct ledger_run *run)
-{
-	struct bulla_flow_slot *old = run->fold.slots, *slots = NULL;
-	uint32_t capacity = run->fold.slot_capacity * 2, small = 0;
-
-	if (capacity > BULLA_MAX_FLOW_FACTS)
-		return BULLA_FAIL(BULLA_E_LIMIT, "a run has too many slots");
-	BULLA_TRY(fold_slots(ledger, capacity, &small, &slots));
-	BULLA_TRY(bulla_flow_run_move(&run->fold, slots, capacity));
-	fold_slots_free(ledger, run->small_slots, old);
-	run->small_slots = small;
-	return BULLA_OK;
-}
-
 struct ledger_slot *ledger_slot_find(const struct bulla_ledger *ledger, const struct ledger_run *run, uint32_t step,
 	uint32_t item)
 {

@@ -148,9 +148,6 @@ BULLA_CHECK bulla_rc ledger_row_add(struct bulla_ledger *ledger, struct ledger_r
 const struct bulla_entry *ledger_entry_of(const struct bulla_ledger *ledger, const struct ledger_run *run, uint32_t step,
 	uint32_t item, uint32_t attempt, bool with_receipt);
 
-/* Twice the room for the fold's slots. */
-BULLA_CHECK bulla_rc ledger_run_grow(struct bulla_ledger *ledger, struct ledger_run *run);
-
 /* Keeps a copy of these bytes / lets it go. */
 BULLA_CHECK bulla_rc ledger_escrow_keep(struct bulla_ledger *ledger, struct ledger_slot *slot, bulla_bytes bytes);
 void ledger_escrow_drop(struct bulla_ledger *ledger, struct ledger_slot *slot);

@@ -253,19 +253,6 @@ bulla_rc bulla_addr_dialled(int fd)
 	return BULLA_OK;
 }
 
-bulla_rc bulla_addr_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid)
-{
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-		return BULLA_FAIL_OS(BULLA_E_IO, "the peer of a socket is unknown", errno);
-	*ret_pid = peer.pid;
-	*ret_uid = peer.uid;
-	*ret_gid = peer.gid;
-	return BULLA_OK;
-}
-
 void bulla_addr_close(int fd)
 {
 	if (fd >= 0)

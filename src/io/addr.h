@@ -38,8 +38,5 @@ BULLA_CHECK bulla_rc bulla_addr_dial(const struct bulla_addr *addr, int *ret_fd)
 /* After a dialled socket became writable: BULLA_OK, or BULLA_E_UNREACHABLE. */
 BULLA_CHECK bulla_rc bulla_addr_dialled(int fd);
 
-/* Who is on the other side of a unix socket (SO_PEERCRED). */
-BULLA_CHECK bulla_rc bulla_addr_peer(int fd, pid_t *ret_pid, uid_t *ret_uid, gid_t *ret_gid);
-
 /* Closes; -1 is allowed. */
 void bulla_addr_close(int fd);

@@ -56,14 +56,6 @@ bulla_rc bulla_list_next(bulla_bytes list, size_t *cursor, bulla_bytes *ret)
 	return BULLA_OK;
 }
 
-size_t bulla_list_count(bulla_bytes list)
-{
-	bulla_cbor_rd r = bulla_cbor_rd_of(list);
-	size_t count;
-
-	return bulla_cbor_rd_array(&r, list.n, &count) == BULLA_OK ? count : 0;
-}
-
 bulla_rc bulla_list_read(bulla_cbor_rd *r, enum bulla_cbor_type type, size_t max, bulla_bytes *ret)
 {
 	bulla_cbor_rd at = *r;

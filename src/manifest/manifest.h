@@ -142,7 +142,6 @@ void bulla_list_write_bytes(bulla_wr *w, const bulla_bytes *items, size_t count)
 
 /* Walks a list of texts or byte strings that decode has checked. *cursor starts at 0. BULLA_E_NOT_FOUND at the end. */
 BULLA_CHECK bulla_rc bulla_list_next(bulla_bytes list, size_t *cursor, bulla_bytes *ret);
-size_t bulla_list_count(bulla_bytes list);
 
 /* One value of an accepted image: a claim of attest/claims.def by name ("pcr", "measurement", "mrtd", ...). */
 struct bulla_image_value {

@@ -60,13 +60,3 @@ bulla_rc bulla_commit_open(bulla_bytes mac0, const uint8_t session[BULLA_SESSION
 	BULLA_TRY(bulla_session_mac_open(mac0, CONTENT, session, key, BULLA_CHECK_ON(LEDGER_COMMIT_MAC), &payload));
 	return bulla_commit_decode(payload, ret);
 }
-
-bulla_rc bulla_lengths_get(bulla_bytes lengths, size_t list, uint32_t *ret)
-{
-	bulla_rd r = bulla_rd_of(lengths);
-
-	if (list >= lengths.n / 4)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a list of the plan has no length");
-	BULLA_TRY(bulla_rd_skip(&r, 4 * list));
-	return bulla_rd_u32be(&r, ret);
-}

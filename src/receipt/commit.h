@@ -28,6 +28,3 @@ BULLA_CHECK bulla_rc bulla_commit_open(bulla_bytes mac0, const uint8_t session[B
 /* The payload alone; the decoded lengths borrow from it. BULLA_E_FORMAT, BULLA_E_VERSION. */
 void bulla_commit_write(bulla_wr *w, const struct bulla_commit *commit);
 BULLA_CHECK bulla_rc bulla_commit_decode(bulla_bytes payload, struct bulla_commit *ret);
-
-/* Length number `list` of lengths; BULLA_E_FORMAT when there is none. */
-BULLA_CHECK bulla_rc bulla_lengths_get(bulla_bytes lengths, size_t list, uint32_t *ret);

@@ -62,16 +62,6 @@ bulla_rc bulla_position_read_fields(bulla_cbor_rd *r, struct bulla_position *ret
 	return BULLA_OK;
 }
 
-bulla_rc bulla_slot_read(bulla_cbor_rd *r, struct bulla_slot *ret)
-{
-	bulla_cbor_rd at = *r;
-
-	BULLA_TRY(bulla_cbor_rd_expect_array(&at, SLOT_ITEMS));
-	BULLA_TRY(bulla_slot_read_fields(&at, ret));
-	*r = at;
-	return BULLA_OK;
-}
-
 bulla_rc bulla_position_read(bulla_cbor_rd *r, struct bulla_position *ret)
 {
 	bulla_cbor_rd at = *r;
@@ -79,28 +69,6 @@ bulla_rc bulla_position_read(bulla_cbor_rd *r, struct bulla_position *ret)
 	BULLA_TRY(bulla_cbor_rd_expect_array(&at, POSITION_ITEMS));
 	BULLA_TRY(bulla_position_read_fields(&at, ret));
 	*r = at;
-	return BULLA_OK;
-}
-
-bulla_rc bulla_slot_decode(bulla_bytes bytes, struct bulla_slot *ret)
-{
-	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
-	struct bulla_slot slot;
-
-	BULLA_TRY(bulla_slot_read(&r, &slot));
-	BULLA_TRY(bulla_cbor_rd_end(&r));
-	*ret = slot;
-	return BULLA_OK;
-}
-
-bulla_rc bulla_position_decode(bulla_bytes bytes, struct bulla_position *ret)
-{
-	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
-	struct bulla_position position;
-
-	BULLA_TRY(bulla_position_read(&r, &position));
-	BULLA_TRY(bulla_cbor_rd_end(&r));
-	*ret = position;
 	return BULLA_OK;
 }
 

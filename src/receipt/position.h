@@ -58,12 +58,7 @@ void bulla_position_write_fields(bulla_wr *w, const struct bulla_position *posit
 BULLA_CHECK bulla_rc bulla_slot_read_fields(bulla_cbor_rd *r, struct bulla_slot *ret);
 BULLA_CHECK bulla_rc bulla_position_read_fields(bulla_cbor_rd *r, struct bulla_position *ret);
 
-/* Exactly one array and nothing after it; BULLA_E_FORMAT, BULLA_E_TRAILING, BULLA_E_TRUNCATED. */
-BULLA_CHECK bulla_rc bulla_slot_decode(bulla_bytes bytes, struct bulla_slot *ret);
-BULLA_CHECK bulla_rc bulla_position_decode(bulla_bytes bytes, struct bulla_position *ret);
-
-/* The same array as the next item of a longer text. */
-BULLA_CHECK bulla_rc bulla_slot_read(bulla_cbor_rd *r, struct bulla_slot *ret);
+/* The whole array, as the next item of a longer text. BULLA_E_FORMAT, BULLA_E_TRUNCATED. */
 BULLA_CHECK bulla_rc bulla_position_read(bulla_cbor_rd *r, struct bulla_position *ret);
 
 /* All bytes and fields; no secrets, so not in constant time. */

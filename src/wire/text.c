@@ -209,30 +209,6 @@ void bulla_text_wr_base32(bulla_wr *w, bulla_bytes bytes)
 		bulla_wr_u8(w, (uint8_t)base32_digits[base32_at(bytes, i)]);
 }
 
-bulla_rc bulla_text_base32(bulla_bytes text, size_t size, uint8_t *ret)
-{
-	unsigned bits = 0, count = 0;
-	size_t n = 0;
-
-	if (text.n != base32_size(size))
-		return BULLA_FAIL(BULLA_E_FORMAT, "base32 text has the wrong length");
-	for (size_t i = 0; i < text.n; i++) {
-		uint8_t value = base32_value(text.p[i]);
-
-		if (value == NONE)
-			return BULLA_FAIL(BULLA_E_FORMAT, "a character is no base32 digit");
-		bits = (bits << 5 | value) & 0xfff;
-		count += 5;
-		if (count >= 8) {
-			count -= 8;
-			ret[n++] = (uint8_t)(bits >> count);
-		}
-	}
-	if ((bits & ((1u << count) - 1)) != 0)
-		return BULLA_FAIL(BULLA_E_FORMAT, "base32 text has bits behind its end");
-	return BULLA_OK;
-}
-
 bool bulla_text_base32_has_prefix(bulla_bytes bytes, bulla_bytes typed)
 {
 	if (typed.n > base32_size(bytes.n))

@@ -31,9 +31,8 @@ BULLA_CHECK bulla_rc bulla_text_base64url(bulla_bytes text, size_t max, uint8_t 
 
 /* Most significant bit first; the last character is filled up with zero bits. 10 bytes are 16 characters. */
 void bulla_text_wr_base32(bulla_wr *w, bulla_bytes bytes);
-/* Exactly the characters of size bytes, in either case, with i and l read as 1 and o as 0. BULLA_E_FORMAT. */
-BULLA_CHECK bulla_rc bulla_text_base32(bulla_bytes text, size_t size, uint8_t *ret);
-/* Does the base32 form of bytes begin with what was typed? False for what is no base32. */
+/* Does the base32 form of bytes begin with what was typed, in either case, with i and l read as 1 and o as 0? False for what is
+ * no base32. */
 bool bulla_text_base32_has_prefix(bulla_bytes bytes, bulla_bytes typed);
 
 /* --- decimal --- */

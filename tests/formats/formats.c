@@ -139,9 +139,11 @@ static bulla_rc position_make(bulla_wr *w)
 
 static bulla_rc position_again(bulla_bytes bytes, bulla_wr *w)
 {
+	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
 	struct bulla_position position;
 
-	BULLA_TRY(bulla_position_decode(bytes, &position));
+	BULLA_TRY(bulla_position_read(&r, &position));
+	BULLA_TRY(bulla_cbor_rd_end(&r));
 	bulla_position_write(w, &position);
 	return BULLA_OK;
 }
@@ -156,9 +158,12 @@ static bulla_rc slot_make(bulla_wr *w)
 
 static bulla_rc slot_again(bulla_bytes bytes, bulla_wr *w)
 {
+	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
 	struct bulla_slot slot;
 
-	BULLA_TRY(bulla_slot_decode(bytes, &slot));
+	BULLA_TRY(bulla_cbor_rd_expect_array(&r, 5));
+	BULLA_TRY(bulla_slot_read_fields(&r, &slot));
+	BULLA_TRY(bulla_cbor_rd_end(&r));
 	bulla_slot_write(w, &slot);
 	return BULLA_OK;
 }

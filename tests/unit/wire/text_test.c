@@ -47,8 +47,7 @@ static void vectors_go_both_ways(void **state)
 		assert_bytes(bulla_bytes_of(back, size), plain);
 		assert_ok(bulla_text_base64url(bulla_bytes_str(vectors[i].base64url), sizeof(back), back, &size));
 		assert_bytes(bulla_bytes_of(back, size), plain);
-		assert_ok(bulla_text_base32(bulla_bytes_str(vectors[i].base32), plain.n, back));
-		assert_bytes(bulla_bytes_of(back, plain.n), plain);
+		assert_true(bulla_text_base32_has_prefix(plain, bulla_bytes_str(vectors[i].base32)));
 	}
 }
 
@@ -84,16 +83,12 @@ static void other_text_is_refused(void **state)
 	assert_rc(BULLA_E_FORMAT, bulla_text_hex(bulla_bytes_str("6G"), 1, back));
 	assert_rc(BULLA_E_FORMAT, bulla_text_hex(bulla_bytes_str("AA"), 1, back));
 	assert_rc(BULLA_E_FORMAT, bulla_text_hex(bulla_bytes_str("666"), 1, back));
-	assert_rc(BULLA_E_FORMAT, bulla_text_base32(bulla_bytes_str("cs"), 1, back));
-	assert_rc(BULLA_E_FORMAT, bulla_text_base32(bulla_bytes_str("cu"), 1, back));
-	assert_rc(BULLA_E_FORMAT, bulla_text_base32(bulla_bytes_str("crr"), 1, back));
 }
 
 static void people_may_type_base32_as_they_like(void **state)
 {
 	const uint8_t run[10] = {0x08, 0x42, 0xff, 1, 2, 3, 4, 5, 6, 7};
 	bulla_bytes name = encoded(bulla_text_wr_base32, BULLA_BYTES_ARRAY(run));
-	uint8_t back[10];
 
 	(void)state;
 	assert_int_equal(name.n, 16);
@@ -104,8 +99,6 @@ static void people_may_type_base32_as_they_like(void **state)
 	assert_false(bulla_text_base32_has_prefix(BULLA_BYTES_ARRAY(run), bulla_bytes_str("112")));
 	assert_false(bulla_text_base32_has_prefix(BULLA_BYTES_ARRAY(run), bulla_bytes_str("!")));
 	assert_false(bulla_text_base32_has_prefix(BULLA_BYTES_ARRAY(run), bulla_bytes_str("11111111111111111")));
-	assert_ok(bulla_text_base32(name, 10, back));
-	assert_bytes(BULLA_BYTES_ARRAY(back), BULLA_BYTES_ARRAY(run));
 }
 
 static void decimals_have_one_form_and_a_range(void **state)
