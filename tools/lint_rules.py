@@ -67,6 +67,7 @@ ROWS = [
      r'unlinkat|fstat(64)?|fstatat(64)?|lstat(64)?|stat(64)?|f?opendir|fdopendir|readdir(64)?|closedir|mkdir|mkdirat|flock|access|'
      r'faccessat|symlink|readlink|f?statvfs(64)?|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
+    (r'sched_getaffinity|__sched_cpucount', {'cmd'}),  # cmd/verify_pool.c: one helper for each further CPU
     (r'getrandom', {'io', 'cmd'}),
     (r'getrlimit(64)?', {'io'}),  # how many connections there may be
     (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs

@@ -1,6 +1,7 @@
 /* bulla verify [RUN|FILE]: is this run what it says? Offline: a bundle, and whom you trust. Line one is the answer. */
 #include "cmd/local.h"
 #include "cmd/run_bundle.h"
+#include "cmd/verify_pool.h"
 
 #include "io/sys.h"
 #include "verify/verify.h"
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct verification {
@@ -45,16 +47,33 @@ static bulla_rc on_piece(void *ctx, bulla_bytes piece)
 	return bulla_verify_feed(ctx, piece);
 }
 
+/* Where the bundle is: in a file, or in memory. */
+struct source {
+	const char *path; /* or NULL */
+	bulla_bytes bytes;
+};
+
+static bulla_rc read_source(void *ctx, struct bulla_verify *verify)
+{
+	const struct source *source = ctx;
+
+	return source->path != NULL ? run_bundle_pieces(source->path, on_piece, verify) : bulla_verify_feed(verify, source->bytes);
+}
+
+/* What can be read once only, a pipe, is read without helpers. */
+static bool can_read_again(const char *path)
+{
+	struct stat st;
+
+	return path == NULL || (stat(path, &st) == 0 && S_ISREG(st.st_mode));
+}
+
 static bulla_rc judge(struct verification *v, const char *path, bulla_bytes bytes)
 {
-	struct bulla_verify *verify = NULL;
-	bulla_rc rc;
+	struct source source = {path, bytes};
 
-	BULLA_TRY(bulla_verify_new(v->trusting ? &v->trust : NULL, &verify));
-	rc = path != NULL ? run_bundle_pieces(path, on_piece, verify) : bulla_verify_feed(verify, bytes);
-	rc = rc == BULLA_OK ? bulla_verify_end(verify, &v->result) : rc;
-	bulla_verify_free(verify);
-	return rc;
+	return verify_with(can_read_again(path) ? verify_pool_cpus() : 0, VERIFY_WORTH, v->trusting ? &v->trust : NULL,
+		read_source, &source, &v->result);
 }
 
 static void count_checks(const struct bulla_verify_result *result, unsigned *held, unsigned *failed, unsigned *left)

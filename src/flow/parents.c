@@ -17,6 +17,21 @@ static bool is_marked(const struct marks *m, uint32_t step)
 	return (m->bits[step / 64] >> (step % 64) & 1) != 0;
 }
 
+/* The highest marked step below *step, into *step. */
+static bool next_below(const struct marks *m, uint32_t *step)
+{
+	uint32_t word = *step / 64;
+	uint64_t bits = m->bits[word] & (((uint64_t)1 << (*step % 64)) - 1);
+
+	while (bits == 0) {
+		if (word == 0)
+			return false;
+		bits = m->bits[--word];
+	}
+	*step = word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
+	return true;
+}
+
 static void mark_deps(const struct bulla_flow *flow, uint32_t step, struct marks *m)
 {
 	struct bulla_flow_span deps = flow->steps[step].deps;
@@ -49,9 +64,7 @@ static bulla_rc mark_parents(const struct bulla_flow *flow, const struct bulla_f
 	size_t count = 0;
 
 	mark_deps(flow, step, m);
-	for (uint32_t s = step; s-- > 0;) {
-		if (!is_marked(m, s))
-			continue;
+	for (uint32_t s = step; next_below(m, &s);) {
 		if (run->slots[s].state == BULLA_FLOW_SKIPPED)
 			mark_conditions(flow, s, m);
 		else if (run->slots[s].state == BULLA_FLOW_FILLED)
@@ -67,17 +80,18 @@ bulla_rc bulla_flow_parents(const struct bulla_flow *flow, const struct bulla_fl
 			    uint32_t item, struct bulla_flow_parent *ret_parents, size_t capacity, size_t *ret_count)
 {
 	struct marks m = {0};
-	size_t count, n = 0;
+	size_t count, n;
 
 	if (step == 0 || step >= flow->step_count || item != 0)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "no such slot");
 	BULLA_TRY(mark_parents(flow, run, step, &m, &count));
 	if (count > capacity)
 		return BULLA_FAIL(BULLA_E_LIMIT, "more parents than there is room for");
-	for (uint32_t s = 0; s < step; s++)
-		if (is_marked(&m, s) && run->slots[s].state == BULLA_FLOW_FILLED)
-			ret_parents[n++] = parent_of(&run->slots[s]);
-	*ret_count = n;
+	n = count;
+	for (uint32_t s = step; next_below(&m, &s);)
+		if (run->slots[s].state == BULLA_FLOW_FILLED)
+			ret_parents[--n] = parent_of(&run->slots[s]);
+	*ret_count = count;
 	return BULLA_OK;
 }
 

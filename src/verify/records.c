@@ -38,8 +38,14 @@ bulla_rc verify_auth(struct bulla_verify *v, const struct bulla_auth *auth, stru
 {
 	struct verify_batch batch = {.kind = (uint8_t)(single + 1)};
 
-	if (!auth->batched)
+	if (!auth->batched) {
+		const struct bulla_verify_job job = {
+			.kind = single, .spki = bulla_verify_key_der(key), .payload = payload, .auth = auth};
+
+		if (v->take != NULL && v->take(v->take_ctx, &job))
+			return BULLA_OK;
 		return bulla_auth_verify(auth, key, single, payload);
+	}
 	batch.kid = *bulla_verify_key_kid(key);
 	bulla_copy(batch.signature, auth->signature, sizeof(batch.signature));
 	BULLA_TRY(bulla_auth_root(auth, digest, &batch.root));

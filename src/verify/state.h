@@ -88,6 +88,8 @@ struct bulla_verify {
 	const struct bulla_trust *trust;
 	struct bulla_trust nobody;
 	struct bulla_bundle_reader *reader;
+	bulla_verify_take *take; /* NULL: nobody helps */
+	void *take_ctx;
 	struct bulla_verify_result result;
 	bool failed, ended;
 	uint64_t bytes_read; /* items taken so far */

@@ -63,6 +63,12 @@ bulla_rc bulla_verify_new(const struct bulla_trust *trust, struct bulla_verify *
 	return BULLA_OK;
 }
 
+void bulla_verify_helped(struct bulla_verify *v, bulla_verify_take *take, void *ctx)
+{
+	v->take = take;
+	v->take_ctx = ctx;
+}
+
 struct bulla_verify *bulla_verify_free(struct bulla_verify *v)
 {
 	if (v == NULL)

@@ -3,6 +3,7 @@
  * Pure: no I/O, no clock. Memory is bounded: the manifest, one item of the bundle, and about 150 bytes per slot. */
 #include "attest/attest.h"
 #include "manifest/manifest.h"
+#include "receipt/auth.h"
 #include "verify/trust.h"
 
 /* The word of line one. */
@@ -76,8 +77,24 @@ struct bulla_verify_result {
 
 struct bulla_verify; /* opaque */
 
+/* A record's own signature, to be checked by whoever has time: bulla_auth_verify(auth, key of spki, kind, payload). All
+ * of it is borrowed for the call. */
+struct bulla_verify_job {
+	enum bulla_signed kind;
+	bulla_bytes spki, payload;
+	const struct bulla_auth *auth;
+};
+
+/* Takes a job for later; false: it is checked here and now. */
+typedef bool bulla_verify_take(void *ctx, const struct bulla_verify_job *job);
+
 /* trust: whom to believe; NULL: nobody is known. Borrowed until free. */
 BULLA_CHECK bulla_rc bulla_verify_new(const struct bulla_trust *trust, struct bulla_verify **ret);
+
+/* Signatures may be checked elsewhere, beside this pass: those that are taken count as held here. The result of the pass is
+ * the verdict if and only if all of them do hold; if not, the bundle is to be read again without anybody's help, which names
+ * the first failure. So it is the same for any number of helpers. Before the first feed. */
+void bulla_verify_helped(struct bulla_verify *verify, bulla_verify_take *take, void *ctx);
 struct bulla_verify *bulla_verify_free(struct bulla_verify *verify);
 
 /* The next bytes of the bundle, of any number. BULLA_OK also after a check has failed (the rest is ignored); other results
