@@ -1,5 +1,6 @@
 #include "attest/snp.h"
 
+#include "attest/amd.h"
 #include "attest/pem.h"
 #include "base/rd.h"
 
@@ -116,6 +117,20 @@ static bool find_issuer(const struct candidates *candidates, bulla_bytes name, s
 	return false;
 }
 
+/* The collateral's own, else AMD's published one. */
+static bool find_signer(const struct candidates *candidates, bulla_bytes name, struct bulla_cert *ret)
+{
+	size_t count;
+	const bulla_bytes *published = bulla_amd_published(&count);
+
+	if (find_issuer(candidates, name, ret))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		if (bulla_cert_parse(published[i], ret) == BULLA_OK && bulla_bytes_eq(ret->subject, name))
+			return true;
+	return false;
+}
+
 static bool find_leaf(const struct candidates *candidates, struct bulla_cert *ret)
 {
 	for (size_t i = 0; i < candidates->count; i++)
@@ -132,8 +147,8 @@ bool bulla_snp_pick_chain(struct bulla_attest_run *run, struct bulla_cert ret[3]
 		return false;
 	if (!find_leaf(&candidates, &ret[2]))
 		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, 0, "the collateral has no VCEK or VLEK in strict DER");
-	if (!find_issuer(&candidates, ret[2].issuer, &ret[1]) || !find_issuer(&candidates, ret[1].issuer, &ret[0]))
+	if (!find_signer(&candidates, ret[2].issuer, &ret[1]) || !find_signer(&candidates, ret[1].issuer, &ret[0]))
 		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_ORDER, 0,
-			"the collateral lacks the issuer (ASK, ASVK) or the root (ARK)");
+			"the issuer (ASK, ASVK) or the root (ARK) is neither in the collateral nor among AMD's published ones");
 	return true;
 }

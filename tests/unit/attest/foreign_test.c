@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/amd.h"
 #include "attest/chain.h"
 #include "attest/foreign.h"
 #include "attest/pem.h"
@@ -517,6 +518,32 @@ static void published_roots_signed_themselves(void **state)
 	}
 }
 
+/* Three products: a root that is known and signed itself, and two issuers that it signed. */
+static void amd_s_published_certificates_chain(void **state)
+{
+	const bulla_bytes *published;
+	struct bulla_cert root, cert;
+	bulla_digest id;
+	size_t count;
+
+	(void)state;
+	published = bulla_amd_published(&count);
+	assert_int_equal(count, 9);
+	for (size_t i = 0; i < count; i++) {
+		BULLA_AUTO_VERIFY_KEY key = NULL;
+
+		assert_ok(bulla_cert_parse(published[i], &cert));
+		if (i % 3 == 0) {
+			root = cert;
+			bulla_sha256(root.der, &id);
+			assert_true(bulla_attest_root_is_known(&id));
+		}
+		assert_bytes(cert.issuer, root.subject);
+		assert_ok(bulla_cert_key(&root, &key));
+		assert_ok(bulla_cert_signed_by(&cert, key));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +557,7 @@ int main(void)
 		cmocka_unit_test(cmw_is_opened_in_every_form),
 		cmocka_unit_test(amd_s_answers_are_split),
 		cmocka_unit_test(certificates_bind_their_key),
+		cmocka_unit_test(amd_s_published_certificates_chain),
 		cmocka_unit_test(published_roots_signed_themselves),
 	};
 
