@@ -1,6 +1,7 @@
 #include "io/http.h"
 
 #include "base/rd.h"
+#include "wire/text.h"
 
 #include <string.h>
 
@@ -91,17 +92,12 @@ static bulla_rc read_status_line(bulla_bytes line, struct bulla_http_message *me
 	bulla_bytes rest = line;
 	bulla_bytes version = up_to(&rest, ' ');
 	bulla_bytes status = up_to(&rest, ' '); /* what is left is the reason: nobody reads it */
+	uint64_t number;
 
 	BULLA_TRY(read_version(version, message));
-	if (status.n != 3)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a status has three digits");
-	for (size_t i = 0; i < 3; i++) {
-		if (status.p[i] < '0' || status.p[i] > '9')
-			return BULLA_FAIL(BULLA_E_FORMAT, "a status has three digits");
-		message->status = message->status * 10 + (unsigned)(status.p[i] - '0');
-	}
-	if (message->status < 200 || message->status > 599)
+	if (bulla_text_uint(status, 599, &number) != BULLA_OK || number < 200)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a final status is 200 to 599");
+	message->status = (unsigned)number;
 	return BULLA_OK;
 }
 
@@ -166,19 +162,12 @@ bulla_bytes bulla_http_header(const struct bulla_http_message *message, const ch
 
 static bulla_rc content_length(const struct bulla_http_message *message, size_t *ret)
 {
-	bulla_bytes text = bulla_http_header(message, "content-length");
-	size_t value = 0;
+	uint64_t value;
+	bulla_rc rc = bulla_text_uint(bulla_http_header(message, "content-length"), BULLA_HTTP_BODY_MAX, &value);
 
-	if (text.n == 0 || text.n > 9)
-		return BULLA_FAIL(text.n == 0 ? BULLA_E_FORMAT : BULLA_E_LIMIT, "content-length is empty, doubled or too long");
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return BULLA_FAIL(BULLA_E_FORMAT, "content-length is a number");
-		value = value * 10 + (size_t)(text.p[i] - '0');
-	}
-	if (value > BULLA_HTTP_BODY_MAX)
-		return BULLA_FAIL(BULLA_E_LIMIT, "a body is too long");
-	*ret = value;
+	if (rc != BULLA_OK)
+		return BULLA_FAIL(rc, "content-length is no number, doubled or too large");
+	*ret = (size_t)value;
 	return BULLA_OK;
 }
 
@@ -207,25 +196,28 @@ static bulla_rc read_body(bulla_rd *r, struct bulla_http_message *message, bool 
 	return bulla_rd_bytes(r, size, &message->body);
 }
 
-static bulla_rc limited(bulla_rc rc, bulla_bytes bytes)
+/* The head; *ret_r stands behind it, before what follows in bytes. */
+static bulla_rc read_whole_head(bulla_bytes bytes, bool request, struct bulla_http_message *ret, bulla_rd *ret_r)
 {
+	bulla_rc rc;
+
+	*ret_r = bulla_rd_of((bulla_bytes){bytes.p, bytes.n < BULLA_HTTP_HEAD_MAX ? bytes.n : BULLA_HTTP_HEAD_MAX});
+	*ret = (struct bulla_http_message){.minor = 0};
+	rc = read_head(ret_r, ret, request ? read_request_line : read_status_line);
 	if (rc == BULLA_E_AGAIN && bytes.n > BULLA_HTTP_HEAD_MAX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a message head is too long");
+	ret_r->n = bytes.n;
 	return rc;
 }
 
 static bulla_rc read_message(bulla_bytes bytes, bool request, struct bulla_http_message *ret, size_t *ret_size)
 {
-	size_t head = bytes.n < BULLA_HTTP_HEAD_MAX ? bytes.n : BULLA_HTTP_HEAD_MAX;
-	bulla_rd r = bulla_rd_of((bulla_bytes){bytes.p, head});
-	bulla_rc rc;
+	bulla_rd r;
+	bulla_rc rc = read_whole_head(bytes, request, ret, &r);
 
-	*ret = (struct bulla_http_message){.minor = 0};
-	rc = limited(read_head(&r, ret, request ? read_request_line : read_status_line), bytes);
 	if (rc != BULLA_OK)
 		return rc;
 	BULLA_TRY(read_connection(ret));
-	r.n = bytes.n;
 	rc = read_body(&r, ret, !request && ret->status != 204 && ret->status != 304);
 	if (rc == BULLA_OK)
 		*ret_size = r.at;
@@ -234,11 +226,9 @@ static bulla_rc read_message(bulla_bytes bytes, bool request, struct bulla_http_
 
 bulla_rc bulla_http_read_response_head(bulla_bytes bytes, struct bulla_http_message *ret, size_t *ret_size)
 {
-	size_t head = bytes.n < BULLA_HTTP_HEAD_MAX ? bytes.n : BULLA_HTTP_HEAD_MAX;
-	bulla_rd r = bulla_rd_of((bulla_bytes){bytes.p, head});
+	bulla_rd r;
+	bulla_rc rc = read_whole_head(bytes, false, ret, &r);
 
-	*ret = (struct bulla_http_message){.minor = 0};
-	bulla_rc rc = limited(read_head(&r, ret, read_status_line), bytes);
 	if (rc == BULLA_OK)
 		*ret_size = r.at;
 	return rc;
@@ -274,18 +264,6 @@ static void put_str(bulla_wr *w, const char *text)
 	bulla_wr_bytes(w, bulla_bytes_str(text));
 }
 
-static void put_number(bulla_wr *w, size_t value)
-{
-	uint8_t digits[20];
-	size_t n = sizeof(digits);
-
-	do {
-		digits[--n] = (uint8_t)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	bulla_wr_bytes(w, (bulla_bytes){digits + n, sizeof(digits) - n});
-}
-
 static void put_rest(bulla_wr *w, const struct bulla_http_message *message)
 {
 	for (size_t i = 0; i < message->header_count; i++) {
@@ -297,7 +275,7 @@ static void put_rest(bulla_wr *w, const struct bulla_http_message *message)
 		put_str(w, "\r\n");
 	}
 	put_str(w, "content-length: ");
-	put_number(w, message->body.n);
+	bulla_text_wr_uint(w, message->body.n);
 	put_str(w, "\r\n\r\n");
 	bulla_wr_bytes(w, message->body);
 }
@@ -342,7 +320,7 @@ static const char *reason(unsigned status)
 void bulla_http_write_response(bulla_wr *w, const struct bulla_http_message *message)
 {
 	put_str(w, "HTTP/1.1 ");
-	put_number(w, message->status);
+	bulla_text_wr_uint(w, message->status);
 	put_str(w, " ");
 	put_str(w, reason(message->status));
 	put_str(w, "\r\n");
