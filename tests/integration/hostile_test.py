@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 
+from frames import frame, hello
 from project import Project, Tap
 
 tap = Tap()
@@ -78,10 +79,6 @@ def a_broker_that_does_not_answer_makes_runs_wait():
         p.run("run", "hello", "--set", "name=Ada", check=0)
 
 
-def frame(op, body=b"", stream=1):
-    return len(body).to_bytes(4, "little") + bytes([1, op, 0, 0]) + stream.to_bytes(4, "little") + body
-
-
 def resident(pid):
     with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * 4096
@@ -89,7 +86,7 @@ def resident(pid):
 
 @tap.case
 def clients_that_never_read_take_no_memory():
-    hello, get = frame(1, b"\x08\x01\x10\x01\x1a\x10" + bytes(range(16)) + b"\x20\x01", 0), 18
+    get, ls = 18, 19
     with Project("hello", "project: echo\nagents:\n  same: jq .\nworkflows:\n  echo: [same]\n") as p:
         p.run("up", check=0)
         p.write("input.json", '"' + "x" * 400000 + '"')
@@ -97,7 +94,7 @@ def clients_that_never_read_take_no_memory():
         path = glob.glob(p.env["XDG_RUNTIME_DIR"] + "/**/bullad.sock", recursive=True)[0]
         with socket.socket(socket.AF_UNIX) as s:  # LIST: its first field of 16 bytes is the run's id
             s.connect(path)
-            s.sendall(hello + frame(19, b"", 1))
+            s.sendall(hello() + frame(ls))
             time.sleep(0.3)
             answer = s.recv(65536)
         run = answer[answer.index(b"\x0a\x10", 50):][:18]
@@ -105,7 +102,7 @@ def clients_that_never_read_take_no_memory():
         for _ in range(60):  # 16 results of half a megabyte to each, who sends now and then and takes nothing
             s = socket.socket(socket.AF_UNIX)
             s.connect(path)
-            s.sendall(hello + b"".join(frame(get, run, n) for n in range(1, 17)))
+            s.sendall(hello() + b"".join(frame(get, run, stream=n) for n in range(1, 17)))
             many.append(s)
         time.sleep(2)
         grown = resident(p.pids()["bullad"]) - before

@@ -1,23 +1,15 @@
 """Evidence on demand: sessions lapse when the owner says so, permits are refused with that reason, and enclaves attest again."""
 import os
 import socket
-import struct
 import subprocess
 import time
 
+from frames import frame, hello, reply, varint
 from project import BUILD, Project, Tap
 
 tap = Tap()
 project = Project("hello")
-HELLO, DEMAND, CLIENT = 1, 69, 1
-
-
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
+DEMAND = 69
 
 
 class Owner:
@@ -27,23 +19,13 @@ class Owner:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(20)
         self.sock.connect(os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, "broker.sock"))
-        self.call(HELLO, b"\x08\x01\x10" + bytes([CLIENT]) + b"\x1a\x10" + b"o" * 16 + b"\x20\x04", stream=0)
-
-    def take(self, size):
-        data = b""
-        while len(data) < size:
-            more = self.sock.recv(size - len(data))
-            if not more:
-                raise EOFError
-            data += more
-        return data
+        self.sock.sendall(hello(window=4))
 
     def call(self, op, body=b"", stream=1):
-        self.sock.sendall(struct.pack("<IBBHI", len(body), 1, op, 0, stream) + body)
-        size, _, answered, flags, _ = struct.unpack("<IBBHI", self.take(12))
-        reply = self.take(size)
-        assert answered == op, (answered, op, reply)
-        return flags, reply
+        self.sock.sendall(frame(op, body, stream=stream))
+        answered, flags, _, body = reply(self.sock)
+        assert answered == op, (answered, op, body)
+        return flags, body
 
     def demand(self, within_ms, instance=b""):
         return self.call(DEMAND, (b"\x0a" + varint(len(instance)) + instance if instance else b"") + b"\x10" + varint(within_ms))

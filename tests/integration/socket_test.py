@@ -2,75 +2,29 @@
 import os
 import random
 import resource
-import shutil
-import signal
 import socket
-import subprocess
-import tempfile
 import time
 
-from project import BUILD, Tap
+from frames import ERROR, HELLO, REPLY, Daemon, frame, hello, reply, take, varint
+from project import Tap
 
-HELLO, START, WAIT, STATUS = 1, 16, 17, 28
-REPLY, ERROR = 1, 2
+START, WAIT, STATUS = 16, 17, 28
+HELLO_FRAME = hello()
 tap = Tap()
 
 
-def varint(n):
-    out = b""
-    while n > 127:
-        out += bytes([n & 127 | 128])
-        n >>= 7
-    return out + bytes([n])
-
-
-def frame(op, body=b"", flags=0, stream=1, version=1):
-    return len(body).to_bytes(4, "little") + bytes([version, op]) + flags.to_bytes(2, "little") + stream.to_bytes(4, "little") + body
-
-
-HELLO_FRAME = frame(HELLO, b"\x08\x01\x10\x01\x1a\x10" + bytes(range(1, 17)) + b"\x20\x01", stream=0)
-
-
-class Bullad:
+class Bullad(Daemon):
     def __init__(self, files=None):
         self.files = files
 
-    def __enter__(self):
-        self.dir = tempfile.mkdtemp(prefix="bulla-socket-")
+    def arguments(self):
         self.path = self.dir + "/s"
         nowhere = f"unix:{self.dir}/nowhere"
-        self.process = subprocess.Popen(
-            [os.path.join(BUILD, "src/cmd/bullad"), "--state", self.dir + "/host", "--socket", self.path, "--broker", nowhere,
-             "--broker-tls", nowhere, "--enclave", nowhere], stderr=subprocess.DEVNULL,
-            preexec_fn=self.files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, self.files)))
-        for _ in range(200):
-            if os.path.exists(self.path):
-                break
-            time.sleep(0.05)
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            assert self.process.wait(15) == 0, "bullad does not end on SIGTERM"
-        finally:
-            self.process.kill()
-            shutil.rmtree(self.dir, ignore_errors=True)
+        return ["bullad", "--state", self.dir + "/host", "--socket", self.path, "--broker", nowhere, "--broker-tls", nowhere,
+                "--enclave", nowhere], self.path
 
     def dial(self, hello=True):
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
-        for _ in range(400):
-            try:
-                s.connect(self.path)
-                break
-            except (BlockingIOError, ConnectionRefusedError):  # its backlog is full, or it does not listen yet
-                time.sleep(0.05)
-        else:
-            s.connect(self.path)
-        if hello:
-            s.sendall(HELLO_FRAME)
-        return s
+        return super().dial(self.path, HELLO_FRAME if hello else b"")
 
     def fds(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
@@ -99,26 +53,6 @@ class Bullad:
             s.sendall(frame(STATUS, stream=7))
             op, flags, stream, _ = reply(s)
             assert (op, flags & ERROR, stream) == (STATUS, 0, 7)
-
-
-def take(s, n):
-    data = b""
-    while len(data) < n:
-        some = s.recv(n - len(data))
-        if not some:
-            raise EOFError
-        data += some
-    return data
-
-
-def reply(s):
-    """The next frame that is no HELLO and no PING."""
-    while True:
-        head = take(s, 12)
-        body = take(s, int.from_bytes(head[:4], "little"))
-        flags = int.from_bytes(head[6:8], "little")
-        if flags & REPLY:
-            return head[5], flags, int.from_bytes(head[8:12], "little"), body
 
 
 def is_closed(s):
