@@ -214,39 +214,48 @@ static bulla_rc read_abi(bulla_json list, struct bulla_snp_policy *ret)
 	return i == 2 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "the ABI is [major, minor]");
 }
 
+/* The member that is a number of bits, or NULL. */
+static uint64_t *snp_bits(struct bulla_snp_policy *policy, bulla_json name)
+{
+	return is(name, "policy-refused") ? &policy->guest_policy_refused :
+		is(name, "policy-demanded")   ? &policy->guest_policy_demanded :
+		is(name, "platform-refused")  ? &policy->platform_refused :
+		is(name, "platform-demanded") ? &policy->platform_demanded :
+		is(name, "mitigations")       ? &policy->mitigations_demanded :
+						NULL;
+}
+
+/* The member that is true or false, or NULL. */
+static bool *snp_flag(struct bulla_snp_policy *policy, bulla_json name)
+{
+	return is(name, "any-csp")  ? &policy->any_csp :
+		is(name, "migration")   ? &policy->allow_migration :
+		is(name, "masked-chip") ? &policy->allow_masked_chip :
+					  NULL;
+}
+
 static bulla_rc read_snp_member(struct bulla_reference_file *file, bulla_json name, bulla_json item)
 {
 	struct bulla_snp_policy *policy = &file->policy.snp;
-	uint64_t number;
+	uint64_t *mask = snp_bits(policy, name), number;
+	bool *flag = snp_flag(policy, name);
 	uint32_t bits;
 
+	if (mask != NULL)
+		return read_u64(item, mask);
+	if (flag != NULL)
+		return bulla_json_bool(item, flag);
 	if (is(name, "minimum"))
 		return read_minimum(item, &policy->minimum);
 	if (is(name, "csp"))
 		return read_list(file, item, take_text, &policy->csps, &policy->csp_count);
 	if (is(name, "abi"))
 		return read_abi(item, policy);
-	if (is(name, "any-csp"))
-		return bulla_json_bool(item, &policy->any_csp);
-	if (is(name, "migration"))
-		return bulla_json_bool(item, &policy->allow_migration);
-	if (is(name, "masked-chip"))
-		return bulla_json_bool(item, &policy->allow_masked_chip);
 	if (is(name, "vmpl")) {
 		BULLA_TRY(read_bits(item, 3, &bits));
 		policy->vmpls = (uint8_t)bits;
 		return BULLA_OK;
 	}
-	if (is(name, "policy-refused"))
-		return read_u64(item, &policy->guest_policy_refused);
-	if (is(name, "policy-demanded"))
-		return read_u64(item, &policy->guest_policy_demanded);
-	if (is(name, "platform-refused"))
-		return read_u64(item, &policy->platform_refused);
-	if (is(name, "platform-demanded"))
-		return read_u64(item, &policy->platform_demanded);
-	if (is(name, "mitigations"))
-		return read_u64(item, &policy->mitigations_demanded);
 	if (!is(name, "guest-svn"))
 		return unknown_name();
 	BULLA_TRY(read_u64(item, &number));

@@ -170,6 +170,18 @@ static int no_keys(const struct cli *cli, bulla_rc rc)
 	return rc == BULLA_E_CANCELLED ? EXIT_INTERRUPTED : EXIT_AGAIN;
 }
 
+/* A run that was started: without following it, its name is all. */
+static int after_start(struct context *context, struct client *client, const struct bulla_workflow *workflow,
+	struct follow *follow, const bulla_run_id *run, bool follow_it)
+{
+	say_started(context, follow);
+	if (follow_it)
+		return follow_to_end(context, client, workflow, follow, run);
+	if (!context->cli->json)
+		printf("%s\n", follow->run);
+	return 0;
+}
+
 static int start_run(struct context *context, struct client *client, bool follow_it)
 {
 	const struct bulla_workflow *workflow = find_workflow(context, context->cli->args[0]);
@@ -204,13 +216,7 @@ static int start_run(struct context *context, struct client *client, bool follow
 		rc = BULLA_OK; /* the same id is the same run */
 	if (rc != BULLA_OK)
 		return goes_on(context, rc, &follow);
-	say_started(context, &follow);
-	if (!follow_it) {
-		if (!context->cli->json)
-			printf("%s\n", follow.run);
-		return 0;
-	}
-	return follow_to_end(context, client, workflow, &follow, &run);
+	return after_start(context, client, workflow, &follow, &run, follow_it);
 }
 
 static int run_or_start(struct cli *cli, bool follow_it)

@@ -78,6 +78,24 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 	return book_append(e, index, BULLA_HOST_STARTED, 0, 0, body, true);
 }
 
+/* Whether a run that is not known may begin now. BULLA_E_BUSY and BULLA_E_FULL: later. */
+static bulla_rc may_start(struct bulla_engine *e, const struct bulla_engine_input *in, const struct bulla_msg_start *m,
+			  const struct bulla_start *start, uint16_t *ret_project, uint16_t *ret_workflow)
+{
+	bulla_rc rc = find_workflow(e, start, ret_project, ret_workflow);
+
+	if (rc != BULLA_OK)
+		return rc;
+	if (m->envelopes.count != e->projects[*ret_project].workflows[*ret_workflow].flow.steps[0].parts.count)
+		return BULLA_E_ARGUMENT;
+	rc = check_time(e, &start->run);
+	if (rc != BULLA_OK)
+		return rc;
+	if (in->body.n > RECORD_BODY_MAX)
+		return BULLA_E_LIMIT;
+	return is_full(e) ? BULLA_E_BUSY : e->has_room ? BULLA_OK : BULLA_E_FULL;
+}
+
 static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_input *in, const struct bulla_msg_start *m,
 			  const struct bulla_start_record *start)
 {
@@ -88,18 +106,10 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 				.on_start = m->follow == 0};
 	uint16_t project, workflow;
 	uint32_t index, known;
-	bulla_rc rc;
+	bulla_rc rc = may_start(e, in, m, &start->start, &project, &workflow);
 
-	rc = find_workflow(e, &start->start, &project, &workflow);
-	if (rc == BULLA_OK && m->envelopes.count != e->projects[project].workflows[workflow].flow.steps[0].parts.count)
-		rc = BULLA_E_ARGUMENT;
-	if (rc == BULLA_OK)
-		rc = check_time(e, &start->start.run);
-	if (rc == BULLA_OK && in->body.n > RECORD_BODY_MAX)
-		rc = BULLA_E_LIMIT;
-	if (rc != BULLA_OK || is_full(e) || !e->has_room) {
-		client_refuse(e, in, rc != BULLA_OK ? rc : is_full(e) ? BULLA_E_BUSY : BULLA_E_FULL,
-		       rc == BULLA_OK ? BUSY_RETRY_MS : 0);
+	if (rc != BULLA_OK) {
+		client_refuse(e, in, rc, rc == BULLA_E_BUSY || rc == BULLA_E_FULL ? BUSY_RETRY_MS : 0);
 		return BULLA_OK;
 	}
 	known = e->object_count;
