@@ -49,6 +49,7 @@ struct bulla_broker {
 	uint32_t submissions;            /* that somebody waits for: given to the journal and not durable yet */
 	bool hurry;                      /* somebody waits for the outbox */
 	int index_file;                  /* of the ledger: where ended runs lie */
+	bool index_failed;               /* its last write */
 	uint32_t sweep_at;               /* runs in run_secrets when the ended ones are forgotten */
 	uint32_t runs_max;               /* runs that may go on at once: each has a cell for its secret */
 	bool hold_days;                  /* a day key is kept past its end: secrets that it opens found no cell */

@@ -8,6 +8,7 @@
 
 #define PAGES (BULLA_MAX_JOURNAL_SEGMENT / BULLA_JOURNAL_PAGE)
 #define SEGMENTS (UINT32_MAX / PAGES)
+#define TRY_AFTER 256u /* runs */
 #define BLOCK_PAGES (LEDGER_INDEX_BLOCK / LEDGER_INDEX_PAGE_RUNS)
 
 void ledger_index_done(struct ledger_index *index)
@@ -111,38 +112,50 @@ static bulla_rc make_room(struct ledger_index *index)
 	return BULLA_OK;
 }
 
-/* The hash's entries to its front, sorted, and out. The hash is empty afterwards, or as it was. */
-static bulla_rc write_block(struct ledger_index *index)
+static bulla_rc write_sorted(struct ledger_index *index, const struct ledger_index_entry *sorted)
+{
+	BULLA_TRY(make_room(index));
+	for (uint32_t i = 0; i < BLOCK_PAGES; i++)
+		BULLA_TRY(write_page(index, index->block_count * BLOCK_PAGES + i, sorted + i * LEDGER_INDEX_PAGE_RUNS));
+	index->blocks[index->block_count++] =
+		(struct ledger_index_block){sorted[0].run, sorted[LEDGER_INDEX_BLOCK - 1].run};
+	return BULLA_OK;
+}
+
+/* As many blocks of the hash's entries as it holds and the disk takes, lowest ids first; the others stay. */
+static bulla_rc write_blocks(struct ledger_index *index)
 {
 	struct ledger_index_entry *sorted;
-	uint32_t count = 0;
+	uint32_t count = 0, written = 0;
 	void *p = NULL;
-	bulla_rc rc = BULLA_OK;
 
-	BULLA_TRY(make_room(index));
-	BULLA_TRY(bulla_alloc(LEDGER_INDEX_BLOCK, sizeof(sorted[0]), &p));
+	BULLA_TRY(bulla_alloc(index->count, sizeof(sorted[0]), &p));
 	sorted = p;
 	for (uint32_t i = 0; i < index->size; i++)
 		if (index->entries[i].first != 0)
 			sorted[count++] = index->entries[i];
 	sort(sorted, count);
-	for (uint32_t i = 0; i < BLOCK_PAGES && rc == BULLA_OK; i++)
-		rc = write_page(index, index->block_count * BLOCK_PAGES + i, sorted + i * LEDGER_INDEX_PAGE_RUNS);
-	if (rc == BULLA_OK) {
-		index->blocks[index->block_count++] = (struct ledger_index_block){sorted[0].run, sorted[count - 1].run};
+	while (count - written >= LEDGER_INDEX_BLOCK && write_sorted(index, sorted + written) == BULLA_OK)
+		written += LEDGER_INDEX_BLOCK;
+	if (written > 0) {
 		bulla_zero(index->entries, index->size * sizeof(index->entries[0]));
-		index->count = 0;
+		for (uint32_t i = written; i < count; i++)
+			*place_of(index, &sorted[i].run) = sorted[i];
+		index->count = count - written;
 	}
 	bulla_free(p);
-	return rc;
+	return BULLA_OK;
 }
 
 bulla_rc ledger_index_put(struct ledger_index *index, const bulla_run_id *run, uint32_t first, uint32_t last)
 {
 	struct ledger_index_entry *entry;
 
-	if (index->count == LEDGER_INDEX_BLOCK && index->file.write != NULL && write_block(index) != BULLA_OK)
-		index->file.write = NULL; /* no room on the disk: from now on all stays in memory */
+	/* what the disk does not take stays in memory, and is tried again with some more */
+	if (index->count >= LEDGER_INDEX_BLOCK && index->count >= index->try_at && index->file.write != NULL) {
+		BULLA_TRY(write_blocks(index));
+		index->try_at = index->count >= LEDGER_INDEX_BLOCK ? index->count + TRY_AFTER : 0;
+	}
 	if (index->count + 1 > index->size - index->size / 4)
 		BULLA_TRY(grow(index));
 	entry = place_of(index, run);

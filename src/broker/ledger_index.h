@@ -1,6 +1,6 @@
 #pragma once
 /* Where the records of runs lie that are no longer in memory: 24 bytes a run. Built anew by each replay. The latest runs are
- * in a hash; each time that is full, its entries go to a file, sorted by run id, as one block of LEDGER_INDEX_BLOCK: run ids
+ * in a hash; each time that holds a block of them, they go to a file, sorted by run id, as one block of LEDGER_INDEX_BLOCK: run ids
  * begin with their time, so the first and the last id of a block tell nearly always that a run is not in it. A block keeps
  * 32 bytes in memory. Pages of the file carry a checksum: a run that was lost by rot could be started again. */
 #include "journal/recover.h"
@@ -30,6 +30,7 @@ struct ledger_index {
 	struct ledger_index_file file;
 	struct ledger_index_entry *entries;
 	uint32_t size, count; /* size: a power of two, or 0 */
+	uint32_t try_at;      /* the file could not be written: again when so many are in the hash */
 	struct ledger_index_block *blocks;
 	uint32_t block_count, block_room;
 };

@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "base/checks.h"
 #include "broker/broker.h"
 #include "crypto/hash.h"
@@ -273,8 +274,12 @@ static bulla_rc world_index_write(void *ctx, uint64_t at, bulla_bytes bytes)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 	const struct bulla_disk *disk = &broker->folder.table;
+	bulla_rc rc = disk->pwrite(disk->ctx, broker->index_file, at, bytes, false);
 
-	return disk->pwrite(disk->ctx, broker->index_file, at, bytes, false);
+	if ((rc != BULLA_OK) != broker->index_failed) /* ended runs stay in memory meanwhile */
+		bulla_log(rc != BULLA_OK ? BULLA_LOG_ERROR : BULLA_LOG_INFO, "broker.ended-index", bulla_log_rc(rc));
+	broker->index_failed = rc != BULLA_OK;
+	return rc;
 }
 
 static bulla_rc world_index_read(void *ctx, uint64_t at, uint8_t *ret, size_t size)

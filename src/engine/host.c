@@ -74,8 +74,12 @@ static void take_answers(struct host *host)
 
 		host_step(host, &input);
 	}
-	if (rc != BULLA_E_AGAIN)
-		bulla_log(BULLA_LOG_ERROR, "host.catalogue", bulla_log_rc(rc));
+	if (rc == BULLA_E_AGAIN)
+		return;
+	/* rows that the catalogue does not have are in the journal: the next start brings them */
+	host->fatal = rc;
+	bulla_log(BULLA_LOG_ERROR, "host.catalogue", bulla_log_rc(rc));
+	bulla_loop_stop(&host->loop);
 }
 
 /* The thread is done: drain takes it. */

@@ -41,7 +41,7 @@ struct bulla_librarian {
 	/* of the owner's thread */
 	struct note *free, *waiting, *waiting_end, *answered;
 	unsigned inside, gathered;
-	bool dead;
+	bool given_up; /* the thread's: a transaction was; later rows would hide that these are missing */
 };
 
 static bulla_bytes note_view(const struct note *note)
@@ -296,6 +296,7 @@ static void end_transaction(struct bulla_librarian *l, struct told *told, bool l
 	if (rc != BULLA_OK && !last && (rc == BULLA_E_FULL || told->tries < TRIES))
 		return;
 	told->first->rc = rc != BULLA_OK ? rc : told->first->rc;
+	l->given_up = l->given_up || rc != BULLA_OK;
 	give_back(l, told->first);
 	*told = (struct told){.end = &told->first};
 }
@@ -351,8 +352,14 @@ static void *librarian_main(void *arg)
 			give_back(l, note);
 			return NULL;
 		}
-		if (note->question >= BULLA_ENGINE_PUT_ROW) {
+		if (note->question >= BULLA_ENGINE_PUT_ROW && !l->given_up) {
 			take_told(l, &told, note);
+			continue;
+		}
+		if (note->question >= BULLA_ENGINE_PUT_ROW) {
+			note->next = NULL;
+			note->rc = BULLA_E_IO;
+			give_back(l, note);
 			continue;
 		}
 		answer(l, &told, note);

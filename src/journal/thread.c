@@ -42,10 +42,9 @@ struct bulla_journal {
 	bool batch_urgent, waiting_urgent, unconfirmed, lent, failed, told;
 	/* the filler's */
 	struct bulla_journal_fill fill;
-	uint64_t first_kept;
 	/* between them */
 	struct bulla_ring to_writer, to_owner, to_fill;
-	_Atomic uint64_t made, active, retire_below;
+	_Atomic uint64_t made, active;
 	_Atomic bool fill_full, fill_failed, fill_stop, writer_stop;
 	pthread_t writer_thread, fill_thread;
 	bool writer_runs, fill_runs;
@@ -98,35 +97,16 @@ static void *writer_main(void *arg)
 
 /* --- filler thread --- */
 
-static void retire(struct bulla_journal *journal, uint64_t *kept)
-{
-	const struct bulla_disk *disk = journal->fill.disk;
-	uint64_t below = atomic_load(&journal->retire_below);
-
-	for (; *kept < below; (*kept)++) {
-		char name[BULLA_JOURNAL_NAME];
-		bulla_rc rc;
-
-		bulla_journal_name(*kept, name);
-		/* a file that stays behind is only space: recovery reads it again, retirement comes again */
-		rc = disk->unlink(disk->ctx, name);
-		if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
-			return;
-	}
-}
-
 static void *fill_main(void *arg)
 {
 	struct bulla_journal *journal = arg;
 	struct pollfd wake = {.fd = journal->to_fill.wake_fd, .events = POLLIN};
-	uint64_t kept = journal->first_kept;
 
 	while (!atomic_load(&journal->fill_stop)) {
 		bulla_rc rc = bulla_journal_fill_step(&journal->fill, atomic_load(&journal->active) + BULLA_JOURNAL_SPARES);
 
 		atomic_store(&journal->made, journal->fill.made);
 		atomic_store(&journal->fill_full, rc == BULLA_E_FULL);
-		retire(journal, &kept);
 		if (rc == BULLA_OK) {
 			if (journal->fill.made > atomic_load(&journal->active))
 				(void)poll(NULL, 0, PACE_MS);
@@ -282,7 +262,6 @@ static bulla_rc prepare(struct bulla_journal *journal, const struct bulla_journa
 
 	journal->clock = options->clock;
 	journal->next_lsn = options->end.lsn;
-	journal->first_kept = options->end.first_segment;
 	BULLA_TRY(bulla_journal_writer_init(&journal->writer, options->disk, &options->end));
 	BULLA_TRY(bulla_journal_fill_init(&journal->fill, options->disk, bytes, &options->end));
 	if (options->end.at.segment == 0)
@@ -457,12 +436,4 @@ size_t bulla_journal_backlog(const struct bulla_journal *journal)
 bool bulla_journal_has_room(const struct bulla_journal *journal)
 {
 	return !atomic_load(&journal->fill_full) && !atomic_load(&journal->fill_failed);
-}
-
-bulla_rc bulla_journal_retire(struct bulla_journal *journal, uint64_t number)
-{
-	if (number > atomic_load(&journal->active))
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "the active segment cannot be retired");
-	atomic_store(&journal->retire_below, number);
-	return BULLA_OK;
 }

@@ -46,6 +46,3 @@ size_t bulla_journal_backlog(const struct bulla_journal *journal);
 
 /* False when a spare segment cannot be made (disk full): refuse new starts, let running work go on. */
 bool bulla_journal_has_room(const struct bulla_journal *journal);
-
-/* Oldest segment still kept. Segments below `number` are removed when the caller needs nothing in them any more. */
-BULLA_CHECK bulla_rc bulla_journal_retire(struct bulla_journal *journal, uint64_t number);

@@ -332,6 +332,33 @@ static void test_index_in_a_file(void **state)
 	bulla_buf_done(&file.bytes);
 }
 
+/* What the disk does not take for some time goes there later, and nothing is forgotten meanwhile. */
+static void test_index_without_room(void **state)
+{
+	struct ledger_index index = {.size = 0};
+	struct index_file file = {.full = true};
+
+	(void)state;
+	fill_index(&index, &file);
+	assert_int_equal(index.block_count, 0);
+	assert_int_equal(index.count, INDEX_RUNS);
+	file.full = false;
+	for (uint32_t i = INDEX_RUNS; i < INDEX_RUNS + 300; i++) {
+		bulla_run_id run = nth_run(i);
+
+		assert_ok(ledger_index_put(&index, &run, i, i + 1));
+	}
+	assert_int_equal(index.block_count, 3);
+	assert_true(index.count < 1000);
+	for (uint32_t i = 0; i < INDEX_RUNS + 300; i++) {
+		bulla_run_id run = nth_run(i);
+
+		assert_true(is_at(&index, &run, i, i + 1));
+	}
+	ledger_index_done(&index);
+	bulla_buf_done(&file.bytes);
+}
+
 /* Never a wrong "there is no such run": it could be started again. */
 static void test_index_rots(void **state)
 {
@@ -432,7 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_standing), cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
 	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
-	                                   cmocka_unit_test(test_index), cmocka_unit_test(test_index_in_a_file), cmocka_unit_test(test_index_rots),
+	                                   cmocka_unit_test(test_index), cmocka_unit_test(test_index_in_a_file), cmocka_unit_test(test_index_without_room), cmocka_unit_test(test_index_rots),
 		cmocka_unit_test(test_index_without_room_on_disk), cmocka_unit_test(test_queue)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
