@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-#define LINKS_MAX 64
+#define LINKS_MAX BULLA_MAX_START_LINKS
 #define PARTS_MAX 256
 #define ENVELOPES_MAX ((size_t)48 << 20)
 
@@ -23,7 +23,6 @@ struct held {
 	struct bulla_buf payload, envelopes;
 	size_t sizes[PARTS_MAX];
 	size_t count;
-	bool objects; /* it is the first one to name a link */
 };
 
 /* What starts of one workflow share, and one start in the making. */
@@ -284,7 +283,7 @@ static bulla_rc write_payload(struct owner_starter *s, bulla_bytes *ret)
 }
 
 static bulla_rc write_message(struct owner_starter *s, bulla_bytes payload, const struct bulla_auth *auth, bool follow,
-	bool objects, struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	bulla_bytes ignored;
 	bulla_wr w;
@@ -296,7 +295,7 @@ static bulla_rc write_message(struct owner_starter *s, bulla_bytes payload, cons
 	const struct bulla_msg_start message = {
 		.record = bulla_buf_view(&s->record),
 		.envelopes = bulla_pb_list_of(s->envelopes, s->envelope_count),
-		.objects = bulla_pb_list_of(s->link_objects, objects ? s->link_count : 0),
+		.objects = bulla_pb_list_of(s->link_objects, s->link_count),
 		.follow = follow,
 	};
 	w = bulla_wr_buf(ret);
@@ -365,17 +364,13 @@ bulla_rc owner_starter_new(struct context *context, const struct bulla_workflow 
 	return BULLA_OK;
 }
 
-/* A fresh start in the making: *ret_payload is what has to be signed; *ret_objects: it names a new link. */
-static bulla_rc make(struct owner_starter *s, bulla_bytes input, const char *id, bulla_bytes *ret_payload, bool *ret_objects)
+/* A fresh start in the making: *ret_payload is what has to be signed. */
+static bulla_rc make(struct owner_starter *s, bulla_bytes input, const char *id, bulla_bytes *ret_payload)
 {
-	size_t links = s->link_count;
-
 	BULLA_TRY(bulla_json_parse(input, &s->input));
 	BULLA_TRY(begin(s, id));
 	BULLA_TRY(seal_all(s));
-	BULLA_TRY(write_payload(s, ret_payload));
-	*ret_objects = s->link_count > links;
-	return BULLA_OK;
+	return write_payload(s, ret_payload);
 }
 
 bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, const char *id, bool follow,
@@ -383,11 +378,10 @@ bulla_rc owner_starter_make(struct owner_starter *starter, bulla_bytes input, co
 {
 	struct bulla_auth auth;
 	bulla_bytes payload;
-	bool objects;
 
-	BULLA_TRY(make(starter, input, id, &payload, &objects));
+	BULLA_TRY(make(starter, input, id, &payload));
 	BULLA_TRY(bulla_auth_sign(starter->context->key.sign, BULLA_SIGNED_START, payload, &auth));
-	BULLA_TRY(write_message(starter, payload, &auth, follow, objects, ret));
+	BULLA_TRY(write_message(starter, payload, &auth, follow, ret));
 	*ret_run = starter->start.run;
 	return BULLA_OK;
 }
@@ -418,7 +412,7 @@ bulla_rc owner_starter_hold(struct owner_starter *starter, bulla_bytes input, co
 	if (starter->held_count == OWNER_STARTS_HELD)
 		return BULLA_FAIL(BULLA_E_LIMIT, "so many starts are not signed together");
 	held = &starter->held[starter->held_count];
-	BULLA_TRY(make(starter, input, id, &payload, &held->objects));
+	BULLA_TRY(make(starter, input, id, &payload));
 	bulla_buf_clear(&held->payload);
 	bulla_buf_clear(&held->envelopes);
 	BULLA_TRY(bulla_buf_append(&held->payload, payload));
@@ -455,7 +449,7 @@ bulla_rc owner_starter_held(struct owner_starter *starter, size_t index, bool fo
 	for (size_t i = 0; i < held->count; at += held->sizes[i++])
 		starter->envelopes[i] = bulla_bytes_of(held->envelopes.p + at, held->sizes[i]);
 	starter->envelope_count = held->count;
-	return write_message(starter, bulla_buf_view(&held->payload), &auth, follow, held->objects, ret);
+	return write_message(starter, bulla_buf_view(&held->payload), &auth, follow, ret);
 }
 
 void owner_starter_release(struct owner_starter *starter)

@@ -60,11 +60,11 @@ static bulla_rc reply_started(struct bulla_engine *e, bulla_engine_peer peer, ui
 	return BULLA_OK;
 }
 
-/* STARTED's body: the message without what travels or is stored elsewhere. */
+/* STARTED's body: the message, with the links that only this run is known to need. */
 static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const struct bulla_msg_start *m)
 {
 	struct run *run = run_at(e, index);
-	struct bulla_msg_start bare = {.record = m->record, .envelopes = m->envelopes};
+	struct bulla_msg_start bare = {.record = m->record, .envelopes = m->envelopes, .objects = m->objects};
 	struct bulla_rec_started started = {.at_ms = e->wall_ms};
 	bulla_bytes body;
 	bulla_wr w;
@@ -93,6 +93,9 @@ static bulla_rc may_start(struct bulla_engine *e, const struct bulla_engine_inpu
 		return rc;
 	if (in->body.n > RECORD_BODY_MAX)
 		return BULLA_E_LIMIT;
+	rc = links_of_start(&m->objects);
+	if (rc != BULLA_OK)
+		return rc;
 	return is_full(e) ? BULLA_E_BUSY : e->has_room ? BULLA_OK : BULLA_E_FULL;
 }
 
@@ -105,23 +108,19 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 				.follow = m->follow != 0,
 				.on_start = m->follow == 0};
 	uint16_t project, workflow;
-	uint32_t index, known;
+	uint32_t index;
 	bulla_rc rc = may_start(e, in, m, &start->start, &project, &workflow);
 
 	if (rc != BULLA_OK) {
 		client_refuse(e, in, rc, rc == BULLA_E_BUSY || rc == BULLA_E_FULL ? BUSY_RETRY_MS : 0);
 		return BULLA_OK;
 	}
-	known = e->object_count;
-	rc = links_learn(e, &m->objects, NULL);
-	if (rc == BULLA_OK)
-		rc = run_new(e, &start->start.run, project, workflow, &index);
+	rc = run_new(e, &start->start.run, project, workflow, &index);
 	if (rc != BULLA_OK) {
 		client_refuse(e, in, rc, BUSY_RETRY_MS);
 		return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 	}
 	run_at(e, index)->start = start->digest;
-	run_at(e, index)->new_objects = e->object_count > known;
 	run_at(e, index)->first_lsn = UINT64_MAX;
 	e->counts.started++;
 	BULLA_TRY(write_started(e, index, m));

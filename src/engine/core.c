@@ -263,7 +263,9 @@ static bulla_rc on_up(struct bulla_engine *e, const struct bulla_engine_input *i
 	peer->id = in->peer;
 	peer->role = in->role;
 	bulla_free(peer->carried);
+	bulla_free(peer->start_links);
 	peer->carried = NULL;
+	peer->start_links = NULL;
 	if (in->role == BULLA_ROLE_BROKER)
 		return broker_up(e, in->peer);
 	return in->role == BULLA_ROLE_ENCLAVE ? runner_up(e, in->peer) : BULLA_OK;

@@ -178,7 +178,7 @@ static bool birth_is_of(bulla_bytes payload, const bulla_digest *manifest)
 /* The birth records of the run's manifest (one per agent), each after the instance record of its signer. */
 static void add_births(struct bulla_engine *e, const bulla_digest *manifest, struct parcel *parcel)
 {
-	for (uint32_t k = 0; k < e->object_count && parcel->count < 63; k++) {
+	for (uint32_t k = 0; k < e->object_count && parcel_size(parcel) < 63; k++) {
 		bulla_digest kid;
 		bulla_bytes payload;
 		uint32_t signer;
@@ -210,15 +210,17 @@ static bulla_rc send_needed(struct bulla_engine *e, ref r, struct instance *i, b
 		uint32_t link = object_find(e, BULLA_OBJECT_LINK, id);
 
 		/* asked for means not there, whatever was carried */
-		if (link != NO_OBJECT && parcel.count < 63) {
+		if (link != NO_OBJECT && parcel_size(&parcel) < 63) {
 			parcel.objects[parcel.count++] = link;
 			parcel_add_instance(e, &parcel, i->peer, &e->objects[link].maker);
 		}
+		if (link == NO_OBJECT)
+			(void)parcel_add_start_link(&parcel, run_by_ref(e, r), id);
 	}
 	for (iter = bulla_pb_list_begin(&need.instances); bulla_pb_list_next(&iter, &id);) {
 		uint32_t instance = object_find(e, BULLA_OBJECT_INSTANCE, id);
 
-		if (instance != NO_OBJECT && parcel.count < 64)
+		if (instance != NO_OBJECT && parcel_size(&parcel) < 64)
 			parcel.objects[parcel.count++] = instance;
 	}
 	if (need.births.count > 0)

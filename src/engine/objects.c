@@ -11,6 +11,7 @@
 #define LINK_ID_BYTES 16
 #define CBOR_LINK_ID 0x50    /* head of a byte string of 16 */
 #define OBJECTS_STEP 256u
+#define CARRIED_LINKS 256
 
 bulla_rc objects_init(struct bulla_engine *e)
 {
@@ -25,8 +26,10 @@ void objects_done(struct bulla_engine *e)
 {
 	for (uint32_t i = 0; i < e->object_count; i++)
 		bulla_pool_give(&e->pool, e->objects[i].body);
-	for (uint32_t i = 0; i < BULLA_MAX_PEERS; i++)
+	for (uint32_t i = 0; i < BULLA_MAX_PEERS; i++) {
 		bulla_free(e->peers[i].carried);
+		bulla_free(e->peers[i].start_links);
+	}
 	bulla_free(e->objects);
 	bulla_free(e->object_hash);
 }
@@ -129,13 +132,19 @@ bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *obj
 
 /* Starters and enclaves bring links and nothing else, each under its own name: what they bring is stored before anybody has
  * looked at signatures, and a manifest or an instance record of theirs would be believed by the next start of the program. */
+static bulla_rc is_link(const struct bulla_msg_object *object)
+{
+	if (object->kind != BULLA_OBJECT_LINK || object->id.n != LINK_ID_BYTES || object->body.n > BULLA_MAX_LINK)
+		return BULLA_FAIL(BULLA_E_FORMAT, "an object that is no link");
+	return BULLA_OK;
+}
+
 static bulla_rc check_link(const struct bulla_msg_object *object)
 {
 	bulla_digest signer, digest;
 	bulla_bytes payload;
 
-	if (object->kind != BULLA_OBJECT_LINK || object->id.n != LINK_ID_BYTES || object->body.n > BULLA_MAX_LINK)
-		return BULLA_FAIL(BULLA_E_FORMAT, "an object that is no link");
+	BULLA_TRY(is_link(object));
 	BULLA_TRY(bulla_sign1_peek(object->body, BULLA_CONTENT("link"), &signer, &payload));
 	bulla_sha256(payload, &digest);
 	if (!bulla_bytes_eq(object->id, bulla_bytes_of(digest.b, LINK_ID_BYTES)))
@@ -156,6 +165,22 @@ bulla_rc links_learn(struct bulla_engine *e, const struct bulla_pb_list *list, c
 	for (iter = bulla_pb_list_begin(list); bulla_pb_list_next(&iter, &item);) {
 		BULLA_TRY(bulla_msg_object_decode(item, &object));
 		BULLA_TRY(object_learn(e, &object, maker));
+	}
+	return BULLA_OK;
+}
+
+/* A wrong name harms the starter's own run alone: nobody else's links are looked for there. */
+bulla_rc links_of_start(const struct bulla_pb_list *list)
+{
+	struct bulla_pb_iter iter = bulla_pb_list_begin(list);
+	struct bulla_msg_object object;
+	bulla_bytes item;
+
+	if (list->count > BULLA_MAX_START_LINKS)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a start with more links than a start may have");
+	while (bulla_pb_list_next(&iter, &item)) {
+		BULLA_TRY(bulla_msg_object_decode(item, &object));
+		BULLA_TRY(is_link(&object));
 	}
 	return BULLA_OK;
 }
@@ -222,7 +247,7 @@ void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_
 void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, uint32_t object)
 {
 	if (object == NO_OBJECT || object_carried(e, peer, object) ||
-	    parcel->count == sizeof(parcel->objects) / sizeof(parcel->objects[0]))
+	    parcel_size(parcel) >= sizeof(parcel->objects) / sizeof(parcel->objects[0]))
 		return;
 	for (size_t i = 0; i < parcel->count; i++)
 		if (parcel->objects[i] == object)
@@ -264,6 +289,89 @@ void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla
 	}
 }
 
+/* --- starters' links: with the run that they came with --- */
+
+static bool start_links(const struct run *run, struct bulla_pb_list *ret)
+{
+	struct bulla_rec_started started;
+	struct bulla_msg_start start;
+
+	if (bulla_rec_started_read(bulla_block_view(run->started), &started) != BULLA_OK ||
+	    bulla_msg_start_decode(started.start, &start) != BULLA_OK)
+		return false;
+	*ret = start.objects;
+	return true;
+}
+
+/* Its place in what the connection has carried; NULL: no memory, then it is sent again. */
+static uint8_t *carried_place(struct bulla_engine *e, bulla_engine_peer peer, bulla_bytes id)
+{
+	struct peer *p = &e->peers[peer % BULLA_MAX_PEERS];
+	void *memory;
+
+	if (!p->start_links) {
+		if (bulla_alloc(CARRIED_LINKS, LINK_ID_BYTES, &memory) != BULLA_OK)
+			return NULL;
+		p->start_links = memory;
+	}
+	return p->start_links[id.p[0] % CARRIED_LINKS];
+}
+
+static void parcel_add_link(struct parcel *parcel, bulla_bytes item)
+{
+	if (parcel->link_count < PARCEL_LINKS && parcel_size(parcel) < PARCEL_OBJECTS)
+		parcel->links[parcel->link_count++] = item;
+}
+
+static bool names(bulla_bytes header, bulla_bytes id)
+{
+	for (size_t i = 0; i + 1 + LINK_ID_BYTES <= header.n; i++)
+		if (header.p[i] == CBOR_LINK_ID && bulla_bytes_eq(bulla_bytes_of(header.p + i + 1, LINK_ID_BYTES), id))
+			return true;
+	return false;
+}
+
+void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, const struct run *run,
+			    bulla_bytes envelope)
+{
+	bulla_bytes header = header_of(envelope), item;
+	struct bulla_msg_object object;
+	struct bulla_pb_iter iter;
+	struct bulla_pb_list list;
+
+	if (!start_links(run, &list))
+		return;
+	for (iter = bulla_pb_list_begin(&list); bulla_pb_list_next(&iter, &item);) {
+		uint8_t *place;
+
+		if (bulla_msg_object_decode(item, &object) != BULLA_OK || object.id.n != LINK_ID_BYTES || !names(header, object.id))
+			continue;
+		place = carried_place(e, peer, object.id);
+		if (place && bulla_bytes_eq(bulla_bytes_of(place, LINK_ID_BYTES), object.id))
+			continue;
+		if (place)
+			bulla_copy(place, object.id.p, LINK_ID_BYTES);
+		parcel_add_link(parcel, item);
+	}
+}
+
+bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_bytes id)
+{
+	struct bulla_msg_object object;
+	struct bulla_pb_iter iter;
+	struct bulla_pb_list list;
+	bulla_bytes item;
+
+	if (!start_links(run, &list))
+		return false;
+	for (iter = bulla_pb_list_begin(&list); bulla_pb_list_next(&iter, &item);)
+		if (bulla_msg_object_decode(item, &object) == BULLA_OK && bulla_bytes_eq(object.id, id)) {
+			parcel_add_link(parcel, item);
+			return true;
+		}
+	return false;
+}
+
 bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
 		     struct bulla_block **ret_memory, bulla_bytes *ret_items)
 {
@@ -271,6 +379,8 @@ bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_
 	struct bulla_block *memory;
 
 	*ret_memory = NULL;
+	for (size_t i = 0; i < parcel->link_count; i++)
+		ret_items[parcel->count + i] = parcel->links[i];
 	if (parcel->count == 0)
 		return BULLA_OK;
 	for (size_t i = 0; i < parcel->count; i++)

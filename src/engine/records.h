@@ -4,7 +4,7 @@
 #include "receipt/position.h"
 #include "wire/messages.h"
 
-/* STARTED: when, then the `start` message without objects and follow. */
+/* STARTED: when, then the `start` message without follow; its links are nobody else's. */
 struct bulla_rec_started {
 	int64_t at_ms;
 	bulla_bytes start; /* borrowed */

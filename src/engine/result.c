@@ -356,11 +356,17 @@ static bulla_rc put_envelopes(struct bundle *b, const struct bulla_pb_list *enve
 static bulla_rc put_start(struct bundle *b)
 {
 	struct bulla_rec_started started;
+	struct bulla_msg_object object;
 	struct bulla_msg_start message;
+	struct bulla_pb_iter iter;
+	bulla_bytes item;
 
 	BULLA_TRY(bulla_rec_started_read(b->h->started, &started));
 	BULLA_TRY(bulla_msg_start_decode(started.start, &message));
-	BULLA_TRY(put_links(b, message.record));
+	for (iter = bulla_pb_list_begin(&message.objects); bulla_pb_list_next(&iter, &item);) {
+		BULLA_TRY(bulla_msg_object_decode(item, &object));
+		BULLA_TRY(put(b, BULLA_BUNDLE_LINK, object.body));
+	}
 	BULLA_TRY(put(b, BULLA_BUNDLE_START, message.record));
 	return put_envelopes(b, &message.envelopes);
 }

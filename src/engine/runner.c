@@ -283,6 +283,9 @@ static void hint_objects(struct bulla_engine *e, const struct run *run, bulla_en
 		parcel_add_instance(e, parcel, peer, &s->makers[i]);
 	for (size_t i = 0; run->new_objects && i < inputs->envelope_count; i++)
 		parcel_add_links(e, parcel, peer, s->envelopes[i], &s->makers[s->maker_of[i]]);
+	for (size_t i = 0; i < inputs->envelope_count; i++)
+		if (s->flow_parents[s->maker_of[i]].step == 0)
+			parcel_add_start_links(e, parcel, peer, run, s->envelopes[i]);
 }
 
 bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct parcel *parcel)
@@ -303,7 +306,7 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	execute = (struct bulla_msg_execute){.permit = bulla_block_view(work->permit),
 					     .parents = bulla_pb_list_of(s->parents, inputs.parent_count),
 					     .inputs = bulla_pb_list_of(s->envelopes, inputs.envelope_count),
-					     .objects = bulla_pb_list_of(s->objects, parcel->count),
+					     .objects = bulla_pb_list_of(s->objects, parcel_size(parcel)),
 					     .deadline_ms = (uint64_t)run_flow(e, run)->steps[step_of(r)].timeout_ms,
 					     .workflow = run->workflow};
 	bulla_msg_execute_encode(&execute, &w);

@@ -141,6 +141,7 @@ struct peer {
 	bulla_engine_peer id; /* 0: free */
 	enum bulla_role role;
 	uint64_t *carried;    /* bit per object */
+	uint8_t (*start_links)[16]; /* CARRIED_LINKS: ids of starters' links, each in the place of its first byte */
 };
 
 struct workflow {
@@ -194,6 +195,7 @@ struct pointer_list {
 
 /* Memory of one function at a time: as locals it would be zeroed at every call, which cost more than what is done there. */
 #define PARCEL_OBJECTS 64
+#define PARCEL_LINKS 16     /* of them a starter's */
 struct scratch {
 	/* runner_send */
 	bulla_bytes parents[BULLA_MAX_PARENTS], envelopes[BULLA_MAX_FLOW_INPUTS], objects[PARCEL_OBJECTS];
@@ -330,19 +332,32 @@ BULLA_CHECK bulla_rc object_keep(struct bulla_engine *e, const struct bulla_msg_
 /* Keeps, and if new writes it to journal and catalogue. */
 BULLA_CHECK bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *object,
 				  const bulla_digest *maker);
-/* Lists of `object` messages: links that a starter (maker NULL) or an enclave made, none is kept when one is odd; instance
- * records that the broker names. BULLA_E_FORMAT: another kind, or a link whose id is not its digest's. */
+/* Lists of `object` messages: the links that an enclave made, none is kept when one is odd; instance records that the broker
+ * names. BULLA_E_FORMAT: another kind, or a link whose id is not its digest's. */
 BULLA_CHECK bulla_rc links_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker);
 BULLA_CHECK bulla_rc instances_learn(struct bulla_engine *e, const struct bulla_pb_list *list);
+/* A starter's links stay with its run: STARTED holds them. BULLA_E_FORMAT, BULLA_E_LIMIT. */
+BULLA_CHECK bulla_rc links_of_start(const struct bulla_pb_list *list);
 bool object_carried(const struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
 void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_t object);
 /* Collects encoded `object` messages for one frame. */
 struct parcel {
+	bulla_bytes links[PARCEL_LINKS]; /* `object` messages out of a run's start; what does not fit is asked for */
+	size_t link_count;
 	uint32_t objects[PARCEL_OBJECTS];
 	size_t count;
 };
 /* Adds an object unless it was carried to this peer or is in the parcel. */
 void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, uint32_t object);
+/* Links of the run's starter that this envelope names. */
+void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, const struct run *run,
+			    bulla_bytes envelope);
+/* The one with this id; false: the start brought none. */
+bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_bytes id);
+static inline size_t parcel_size(const struct parcel *parcel)
+{
+	return parcel->count + parcel->link_count;
+}
 /* Links that this envelope names and the instance record of who made them. */
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
 		      const bulla_digest *maker);

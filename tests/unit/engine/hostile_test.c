@@ -1,9 +1,7 @@
 #include "test.h"
 
-#include "cose/sign1.h"
-#include "crypto/hash.h"
 #include "engine/town.h"
-#include "receipt/keys.h"
+#include "receipt/bundle.h"
 
 /* What starters may do to the engine, and what is too large for it: nobody else notices, and it can be started again. */
 
@@ -55,48 +53,84 @@ static void start_with(uint32_t number, uint64_t kind, bulla_bytes id, bulla_byt
 	town_settle(&town);
 }
 
-static void make_link(struct bulla_buf *ret, uint8_t ret_id[16])
-{
-	struct bulla_sign_key *key;
-	struct bulla_verify_key *verify;
-	bulla_bytes payload = BULLA_BYTES_LITERAL("a link's body");
-	bulla_digest digest;
-
-	assert_ok(test_key(1, &key, &verify));
-	assert_ok(bulla_sign1_make(key, BULLA_CONTENT("link"), payload, ret));
-	bulla_sha256(payload, &digest);
-	bulla_copy(ret_id, digest.b, 16);
-	bulla_verify_key_free(verify);
-	bulla_sign_key_free(key);
-}
-
 static void starters_bring_links_alone(void **state)
 {
-	BULLA_AUTO_BUF link = {.max = 4096};
-	uint8_t id[16], other[16] = {9};
+	static uint8_t large[BULLA_MAX_LINK + 1];
+	uint8_t id[16] = {9};
 	uint32_t number = 1;
 
 	(void)state;
-	make_link(&link, id);
 	town_open(&town, two_steps);
 	town_enclave(&town, "ab");
-	for (uint64_t kind = 1; kind < 7; kind++, number++) {
-		start_with(number, kind, BULLA_BYTES_ARRAY(id), BULLA_BYTES_LITERAL("rubbish"));
-		assert_int_equal(town.errors, number);
-		if (kind != BULLA_OBJECT_LINK)
-			assert_rc(BULLA_E_FORMAT, town.error);
+	for (uint64_t kind = 1; kind < 7; kind++) {
+		if (kind == BULLA_OBJECT_LINK)
+			continue;
+		start_with(number++, kind, BULLA_BYTES_ARRAY(id), BULLA_BYTES_LITERAL("rubbish"));
+		assert_rc(BULLA_E_FORMAT, town.error);
 	}
-	start_with(number, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(other), bulla_buf_view(&link));
+	start_with(number++, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id), BULLA_BYTES_ARRAY(large));
 	assert_rc(BULLA_E_FORMAT, town.error);
-	start_with(number, BULLA_OBJECT_MANIFEST, BULLA_BYTES_ARRAY(id), bulla_buf_view(&link));
+	start_with(number++, BULLA_OBJECT_LINK, bulla_bytes_of(id, 15), bulla_bytes_of(large, 100));
 	assert_rc(BULLA_E_FORMAT, town.error);
+	assert_int_equal(town.errors, number - 1);
 	assert_int_equal(town.results, 0);
 	town.errors = 0;
-	start_with(number, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id), bulla_buf_view(&link));
+	start_with(number, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id), bulla_bytes_of(large, BULLA_MAX_LINK));
 	settle_well(1);
 	town_crash(&town); /* a manifest that is none would stand in the way of every start of the program */
 	town_start(&town, number + 1, true);
 	settle_well(2);
+	town_close(&town);
+}
+
+static unsigned links_in_bundle(void)
+{
+	struct bulla_bundle_reader *reader;
+	enum bulla_bundle_kind kind;
+	bulla_bytes body;
+	unsigned n = 0;
+
+	assert_ok(bulla_bundle_reader_new(&reader));
+	assert_ok(bulla_bundle_feed(reader, bulla_buf_view(&town.result_body)));
+	while (bulla_bundle_next(reader, &kind, &body) == BULLA_OK)
+		n += kind == BULLA_BUNDLE_LINK;
+	assert_ok(bulla_bundle_ended(reader));
+	bulla_bundle_reader_free(reader);
+	return n;
+}
+
+/* Every `bulla run` makes links of its own. They stay with their run: nothing that all runs share grows. */
+static void starters_links_stay_with_their_run(void **state)
+{
+	struct town_enclave *a;
+	uint8_t id[16] = {9};
+	unsigned shared = 0;
+
+	(void)state;
+	town_open(&town, two_steps);
+	a = town_enclave(&town, "ab");
+	a->need = BULLA_BYTES_ARRAY(id);
+	for (uint32_t i = 1; i <= 40; i++) {
+		id[1] = (uint8_t)i;
+		a->ask_need = true;
+		start_with(i, BULLA_OBJECT_LINK, BULLA_BYTES_ARRAY(id), BULLA_BYTES_LITERAL("its body"));
+		settle_well(i);
+		assert_int_equal(a->objects, i + 1); /* it asked, and got it; and its own record once */
+	}
+	for (size_t i = 0; i < town.durable; i++) {
+		bulla_rd r = bulla_rd_of(bulla_buf_view(&town.records[i].bytes));
+		struct bulla_journal_record record;
+
+		assert_ok(bulla_journal_record_next(&r, &record));
+		shared += record.type == BULLA_HOST_OBJECT;
+	}
+	assert_true(shared <= 2); /* the enclave's */
+	town_crash(&town);
+	town_settle(&town);
+	town_ask(&town, BULLA_OP_BUNDLE, 3, false);
+	town_settle(&town);
+	assert_int_equal(town.errors, 0);
+	assert_int_equal(links_in_bundle(), 1);
 	town_close(&town);
 }
 
@@ -259,6 +293,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(starters_bring_links_alone),
+		cmocka_unit_test(starters_links_stay_with_their_run),
 		cmocka_unit_test(epochs_come_without_end),
 		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
 		cmocka_unit_test(a_full_connection_is_tried_again),

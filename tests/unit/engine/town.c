@@ -650,8 +650,14 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 	if (f->op != BULLA_OP_EXECUTE || enclave->mute)
 		return;
 	MUST(bulla_msg_execute_decode(bulla_buf_view(&f->body), &m));
+	enclave->objects += (uint32_t)m.objects.count;
 	if (enclave->ask_need && m.objects.count == 0) {
-		push(&town->in, enclave->peer, BULLA_OP_NEED, BULLA_ENGINE_REPLY, f->stream, (bulla_bytes){NULL, 0});
+		struct bulla_msg_need need = {.links = bulla_pb_list_of(&enclave->need, enclave->need.n > 0)};
+		uint8_t memory[64];
+		bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+
+		bulla_msg_need_encode(&need, &w);
+		push(&town->in, enclave->peer, BULLA_OP_NEED, BULLA_ENGINE_REPLY, f->stream, bulla_bytes_of(memory, w.n));
 		enclave->ask_need = false;
 		return;
 	}

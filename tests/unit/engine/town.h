@@ -43,6 +43,8 @@ struct town_enclave {
 	uint32_t fail_times; /* so many failures first */
 	uint32_t runs;
 	bool ask_need;      /* answers NEED once per EXECUTE */
+	bulla_bytes need;   /* the id of a link that it asks for then */
+	uint32_t objects;   /* that EXECUTEs brought */
 	struct bulla_buf outbox; /* the last answer's body */
 };
 
