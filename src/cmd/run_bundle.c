@@ -259,6 +259,12 @@ bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx)
 	return rc;
 }
 
+/* All pieces but the last are events. */
+static bulla_rc on_bundle_event(void *ctx, const struct bulla_frame *event)
+{
+	return bulla_buf_append(ctx, event->body);
+}
+
 bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret)
 {
 	const struct bulla_msg_fetch message = {.run_id = bulla_run_id_view(run)};
@@ -268,7 +274,7 @@ bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct
 
 	bulla_msg_encode(&bulla_msg_fetch_desc, &message, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return client_call(client, BULLA_OP_BUNDLE, body, NULL, 60000, ret);
+	return client_call(client, BULLA_OP_BUNDLE, body, &(const struct client_events){ret, on_bundle_event}, 60000, ret);
 }
 
 int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run)

@@ -1,6 +1,7 @@
 #include "engine/state.h"
 
 #define BUSY_RETRY_MS 50
+#define BUNDLE_PIECE ((size_t)BULLA_MAX_MESSAGE / 2)
 
 /* --- LIST --- */
 
@@ -255,6 +256,18 @@ bulla_rc api_bundle_loaded(struct bulla_engine *e, struct question *q, const str
 	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 }
 
+/* In pieces that are messages each; the last one is the answer. Large and rare: the memory goes back. */
+static void reply_bundle(struct bulla_engine *e, const struct question *q)
+{
+	bulla_bytes left = bulla_buf_view(&e->out);
+
+	for (; left.n > BUNDLE_PIECE; left = bulla_bytes_of(left.p + BUNDLE_PIECE, left.n - BUNDLE_PIECE))
+		e->effects.event(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, bulla_bytes_of(left.p, BUNDLE_PIECE));
+	e->effects.reply(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, left);
+	if (e->out.cap > BUNDLE_PIECE)
+		bulla_buf_done(&e->out);
+}
+
 bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_bytes record)
 {
 	struct bulla_msg_fetch m;
@@ -266,7 +279,7 @@ bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_b
 	if (rc == BULLA_OK)
 		rc = bundle_write(e, &h, record, m.headers_only != 0);
 	if (rc == BULLA_OK)
-		e->effects.reply(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, bulla_buf_view(&e->out));
+		reply_bundle(e, q);
 	else
 		e->effects.error(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, rc, 0);
 	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;

@@ -18,6 +18,7 @@
 #define DAY_MS ((int64_t)86400000)
 #define AGAIN_MS 500 /* no space: what was told is tried again */
 #define TRIES 20     /* another error: after so many it is said */
+#define ANSWER_KEPT 262144 /* bytes of memory for answers that a note keeps */
 #define NOTE_BYTES 512 /* rows fit; what is larger has memory of its own */
 #define END_QUESTION 255
 
@@ -433,6 +434,8 @@ static void note_free(struct bulla_librarian *l, struct note *note)
 {
 	bulla_free(note->large);
 	note->large = NULL;
+	if (note->answer.cap > ANSWER_KEPT)
+		bulla_buf_done(&note->answer);
 	note->next = l->free;
 	l->free = note;
 }

@@ -6,6 +6,10 @@
 #define KEEP_BYTES ((size_t)1 << 20)
 #define SMALL_BYTES ((size_t)4 << 10)
 
+/* What is larger than the largest class is allocated and freed each time. */
+#define HUGE_CLASS UINT8_MAX
+#define HUGE_MOST ((size_t)64 << 20)
+
 /* Whole block of a class: 2^k, then 5/4, 6/4, 7/4 of it. */
 static size_t class_size(unsigned class_no)
 {
@@ -25,13 +29,28 @@ static uint8_t class_of(size_t size)
 	return (uint8_t)class_no;
 }
 
+static bulla_rc take_huge(struct bulla_pool *pool, size_t size, struct bulla_block **ret)
+{
+	void *p;
+
+	if (size > HUGE_MOST)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a block larger than any that is asked for");
+	BULLA_TRY(bulla_alloc(1, sizeof(**ret) + size, &p));
+	*ret = p;
+	(*ret)->next = NULL;
+	(*ret)->size = (uint32_t)size;
+	(*ret)->class_no = HUGE_CLASS;
+	pool->used += size;
+	return BULLA_OK;
+}
+
 bulla_rc bulla_pool_take(struct bulla_pool *pool, size_t size, struct bulla_block **ret)
 {
 	uint8_t class_no;
 	struct bulla_block *block;
 
 	if (size > ((size_t)1 << BULLA_POOL_MOST) - sizeof(*block))
-		return BULLA_FAIL(BULLA_E_LIMIT, "a block larger than the largest class");
+		return take_huge(pool, size, ret);
 	class_no = class_of(size + sizeof(*block));
 	block = pool->free[class_no];
 	if (block) {
@@ -64,6 +83,11 @@ void bulla_pool_give(struct bulla_pool *pool, struct bulla_block *block)
 
 	if (!block)
 		return;
+	if (block->class_no == HUGE_CLASS) {
+		pool->used -= block->size;
+		bulla_free(block);
+		return;
+	}
 	size = class_size(block->class_no);
 	pool->used -= size;
 	if (pool->kept + size > KEEP_BYTES && size > SMALL_BYTES) {

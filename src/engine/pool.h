@@ -19,7 +19,7 @@ struct bulla_pool {
 	size_t used; /* bytes in blocks that are given out */
 };
 
-/* A block with room for size bytes, size set, content undefined. BULLA_E_MEMORY, BULLA_E_LIMIT. */
+/* A block with room for size bytes, size set, content undefined. BULLA_E_MEMORY; BULLA_E_LIMIT: more than 64 MiB. */
 BULLA_CHECK bulla_rc bulla_pool_take(struct bulla_pool *pool, size_t size, struct bulla_block **ret);
 
 /* The same with a copy of bytes in it. */

@@ -12,6 +12,8 @@
 #define BOOT_ID 16
 /* Output beyond this means that the owner ignored bulla_frames_backlog: the connection ends. */
 #define OUTPUT_HARD ((size_t)BULLA_MAX_OUTPUT_BUFFER * 8)
+/* The same for messages that wait for credit: a bundle's pieces. */
+#define CHUNKED_HARD ((size_t)BULLA_MAX_OUTPUT_BUFFER * 32)
 
 /* A message that waits to be sent in chunks. */
 struct chunked {
@@ -101,7 +103,7 @@ static bulla_rc queue_chunked(struct bulla_frames *frames, const struct bulla_fr
 	void *p = NULL;
 	bulla_rc rc;
 
-	if (frame->body.n > BULLA_MAX_MESSAGE || frames->chunked_bytes + frame->body.n > OUTPUT_HARD)
+	if (frame->body.n > BULLA_MAX_MESSAGE || frames->chunked_bytes + frame->body.n > CHUNKED_HARD)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a message is too long, or too many wait");
 	BULLA_TRY(bulla_alloc(1, sizeof(*message), &p));
 	message = (struct chunked *)p;

@@ -106,4 +106,20 @@ def large_of(project, name):
         return file.read()
 
 
+@tap.case
+def a_run_of_many_megabytes_has_a_bundle():
+    """More than a message holds: it comes in pieces."""
+    agents = "".join(f"  a{i}: jq .\n" for i in range(22))
+    text = f"project: wide\nagents:\n{agents}workflows:\n  wide: [{', '.join(f'a{i}' for i in range(22))}]\n"
+    with Project("hello", text) as p:
+        p.run("up", check=0)
+        p.write("input.json", '"' + "x" * 400000 + '"')
+        p.run("run", "wide", "--input", "input.json", check=0)
+        p.run("bundle", check=0)
+        size = max(os.path.getsize(os.path.join(p.dir, f)) for f in os.listdir(p.dir) if f.endswith(".bundle"))
+        assert size > 10 << 20, size
+        p.run("verify", check=4)
+        p.run("logs", check=0)
+
+
 tap.main()
