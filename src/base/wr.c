@@ -16,25 +16,8 @@ void bulla_wr_fail(bulla_wr *w, bulla_rc rc)
 		w->rc = rc;
 }
 
-/* Where the next size bytes go, counted as written; NULL: not just so. */
-static inline uint8_t *room(bulla_wr *w, size_t size)
-{
-	uint8_t *p = NULL;
-
-	if (w->rc != BULLA_OK || (w->grow == NULL ? size > w->cap - w->n : size > w->grow->cap - w->grow->n))
-		return NULL;
-	if (w->grow == NULL) {
-		p = w->p + w->n;
-	} else {
-		p = w->grow->p + w->grow->n;
-		w->grow->n += size;
-	}
-	w->n += size;
-	return p;
-}
-
 /* A buffer grows, or an error is kept. */
-static void write_slowly(bulla_wr *w, bulla_bytes bytes)
+void bulla_wr_slowly(bulla_wr *w, bulla_bytes bytes)
 {
 	if (w->rc != BULLA_OK || bytes.n == 0)
 		return;
@@ -48,12 +31,12 @@ static void write_slowly(bulla_wr *w, bulla_bytes bytes)
 
 void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes)
 {
-	uint8_t *p = bytes.n > 0 ? room(w, bytes.n) : NULL;
+	uint8_t *p = bytes.n > 0 ? bulla_wr_room(w, bytes.n) : NULL;
 
 	if (p != NULL)
 		bulla_copy(p, bytes.p, bytes.n);
 	else
-		write_slowly(w, bytes);
+		bulla_wr_slowly(w, bytes);
 }
 
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest)
@@ -75,27 +58,22 @@ void bulla_wr_zeros(bulla_wr *w, size_t size)
 
 static inline void write_be(bulla_wr *w, uint64_t value, size_t size)
 {
-	uint8_t slow[8], *p = room(w, size), *out = p != NULL ? p : slow;
+	uint8_t slow[8], *p = bulla_wr_room(w, size), *out = p != NULL ? p : slow;
 
 	for (size_t i = 0; i < size; i++)
 		out[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
 	if (p == NULL)
-		write_slowly(w, (bulla_bytes){slow, size});
+		bulla_wr_slowly(w, (bulla_bytes){slow, size});
 }
 
 static inline void write_le(bulla_wr *w, uint64_t value, size_t size)
 {
-	uint8_t slow[8], *p = room(w, size), *out = p != NULL ? p : slow;
+	uint8_t slow[8], *p = bulla_wr_room(w, size), *out = p != NULL ? p : slow;
 
 	for (size_t i = 0; i < size; i++)
 		out[i] = (uint8_t)(value >> (8 * i));
 	if (p == NULL)
-		write_slowly(w, (bulla_bytes){slow, size});
-}
-
-void bulla_wr_u8(bulla_wr *w, uint8_t value)
-{
-	write_be(w, value, 1);
+		bulla_wr_slowly(w, (bulla_bytes){slow, size});
 }
 
 void bulla_wr_u16be(bulla_wr *w, uint16_t value)

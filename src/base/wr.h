@@ -18,10 +18,36 @@ bulla_wr bulla_wr_fixed(uint8_t *memory, size_t size);
 bulla_wr bulla_wr_buf(struct bulla_buf *buf);
 
 /* Each appends; what has no room becomes the writer's error (bulla_wr_end tells it). be and le: the order of bytes. */
+/* Where the next size bytes go, counted as written; NULL: not just so. */
+static inline uint8_t *bulla_wr_room(bulla_wr *w, size_t size)
+{
+	uint8_t *p = NULL;
+
+	if (w->rc != BULLA_OK || (w->grow == NULL ? size > w->cap - w->n : size > w->grow->cap - w->grow->n))
+		return NULL;
+	if (w->grow == NULL) {
+		p = w->p + w->n;
+	} else {
+		p = w->grow->p + w->grow->n;
+		w->grow->n += size;
+	}
+	w->n += size;
+	return p;
+}
+
 void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes);
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest);
 void bulla_wr_zeros(bulla_wr *w, size_t size);
-void bulla_wr_u8(bulla_wr *w, uint8_t value);
+void bulla_wr_slowly(bulla_wr *w, bulla_bytes bytes); /* where a buffer grows, or there is no room */
+static inline void bulla_wr_u8(bulla_wr *w, uint8_t value)
+{
+	uint8_t *p = bulla_wr_room(w, 1);
+
+	if (p != NULL)
+		*p = value;
+	else
+		bulla_wr_slowly(w, (bulla_bytes){&value, 1});
+}
 void bulla_wr_u16be(bulla_wr *w, uint16_t value);
 void bulla_wr_u32be(bulla_wr *w, uint32_t value);
 void bulla_wr_u64be(bulla_wr *w, uint64_t value);

@@ -6,7 +6,9 @@ void ledger_pool_init(struct ledger_pool *pool, size_t size, uint32_t max)
 {
 	uint32_t per_chunk = (max + LEDGER_POOL_CHUNKS - 1) / LEDGER_POOL_CHUNKS;
 
-	*pool = (struct ledger_pool){.size = size, .per_chunk = per_chunk < 64 ? 64 : per_chunk, .max = max};
+	*pool = (struct ledger_pool){.size = size, .chunk_bits = 6, .max = max};
+	while ((UINT32_C(1) << pool->chunk_bits) < per_chunk)
+		pool->chunk_bits++;
 }
 
 void ledger_pool_done(struct ledger_pool *pool)
@@ -20,7 +22,8 @@ void *ledger_pool_at(const struct ledger_pool *pool, uint32_t number)
 {
 	if (number == 0)
 		return NULL;
-	return (uint8_t *)pool->chunks[(number - 1) / pool->per_chunk] + (number - 1) % pool->per_chunk * pool->size;
+	number--;
+	return (uint8_t *)pool->chunks[number >> pool->chunk_bits] + (number & ((UINT32_C(1) << pool->chunk_bits) - 1)) * pool->size;
 }
 
 bulla_rc ledger_pool_take(struct ledger_pool *pool, uint32_t *ret_number, void **ret)
@@ -30,12 +33,12 @@ bulla_rc ledger_pool_take(struct ledger_pool *pool, uint32_t *ret_number, void *
 	if (number != 0) {
 		bulla_copy(&pool->free_head, ledger_pool_at(pool, number), sizeof(uint32_t));
 	} else {
-		void **chunk = &pool->chunks[pool->made / pool->per_chunk];
+		void **chunk = &pool->chunks[pool->made >> pool->chunk_bits];
 
 		if (pool->made == pool->max)
 			return BULLA_FAIL(BULLA_E_LIMIT, "a table of the ledger is full");
 		if (*chunk == NULL)
-			BULLA_TRY(bulla_alloc(pool->per_chunk, pool->size, chunk));
+			BULLA_TRY(bulla_alloc((size_t)1 << pool->chunk_bits, pool->size, chunk));
 		number = ++pool->made;
 	}
 	pool->used++;

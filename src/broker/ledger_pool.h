@@ -6,7 +6,7 @@
 
 struct ledger_pool {
 	size_t size;
-	uint32_t per_chunk, max, used, free_head, made;
+	uint32_t chunk_bits, max, used, free_head, made; /* a chunk has 2^chunk_bits objects */
 	void *chunks[LEDGER_POOL_CHUNKS];
 };
 

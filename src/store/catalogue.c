@@ -48,7 +48,8 @@ static const char *const texts[STATEMENTS] = {
 struct bulla_catalogue {
 	sqlite3 *db;
 	sqlite3_stmt *statements[STATEMENTS];
-	bool in_transaction;
+	bool in_transaction, has_marks;
+	int64_t marks[2]; /* of the transaction's last row: written once, at its end */
 };
 
 static bulla_rc result_of(int result)
@@ -171,6 +172,26 @@ struct bulla_catalogue *bulla_catalogue_close(struct bulla_catalogue *c)
 	return NULL;
 }
 
+/* Runs a statement that gives no rows. */
+static bulla_rc run_once(sqlite3_stmt *statement)
+{
+	int result = sqlite3_step(statement);
+
+	sqlite3_reset(statement);
+	sqlite3_clear_bindings(statement);
+	return result_of(result);
+}
+
+static bulla_rc put_marks(struct bulla_catalogue *c)
+{
+	if (!c->has_marks)
+		return BULLA_OK;
+	c->has_marks = false;
+	for (int i = 0; i < 2; i++)
+		sqlite3_bind_int64(c->statements[PUT_MARK], 1 + i, c->marks[i]);
+	return run_once(c->statements[PUT_MARK]);
+}
+
 bulla_rc bulla_catalogue_begin(struct bulla_catalogue *c)
 {
 	if (c->in_transaction)
@@ -185,28 +206,19 @@ bulla_rc bulla_catalogue_commit(struct bulla_catalogue *c)
 	if (!c->in_transaction)
 		return BULLA_OK;
 	c->in_transaction = false;
+	BULLA_TRY(put_marks(c));
 	return execute(c->db, "COMMIT");
 }
 
 void bulla_catalogue_rollback(struct bulla_catalogue *c)
 {
-	c->in_transaction = false;
+	c->in_transaction = c->has_marks = false;
 	(void)sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL); /* SQLite may have done it by itself */
 }
 
 static void bind_blob(sqlite3_stmt *statement, int at, bulla_bytes bytes)
 {
 	sqlite3_bind_blob64(statement, at, bytes.n > 0 ? (const void *)bytes.p : "", bytes.n, SQLITE_STATIC);
-}
-
-/* Runs a statement that gives no rows. */
-static bulla_rc run_once(sqlite3_stmt *statement)
-{
-	int result = sqlite3_step(statement);
-
-	sqlite3_reset(statement);
-	sqlite3_clear_bindings(statement);
-	return result_of(result);
 }
 
 bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *c, const struct bulla_catalogue_row *row)
@@ -222,9 +234,10 @@ bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *c, const struct bulla_c
 		sqlite3_bind_int64(s, 4 + i, numbers[i]);
 	bind_blob(s, 11, row->row);
 	BULLA_TRY(run_once(s));
-	sqlite3_bind_int64(c->statements[PUT_MARK], 1, (int64_t)row->replay_lsn);
-	sqlite3_bind_int64(c->statements[PUT_MARK], 2, (int64_t)row->closed_lsn);
-	return run_once(c->statements[PUT_MARK]);
+	c->marks[0] = (int64_t)row->replay_lsn;
+	c->marks[1] = (int64_t)row->closed_lsn;
+	c->has_marks = true;
+	return c->in_transaction ? BULLA_OK : put_marks(c);
 }
 
 bulla_rc bulla_catalogue_put_object(struct bulla_catalogue *c, const bulla_digest *digest, uint8_t kind, int64_t day,

@@ -136,11 +136,31 @@ static bulla_rc scan_escape(bulla_rd *r)
 	}
 }
 
+/* How many of the next bytes are plain: ASCII, and no quote, backslash or control character. Eight at a time (a byte of a
+ * word is below n if and only if word - n in each byte borrows there, where no byte has its top bit). */
+static size_t plain_run(const bulla_rd *r)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	size_t at = r->at;
+
+	for (uint64_t word; r->n - at >= sizeof(word); at += sizeof(word)) {
+		uint64_t quote, slash;
+
+		bulla_copy(&word, r->p + at, sizeof(word));
+		quote = word ^ ones * '"';
+		slash = word ^ ones * '\\';
+		if (((word | (word - ones * 0x20) | (quote - ones) | (slash - ones)) & tops) != 0)
+			break;
+	}
+	return at - r->at;
+}
+
 static bulla_rc scan_string(bulla_rd *r)
 {
 	size_t begin = ++r->at;
 	uint8_t any = 0;
 
+	r->at += plain_run(r);
 	for (uint8_t c = peek(r); c != '"'; c = peek(r)) {
 		if (c < 0x20)
 			return unexpected(r);
@@ -150,6 +170,7 @@ static bulla_rc scan_string(bulla_rd *r)
 			any |= c;
 			r->at++;
 		}
+		r->at += plain_run(r);
 	}
 	if (any >= 0x80 && !bulla_text_is_utf8(bulla_bytes_of(r->p + begin, r->at - begin)))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a string of the JSON is not UTF-8");

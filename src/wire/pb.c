@@ -49,17 +49,12 @@ bulla_rc bulla_pb_list_items(const struct bulla_pb_list *list, size_t max, bulla
 	return BULLA_OK;
 }
 
-bulla_rc bulla_pb_rd_varint(bulla_rd *r, uint64_t *ret)
+bulla_rc bulla_pb_rd_long_varint(bulla_rd *r, uint64_t *ret)
 {
 	const uint8_t *p = r->p + r->at;
 	size_t left = bulla_rd_left(r), size = 0;
 	uint64_t value = 0;
 
-	if (left > 0 && p[0] < 0x80) { /* tags and most sizes */
-		*ret = p[0];
-		r->at++;
-		return BULLA_OK;
-	}
 	do {
 		if (size == left)
 			return BULLA_FAIL(BULLA_E_TRUNCATED, "a message ends inside a number");
@@ -79,17 +74,13 @@ void bulla_pb_wr_varint(bulla_wr *w, uint64_t value)
 	uint8_t out[10];
 	size_t size = 0;
 
+	if (value < 0x80) {
+		bulla_wr_u8(w, (uint8_t)value);
+		return;
+	}
 	for (; value >= 0x80; value >>= 7)
 		out[size++] = (uint8_t)(value | 0x80);
 	out[size++] = (uint8_t)value;
 	bulla_wr_bytes(w, (bulla_bytes){out, size});
 }
 
-size_t bulla_pb_varint_size(uint64_t value)
-{
-	size_t size = 1;
-
-	for (; value >= 0x80; value >>= 7)
-		size++;
-	return size;
-}

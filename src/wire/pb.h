@@ -39,10 +39,20 @@ bulla_bytes bulla_pb_list_at(const struct bulla_pb_list *list, size_t index);
 /* Views of all elements into ret_items[max]; BULLA_E_LIMIT when there are more. */
 BULLA_CHECK bulla_rc bulla_pb_list_items(const struct bulla_pb_list *list, size_t max, bulla_bytes *ret_items);
 
-/* Varints, shortest form only: BULLA_E_TRUNCATED, BULLA_E_FORMAT. */
-BULLA_CHECK bulla_rc bulla_pb_rd_varint(bulla_rd *r, uint64_t *ret);
+/* Varints, shortest form only: BULLA_E_TRUNCATED, BULLA_E_FORMAT. Tags and most sizes have one byte: in line. */
+BULLA_CHECK bulla_rc bulla_pb_rd_long_varint(bulla_rd *r, uint64_t *ret);
+BULLA_CHECK static inline bulla_rc bulla_pb_rd_varint(bulla_rd *r, uint64_t *ret)
+{
+	if (bulla_rd_left(r) == 0 || r->p[r->at] >= 0x80)
+		return bulla_pb_rd_long_varint(r, ret);
+	*ret = r->p[r->at++];
+	return BULLA_OK;
+}
 void bulla_pb_wr_varint(bulla_wr *w, uint64_t value);
-size_t bulla_pb_varint_size(uint64_t value);
+static inline size_t bulla_pb_varint_size(uint64_t value)
+{
+	return (size_t)(63 - __builtin_clzll(value | 1)) / 7 + 1;
+}
 
 /* Field number and wire type as on the wire. */
 static inline uint32_t bulla_pb_tag(uint32_t number, enum bulla_pb_type type)
