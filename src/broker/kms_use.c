@@ -125,21 +125,16 @@ bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_c
 
 /* --- operations --- */
 
-static void open_answer(bulla_json_wr *j, const struct bulla_wrapping_key *key)
+static void put_key_id(bulla_json_wr *j, const struct bulla_wrapping_key *key)
 {
-	bulla_json_wr_object(j);
-	if (key != NULL) {
-		bulla_json_wr_name(j, "KeyId");
-		bulla_json_wr_string(j, bulla_wrapping_arn(key));
-	}
+	bulla_json_wr_name(j, "KeyId");
+	bulla_json_wr_string(j, bulla_wrapping_arn(key));
 }
 
-static bulla_rc close_answer(bulla_json_wr *j, bulla_wr *w)
+static void put_str(bulla_json_wr *j, const char *name, const char *value)
 {
-	bulla_bytes ignored;
-
-	bulla_json_wr_object_end(j);
-	return bulla_wr_end(w, &ignored);
+	bulla_json_wr_name(j, name);
+	bulla_json_wr_str(j, value);
 }
 
 static void put_base64(bulla_json_wr *j, const char *name, bulla_bytes bytes)
@@ -151,14 +146,10 @@ static void put_base64(bulla_json_wr *j, const char *name, bulla_bytes bytes)
 static void put_metadata(bulla_json_wr *j, const struct bulla_wrapping_key *key)
 {
 	bulla_bytes arn = bulla_wrapping_arn(key);
-	uint8_t digits[24];
-	bulla_wr number = bulla_wr_fixed(digits, sizeof(digits));
-	bulla_bytes text = {NULL, 0};
 
 	bulla_json_wr_name(j, "KeyMetadata");
 	bulla_json_wr_object(j);
-	bulla_json_wr_name(j, "AWSAccountId");
-	bulla_json_wr_str(j, BULLA_WRAPPING_ACCOUNT);
+	put_str(j, "AWSAccountId", BULLA_WRAPPING_ACCOUNT);
 	bulla_json_wr_name(j, "Arn");
 	bulla_json_wr_string(j, arn);
 	bulla_json_wr_name(j, "KeyId");
@@ -178,15 +169,11 @@ static void put_metadata(bulla_json_wr *j, const struct bulla_wrapping_key *key)
 	static const char *const fixed[][2] = {{"CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"}, {"KeyManager", "CUSTOMER"},
 	                                       {"KeySpec", "SYMMETRIC_DEFAULT"}, {"KeyState", "Enabled"},
 	                                       {"KeyUsage", "ENCRYPT_DECRYPT"}, {"Origin", "AWS_KMS"}};
-	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
-		bulla_json_wr_name(j, fixed[i][0]);
-		bulla_json_wr_str(j, fixed[i][1]);
-	}
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		put_str(j, fixed[i][0], fixed[i][1]);
 	bulla_json_wr_name(j, "MultiRegion");
 	bulla_json_wr_bool(j, false);
 	bulla_json_wr_object_end(j);
-	(void)number;
-	(void)text;
 }
 
 /* The secret bytes of an answer: sealed to the document's key, or in clear where the policy allows that. */
@@ -207,13 +194,11 @@ static bulla_rc put_plain(struct bulla_broker *broker, const struct bulla_kms_us
 }
 
 static bulla_rc op_generate(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                            struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
 	uint8_t plain[DATA_KEY_MAX];
 	bulla_bytes view = bulla_bytes_of(plain, use->request.size);
 	BULLA_AUTO_BUF blob;
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
 	bulla_rc rc;
 
 	bulla_buf_init(&blob, BULLA_KMS_BLOB_MAX);
@@ -221,55 +206,47 @@ static bulla_rc op_generate(struct bulla_broker *broker, struct bulla_kms_use *u
 		return BULLA_FAIL(BULLA_E_FORMAT, "KeySpec or NumberOfBytes is needed");
 	BULLA_TRY(bulla_random_fill(broker->random, plain, view.n));
 	rc = bulla_kms_blob_seal(&key->material, &use->request.context, broker->random, view, &blob);
-	open_answer(&j, key);
+	put_key_id(j, key);
 	if (rc == BULLA_OK)
-		put_base64(&j, "CiphertextBlob", bulla_buf_view(&blob));
+		put_base64(j, "CiphertextBlob", bulla_buf_view(&blob));
 	if (rc == BULLA_OK && use->request.op == BULLA_KMS_GENERATE_DATA_KEY)
-		rc = put_plain(broker, use, &j, view);
+		rc = put_plain(broker, use, j, view);
 	bulla_wipe(plain, sizeof(plain));
 	BULLA_TRY(rc);
-	return close_answer(&j, &w);
+	return BULLA_OK;
 }
 
 static bulla_rc op_decrypt(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                           struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
 	BULLA_AUTO_BUF plain;
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
 
 	bulla_buf_init(&plain, BULLA_KMS_BLOB_MAX);
 	BULLA_TRY(bulla_kms_blob_open(&key->material, &use->request.context, use->request.blob, &plain));
-	open_answer(&j, key);
-	bulla_json_wr_name(&j, "EncryptionAlgorithm");
-	bulla_json_wr_str(&j, "SYMMETRIC_DEFAULT");
-	BULLA_TRY(put_plain(broker, use, &j, bulla_buf_view(&plain)));
-	return close_answer(&j, &w);
+	put_key_id(j, key);
+	put_str(j, "EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
+	BULLA_TRY(put_plain(broker, use, j, bulla_buf_view(&plain)));
+	return BULLA_OK;
 }
 
 static bulla_rc op_encrypt(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                           struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
 	BULLA_AUTO_BUF blob;
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
 
 	bulla_buf_init(&blob, BULLA_KMS_BLOB_MAX);
 	BULLA_TRY(bulla_kms_blob_seal(&key->material, &use->request.context, broker->random, use->request.plain, &blob));
-	open_answer(&j, key);
-	put_base64(&j, "CiphertextBlob", bulla_buf_view(&blob));
-	bulla_json_wr_name(&j, "EncryptionAlgorithm");
-	bulla_json_wr_str(&j, "SYMMETRIC_DEFAULT");
-	return close_answer(&j, &w);
+	put_key_id(j, key);
+	put_base64(j, "CiphertextBlob", bulla_buf_view(&blob));
+	put_str(j, "EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
+	return BULLA_OK;
 }
 
 static bulla_rc op_random(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                          struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
 	uint8_t plain[DATA_KEY_MAX];
 	bulla_bytes view = bulla_bytes_of(plain, use->request.size);
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
 	bulla_rc rc;
 
 	(void)key;
@@ -278,40 +255,30 @@ static bulla_rc op_random(struct bulla_broker *broker, struct bulla_kms_use *use
 	if (view.n == 0)
 		return BULLA_FAIL(BULLA_E_FORMAT, "NumberOfBytes is needed");
 	BULLA_TRY(bulla_random_fill(broker->random, plain, view.n));
-	open_answer(&j, NULL);
-	rc = put_plain(broker, use, &j, view);
+	rc = put_plain(broker, use, j, view);
 	bulla_wipe(plain, sizeof(plain));
 	BULLA_TRY(rc);
-	return close_answer(&j, &w);
+	return BULLA_OK;
 }
 
 static bulla_rc op_describe(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                            struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-
 	(void)broker;
 	(void)use;
-	open_answer(&j, NULL);
-	put_metadata(&j, key);
-	return close_answer(&j, &w);
+	put_metadata(j, key);
+	return BULLA_OK;
 }
 
 static bulla_rc op_get_policy(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                              struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-
 	(void)broker;
 	(void)use;
-	open_answer(&j, NULL);
-	bulla_json_wr_name(&j, "Policy");
-	bulla_json_wr_string(&j, bulla_buf_view(&key->policy));
-	bulla_json_wr_name(&j, "PolicyName");
-	bulla_json_wr_str(&j, "default");
-	return close_answer(&j, &w);
+	bulla_json_wr_name(j, "Policy");
+	bulla_json_wr_string(j, bulla_buf_view(&key->policy));
+	put_str(j, "PolicyName", "default");
+	return BULLA_OK;
 }
 
 static bulla_rc check_policy(struct bulla_kms_use *use)
@@ -325,21 +292,19 @@ static bulla_rc check_policy(struct bulla_kms_use *use)
 }
 
 static bulla_rc op_put_policy(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                              struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
-	(void)ret; /* AWS answers with an empty body */
+	(void)j;
 	BULLA_TRY(check_policy(use));
 	return bulla_wrapping_put_policy(&broker->wrapping, key, use->request.policy);
 }
 
 static bulla_rc op_create(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                          struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
 	static const char nobody_else[] =
 		"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":"
 		"\"arn:aws:iam::" BULLA_WRAPPING_ACCOUNT ":root\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}";
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
 
 	if (use->request.policy.n == 0)
 		use->request.policy = bulla_bytes_str(nobody_else); /* as AWS's default policy */
@@ -347,43 +312,39 @@ static bulla_rc op_create(struct bulla_broker *broker, struct bulla_kms_use *use
 	BULLA_TRY(bulla_wrapping_create(&broker->wrapping, broker->cells, broker->random, use->request.policy,
 	                                use->request.description, use->now_ms, &key));
 	use->key_arn = bulla_wrapping_arn(key);
-	open_answer(&j, NULL);
-	put_metadata(&j, key);
-	return close_answer(&j, &w);
+	put_metadata(j, key);
+	return BULLA_OK;
 }
 
 static bulla_rc op_list(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-                        struct bulla_buf *ret)
+	bulla_json_wr *j)
 {
-	bulla_wr w = bulla_wr_buf(ret);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-
 	(void)use;
 	(void)key;
-	open_answer(&j, NULL);
-	bulla_json_wr_name(&j, "Keys");
-	bulla_json_wr_array(&j);
+	bulla_json_wr_name(j, "Keys");
+	bulla_json_wr_array(j);
 	for (size_t i = 0; i < broker->wrapping.count; i++) {
 		bulla_bytes arn = bulla_wrapping_arn(broker->wrapping.list[i]);
 
-		bulla_json_wr_object(&j);
-		bulla_json_wr_name(&j, "KeyArn");
-		bulla_json_wr_string(&j, arn);
-		bulla_json_wr_name(&j, "KeyId");
-		bulla_json_wr_string(&j, bulla_bytes_of(arn.p + arn.n - 36, 36));
-		bulla_json_wr_object_end(&j);
+		bulla_json_wr_object(j);
+		bulla_json_wr_name(j, "KeyArn");
+		bulla_json_wr_string(j, arn);
+		bulla_json_wr_name(j, "KeyId");
+		bulla_json_wr_string(j, bulla_bytes_of(arn.p + arn.n - 36, 36));
+		bulla_json_wr_object_end(j);
 	}
-	bulla_json_wr_array_end(&j);
-	bulla_json_wr_name(&j, "Truncated");
-	bulla_json_wr_bool(&j, false);
-	return close_answer(&j, &w);
+	bulla_json_wr_array_end(j);
+	bulla_json_wr_name(j, "Truncated");
+	bulla_json_wr_bool(j, false);
+	return BULLA_OK;
 }
 
 static const struct {
 	const char *action;
 	bool keyed, released; /* a key's policy decides; key material leaves */
+	/* Writes the members of the answer's object. */
 	bulla_rc (*serve)(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
-	                  struct bulla_buf *ret);
+		bulla_json_wr *j);
 } table[BULLA_KMS_OP_COUNT] = {
 	[BULLA_KMS_CREATE_KEY] = {"kms:CreateKey", false, true, op_create},
 	[BULLA_KMS_DESCRIBE_KEY] = {"kms:DescribeKey", true, false, op_describe},
@@ -525,6 +486,20 @@ static bulla_rc check_standing(const struct bulla_broker *broker, const struct b
 	return bulla_standing_check(&broker->standing, use->by != NULL ? bulla_bytes_digest(&use->kid) : use->module_id);
 }
 
+static bulla_rc answer(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key, struct bulla_buf *ret)
+{
+	bulla_wr w = bulla_wr_buf(ret);
+	bulla_json_wr j = bulla_json_wr_of(&w);
+	bulla_bytes written;
+
+	if (use->request.op == BULLA_KMS_PUT_KEY_POLICY) /* AWS answers with an empty body */
+		return table[use->request.op].serve(broker, use, key, &j);
+	bulla_json_wr_object(&j);
+	BULLA_TRY(table[use->request.op].serve(broker, use, key, &j));
+	bulla_json_wr_object_end(&j);
+	return bulla_wr_end(&w, &written);
+}
+
 bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_buf *ret)
 {
 	struct bulla_wrapping_key *key = NULL;
@@ -538,7 +513,7 @@ bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use
 	if (use->attested)
 		BULLA_TRY(bulla_seen_once(&broker->seen, &use->payload, use->now_ms,
 		                          use->now_ms + BULLA_KMS_MAX_AGE_MS + 2 * SKEW_MS));
-	return table[use->request.op].serve(broker, use, key, ret);
+	return answer(broker, use, key, ret);
 }
 
 bulla_rc bulla_kms_use_audit(struct bulla_broker *broker, const struct bulla_kms_use *use, bulla_rc rc)
