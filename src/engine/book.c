@@ -57,9 +57,21 @@ bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint1
 #define URGENT_SUBMISSIONS 2
 #define LAZY_SUBMISSIONS 32
 
+/* Somebody waits for what was gathered before nobody did. */
+static bulla_rc hurry(struct bulla_engine *e)
+{
+	e->journal_hurry = false;
+	e->journal_urgent = e->journal_urgent || e->journal_count > 0;
+	return e->effects.append(e->effects.ctx, (bulla_bytes){NULL, 0}, 0, true);
+}
+
 bulla_rc book_turn(struct bulla_engine *e)
 {
-	bool room = e->journal_urgent ? e->urgent_submissions < URGENT_SUBMISSIONS : e->submissions < LAZY_SUBMISSIONS;
+	bool room;
+
+	if (e->journal_hurry)
+		BULLA_TRY(hurry(e));
+	room = e->journal_urgent ? e->urgent_submissions < URGENT_SUBMISSIONS : e->submissions < LAZY_SUBMISSIONS;
 
 	return room ? book_flush(e) : BULLA_OK;
 }

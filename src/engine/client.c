@@ -60,7 +60,8 @@ static bulla_rc reply_started(struct bulla_engine *e, bulla_engine_peer peer, ui
 	return BULLA_OK;
 }
 
-/* STARTED's body: the message, with the links that only this run is known to need. */
+/* STARTED's body: the message, with the links that only this run is known to need. A client that follows is answered at the
+ * end: its run's record is written while the first step runs (runner_dispatch), beside nobody's wait for the ledger's disk. */
 static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const struct bulla_msg_start *m)
 {
 	struct run *run = run_at(e, index);
@@ -75,7 +76,7 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 	bulla_rec_started_write(&w, &started);
 	bulla_msg_start_encode(&bare, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return book_append(e, index, BULLA_HOST_STARTED, 0, 0, body, true);
+	return book_append(e, index, BULLA_HOST_STARTED, 0, 0, body, m->follow == 0);
 }
 
 /* Whether a run that is not known may begin now. BULLA_E_BUSY and BULLA_E_FULL: later. */
@@ -150,13 +151,19 @@ static bulla_rc reply_resident(struct bulla_engine *e, uint32_t index, bulla_eng
 	return reply_result(e, peer, op, stream, &h);
 }
 
+/* It may be said that the run has ended: G1. */
+static bool has_ended(const struct run *run)
+{
+	return run->recorded && run->start_durable;
+}
+
 /* The run is here already. */
 static bulla_rc start_again(struct bulla_engine *e, const struct bulla_engine_input *in, uint32_t index, bool follow)
 {
 	struct run *run = run_at(e, index);
 	struct waiter waiter = {.peer = in->peer, .stream = in->stream, .op = BULLA_OP_START, .follow = follow};
 
-	if (follow && run->recorded)
+	if (follow && has_ended(run))
 		return reply_resident(e, index, in->peer, BULLA_OP_START, in->stream);
 	if (!follow && run->start_durable)
 		return reply_started(e, in->peer, in->stream, &run->id, true);
@@ -279,7 +286,7 @@ static bulla_rc op_wait(struct bulla_engine *e, const struct bulla_engine_input 
 		BULLA_TRY(park_question(e, run_at(e, index), &spans));
 		return client_ask(e, in, BULLA_ENGINE_LOAD_SPANS, spans);
 	}
-	if (run_at(e, index)->recorded || in->op == BULLA_OP_GET)
+	if (has_ended(run_at(e, index)) || in->op == BULLA_OP_GET)
 		return reply_resident(e, index, in->peer, in->op, in->stream);
 	waiter.follow = m.follow != 0;
 	return waiter_add(e, run_at(e, index), &waiter);
@@ -375,11 +382,10 @@ bulla_rc client_start_durable(struct bulla_engine *e, uint32_t index)
 		*link = waiter->next;
 		waiter_free(e, place);
 	}
-	/* G2: what has its permit already may go now */
 	for (uint32_t s = 0; s < run->fold.slot_count; s++)
-		if (run->works[s].phase == PERMITTED)
-			BULLA_TRY(runner_retry(e, ref_of(index, (uint16_t)s)));
-	return BULLA_OK;
+		if (run->works[s].phase == WRITING && run->works[s].escrowed)
+			BULLA_TRY(runner_commit(e, ref_of(index, (uint16_t)s)));
+	return run->recorded ? client_ended(e, index) : BULLA_OK;
 }
 
 bulla_rc client_ended(struct bulla_engine *e, uint32_t index)
@@ -387,6 +393,8 @@ bulla_rc client_ended(struct bulla_engine *e, uint32_t index)
 	struct run *run = run_at(e, index);
 	bool refused = run->why != BULLA_OK && run->fold.state == BULLA_RUN_FAILED && run->steps_done == 0;
 
+	if (!has_ended(run))
+		return BULLA_OK; /* client_start_durable comes again */
 	while (run->waiters != NO_REF) {
 		struct waiter waiter = e->waiters[run->waiters];
 		uint32_t place = run->waiters;

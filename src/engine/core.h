@@ -4,8 +4,9 @@
  * simulator. Everything of one turn (several inputs, then TURN) is gathered: one journal submission, one ADVANCE frame
  * to the broker, one STORED frame per enclave.
  *
- * Guarantees (engine.md section 3): G1 acknowledged => record durable; G2 dispatched => its causes durable; G3 commit
- * sent => result durable; G4 permits are asked with or after the parents' commits; G5 at least once, commit once. */
+ * Guarantees (engine.md section 3): G1 acknowledged => record durable; G2 what acts outside is dispatched => its causes
+ * durable (no step does yet); G3 commit sent => run durable, result durable or in escrow; G4 permits are asked with or after
+ * the parents' commits; G5 at least once, commit once. */
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "journal/format.h"
@@ -105,7 +106,8 @@ struct bulla_engine_effects {
 	void (*event)(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body);
 	void (*error)(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
 		      uint64_t retry_ms);
-	/* Submits count framed records (journal/format.h); DURABLE answers each submission, in order. An error is final. */
+	/* Submits count framed records (journal/format.h); DURABLE answers each submission, in order. An error is final. No
+	 * record, urgent: what was submitted before is urgent from now on, and there is no answer. */
 	bulla_rc (*append)(void *ctx, bulla_bytes records, uint32_t count, bool urgent);
 	/* Wake me with TIME at due_ms (INT64_MAX: no need). The newest call counts. */
 	void (*arm)(void *ctx, int64_t due_ms);

@@ -95,9 +95,13 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	work->phase = WRITING;
 	work->durable = work->escrowed = false;
 	BULLA_TRY(write_result(e, r, &executed, receipt.receipt.outcome));
-	if (!work->escrowed)
-		return BULLA_OK;
-	work->phase = COMMITTING;
+	/* no commit of a run that this host could forget */
+	return work->escrowed && run_by_ref(e, r)->start_durable ? runner_commit(e, r) : BULLA_OK;
+}
+
+bulla_rc runner_commit(struct bulla_engine *e, ref r)
+{
+	work_at(e, r)->phase = COMMITTING;
 	return advance_add(e, r);
 }
 
@@ -112,10 +116,8 @@ bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
 	work->durable = true;
 	if (i && i->peer != 0 && i->stored_count < INSTANCE_OPEN)
 		i->stored[i->stored_count++] = work->receipt;
-	if (work->phase == WRITING) {
-		work->phase = COMMITTING;
-		return advance_add(e, r);
-	}
+	if (work->phase == WRITING)
+		return runner_commit(e, r);
 	/* `stored` rides with the run's next entry; after its last one it goes alone */
 	return work->escrowed && run_by_ref(e, r)->fold.state != BULLA_RUN_OPEN ? advance_add(e, r) : BULLA_OK;
 }

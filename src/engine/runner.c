@@ -209,8 +209,8 @@ bulla_rc runner_retry(struct bulla_engine *e, ref r)
 	struct instance *i = instance_at(e, work_at(e, r));
 
 	work_at(e, r)->phase = PERMITTED;
-	if (!i || !run_by_ref(e, r)->start_durable)
-		return BULLA_OK; /* G2: dispatched when STARTED is durable */
+	if (!i)
+		return BULLA_OK;
 	if (i->open_count < i->window && i->head == NO_REF)
 		return runner_dispatch(e, r);
 	queue_push(e, &i->head, &i->tail, r);
@@ -360,6 +360,8 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 		return book_abort(e, run_of(r), BULLA_RUN_STUCK, rc);
 	BULLA_TRY(rc);
 	work->phase = RUNNING;
+	/* G2: a step changes nothing outside (`may` is not built), so it may begin before its run is durable; its commit waits */
+	e->journal_hurry = e->journal_hurry || !run_by_ref(e, r)->start_durable;
 	work->since_ms = run_by_ref(e, r)->touched_ms = e->now_ms;
 	work->deadline_ms = e->now_ms + run_flow(e, run_by_ref(e, r))->steps[step_of(r)].timeout_ms + LATE_MS;
 	book_event(e, r, BULLA_STEP_RUNNING);

@@ -266,6 +266,7 @@ struct bulla_engine {
 	struct bulla_buf journal; /* records of this turn */
 	uint32_t journal_count;
 	bool journal_urgent;
+	bool journal_hurry; /* what was submitted is waited for now */
 	uint32_t submissions, urgent_submissions; /* not durable yet */
 	struct pending_record *pending;
 	uint32_t pending_head, pending_count, pending_capacity;
@@ -426,6 +427,8 @@ struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint
 void runner_release(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);
 BULLA_CHECK bulla_rc runner_retry(struct bulla_engine *e, ref r);
+/* A result that is in the journal or in escrow, of a run that is durable: its commit is asked for. */
+BULLA_CHECK bulla_rc runner_commit(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_dispatch(struct bulla_engine *e, ref r);
 /* A place in the instance's open table for the slot; BULLA_E_BUSY. EXECUTE with these objects on its stream. */
 BULLA_CHECK bulla_rc runner_open(struct bulla_engine *e, ref r, struct instance *i);

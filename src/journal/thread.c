@@ -394,6 +394,11 @@ bulla_rc bulla_journal_submit(struct bulla_journal *journal, bulla_bytes records
 
 	if (journal->failed)
 		return BULLA_FAIL(BULLA_E_IO, "the journal has failed");
+	if (count == 0) {
+		journal->batch_urgent = journal->batch_urgent || (urgent && journal->batch_count > 0);
+		journal->waiting_urgent = journal->waiting_urgent || (urgent && journal->waiting_count > 0);
+		return BULLA_OK;
+	}
 	if (index == BULLA_MAX_JOURNAL_SUBMISSIONS || journal->bytes_out + records.n > BULLA_MAX_JOURNAL_BACKLOG)
 		return BULLA_FAIL(BULLA_E_BUSY, "the journal's backlog is full");
 	if (records.n > BULLA_MAX_JOURNAL_BATCH - BULLA_JOURNAL_BATCH_HEADER)

@@ -31,7 +31,8 @@ int bulla_journal_fd(const struct bulla_journal *journal);
 void bulla_journal_woken(struct bulla_journal *journal);
 
 /* Submits framed records (bulla_journal_record_put), copied. *ret_lsn is the first one's. urgent: somebody waits, written by
- * the next bulla_journal_turn; else they ride along with the next batch, at the latest after 5 ms. Order is kept.
+ * the next bulla_journal_turn; else they ride along with the next batch, at the latest after 5 ms. Order is kept. count 0: no
+ * submission; urgent: somebody waits for what was submitted before, from now on (*ret_lsn is not written).
  * BULLA_E_BUSY: the backlog of JOURNAL_BACKLOG bytes or submissions is reached. */
 BULLA_CHECK bulla_rc bulla_journal_submit(struct bulla_journal *journal, bulla_bytes records, uint32_t count,
 	bool urgent, uint64_t *ret_lsn);

@@ -58,7 +58,8 @@ static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bo
 	struct sim *sim = ctx;
 	struct sim_writer *w = &sim->host.w;
 
-	writer_submit(w, records, count);
+	if (count > 0)
+		writer_submit(w, records, count);
 	sim_at(sim, urgent ? 1 : 5000, (struct sim_event){.kind = EV_HOST_WRITE, .gen = sim->host.gen});
 	return BULLA_OK;
 }

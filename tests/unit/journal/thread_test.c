@@ -152,6 +152,31 @@ static void submissions_come_back_in_order(void **state)
 	come_back_in_order(30);
 }
 
+/* What nobody waited for is written with the next turn when somebody does. */
+static void what_waits_can_be_hurried(void **state)
+{
+	struct fixture fixture;
+	struct bulla_journal_done done;
+	uint64_t lsn = 99;
+
+	(void)state;
+	open_fixture(&fixture);
+	assert_ok(bulla_journal_submit(fixture.journal, (bulla_bytes){NULL, 0}, 0, true, &lsn)); /* nothing is there */
+	submit(&fixture, 2, false);
+	assert_true(bulla_journal_due(fixture.journal) > 0);
+	assert_ok(bulla_journal_submit(fixture.journal, (bulla_bytes){NULL, 0}, 0, false, &lsn));
+	assert_true(bulla_journal_due(fixture.journal) > 0);
+	assert_ok(bulla_journal_submit(fixture.journal, (bulla_bytes){NULL, 0}, 0, true, &lsn));
+	assert_int_equal(bulla_journal_due(fixture.journal), 0);
+	assert_int_equal(lsn, 99);
+	next(&fixture, &done);
+	assert_int_equal(done.count, 2);
+	assert_rc(BULLA_E_AGAIN, bulla_journal_next(fixture.journal, &done)); /* that was no submission */
+	submit(&fixture, 1, false);
+	assert_true(bulla_journal_due(fixture.journal) > 0); /* hurry does not last */
+	close_fixture(&fixture);
+}
+
 static void a_slow_disk_is_left_to_the_thread(void **state)
 {
 	struct fixture fixture;
@@ -257,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(submissions_come_back_in_order),
+		cmocka_unit_test(what_waits_can_be_hurried),
 		cmocka_unit_test(a_slow_disk_is_left_to_the_thread),
 		cmocka_unit_test(a_failed_write_is_final),
 		cmocka_unit_test(lazy),
