@@ -308,7 +308,7 @@ bool bulla_snp_judge(struct bulla_attest_run *run, bulla_bytes bytes, struct bul
 		bulla_run_seconds(run, 0)};
 	BULLA_AUTO_VERIFY_KEY key = NULL;
 
-	if (!read_form(run, bytes, ret) || !bulla_snp_pick_chain(run, certs) ||
+	if (!read_form(run, bytes, ret) || !bulla_snp_pick_chain(run, ret, certs) ||
 		!bulla_run_chain(run, certs, 3, &rules, &anchor, &key))
 		return false;
 	check_revocation(run, certs, rules.time);

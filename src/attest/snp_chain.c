@@ -100,12 +100,14 @@ static bool collect(struct bulla_attest_run *run, struct candidates *ret)
 	return true;
 }
 
-/* A leaf names AMD's product; no CA does. */
-static bool is_leaf(const struct bulla_cert *cert)
+/* Made for this report, as far as its extensions say: kind of key, chip and TCB. */
+static bool fits(const struct bulla_snp_report *report, const struct bulla_snp_endorsement *endorsement)
 {
-	struct bulla_snp_endorsement ignored;
+	bulla_bytes id = endorsement->hardware_id;
 
-	return bulla_snp_endorsement_read(cert, &ignored) == BULLA_OK;
+	return (report->key_flags >> 2 & 7) == (unsigned)endorsement->signer &&
+		bulla_snp_tcb_equal(bulla_snp_tcb_of(endorsement->generation, report->reported_tcb), endorsement->tcb) &&
+		(id.n == 0 || (id.n <= report->chip_id.n && bulla_bytes_eq(bulla_bytes_of(report->chip_id.p, id.n), id)));
 }
 
 /* The certificate whose subject is `name`; of several (re-issued) ones any will do, as keys are pinned and verified. */
@@ -131,21 +133,35 @@ static bool find_signer(const struct candidates *candidates, bulla_bytes name, s
 	return false;
 }
 
-static bool find_leaf(const struct candidates *candidates, struct bulla_cert *ret)
+/* A leaf names AMD's product; no CA does. Of several the one made for this report, else the first: what does not fit is said. */
+static bool find_leaf(const struct candidates *candidates, const struct bulla_snp_report *report, struct bulla_cert *ret)
 {
-	for (size_t i = 0; i < candidates->count; i++)
-		if (bulla_cert_parse(candidates->list[i], ret) == BULLA_OK && is_leaf(ret))
-			return true;
-	return false;
+	bool found = false;
+
+	for (size_t i = 0; i < candidates->count; i++) {
+		struct bulla_snp_endorsement endorsement;
+		struct bulla_cert cert;
+
+		if (bulla_cert_parse(candidates->list[i], &cert) != BULLA_OK ||
+			bulla_snp_endorsement_read(&cert, &endorsement) != BULLA_OK)
+			continue;
+		bool fitting = fits(report, &endorsement);
+		if (fitting || !found)
+			*ret = cert;
+		found = true;
+		if (fitting)
+			break;
+	}
+	return found;
 }
 
-bool bulla_snp_pick_chain(struct bulla_attest_run *run, struct bulla_cert ret[3])
+bool bulla_snp_pick_chain(struct bulla_attest_run *run, const struct bulla_snp_report *report, struct bulla_cert ret[3])
 {
 	struct candidates candidates;
 
 	if (!collect(run, &candidates))
 		return false;
-	if (!find_leaf(&candidates, &ret[2]))
+	if (!find_leaf(&candidates, report, &ret[2]))
 		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, 0, "the collateral has no VCEK or VLEK in strict DER");
 	if (!find_signer(&candidates, ret[2].issuer, &ret[1]) || !find_signer(&candidates, ret[1].issuer, &ret[0]))
 		return bulla_run_stop(run, BULLA_FACTOR_CHAIN_ORDER, 0,
