@@ -310,6 +310,9 @@ bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes byt
 		return add_pem(foreign, text);
 	if (text.n > 13 && bulla_bytes_eq_str(bulla_bytes_of(text.p, 13), "-----BEGIN%20"))
 		return add_encoded_pem(foreign, text);
+	if (bulla_foreign_is_text(text)) { /* PCCS answers some lists in hexadecimal */
+		BULLA_TRY(bulla_foreign_text(foreign, text, &bytes));
+	}
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] >= 0x80)
 		return add_der(foreign, bytes);
 	if (is_event_log(bytes)) {

@@ -119,7 +119,9 @@ static void plan_dcap(struct fetch *fetch, const char *kind)
 	need(fetch, "intel-qe", "json", "SGX-Enclave-Identity-Issuer-Chain", PCS, "/%s/certification/v4/qe/identity", kind);
 	need(fetch, "intel-pck-crl", "der", "SGX-PCK-CRL-Issuer-Chain", PCS, "/sgx/certification/v4/pckcrl?ca=%s&encoding=der",
 		platform ? "platform" : "processor");
-	need(fetch, "intel-root-crl", "der", NULL, INTEL_ROOT, "/IntelSGXRootCA.der");
+	/* Intel's caching service (PCCS) keeps the root's list under a path of its own, in hexadecimal */
+	need(fetch, "intel-root-crl", "der", NULL, INTEL_ROOT, "%s",
+		fetch->cli->from != NULL ? "/sgx/certification/v4/rootcacrl" : "/IntelSGXRootCA.der");
 }
 
 /* Appraises leniently: for its claims, or to see that the collateral is genuine, in its time, and of this evidence. */
@@ -170,6 +172,19 @@ static int refused(const struct fetch *fetch, const struct item *item)
 	return status == 404 ? EXIT_NOT_FOUND : EXIT_AGAIN;
 }
 
+/* PCCS before version 4 wrote SGX- before the name. */
+static bulla_bytes issuers_of(const struct bulla_http_message *message, const char *chain)
+{
+	bulla_bytes found = {NULL, 0};
+	char older[64];
+
+	if (chain != NULL)
+		found = bulla_http_header(message, chain);
+	if (chain != NULL && found.n == 0 && snprintf(older, sizeof(older), "SGX-%s", chain) < (int)sizeof(older))
+		found = bulla_http_header(message, older);
+	return found;
+}
+
 static int fetch_one(struct fetch *fetch, struct item *item)
 {
 	unsigned wait = 0;
@@ -187,8 +202,7 @@ static int fetch_one(struct fetch *fetch, struct item *item)
 	}
 	if (fetch->download.message.status != 200)
 		return refused(fetch, item);
-	bulla_bytes issuers = item->chain == NULL ? bulla_bytes_of(NULL, 0)
-	                                          : bulla_http_header(&fetch->download.message, item->chain);
+	bulla_bytes issuers = issuers_of(&fetch->download.message, item->chain);
 	bulla_rc rc = bulla_buf_append(&item->body, bulla_buf_view(&fetch->download.body));
 	if (rc == BULLA_OK)
 		rc = bulla_buf_append(&item->issuers, issuers);

@@ -54,9 +54,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if special is True:
             return
         files = {"/tdx/certification/v4/qe/identity": ("qe.json", "SGX-Enclave-Identity-Issuer-Chain", "tcb.chain"),
-                 "/IntelSGXRootCA.der": ("root.crl", None, None)}
+                 "/sgx/certification/v4/rootcacrl": ("root.crl", None, None)}
         if self.path.startswith("/tdx/certification/v4/tcb?fmspc="):
-            found = ("tcb.json", "TCB-Info-Issuer-Chain", "tcb.chain")
+            found = ("tcb.json", "SGX-TCB-Info-Issuer-Chain" if server.chunked else "TCB-Info-Issuer-Chain", "tcb.chain")
         elif self.path.startswith("/sgx/certification/v4/pckcrl?ca="):
             found = ("pck.crl", "SGX-PCK-CRL-Issuer-Chain", "pck.chain")
         else:
@@ -67,6 +67,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         body = special if isinstance(special, bytes) else content(found[0])
+        if found[0] == "root.crl":
+            body = body.hex().upper().encode()  # as PCCS does
         self.send_response(200)
         if found[1]:
             self.send_header(found[1], content(found[2]).decode())

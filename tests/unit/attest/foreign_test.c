@@ -345,12 +345,18 @@ static void certificates_behind_a_report_are_taken(void **state)
 
 	(void)state;
 	bulla_copy(bytes, report().p, n);
-	n += make_certificate(key, NULL, bytes + n);
+	const size_t first = make_certificate(key, NULL, bytes + n);
+	n += first;
 	n += make_certificate(key, NULL, bytes + n);
 	assert_ok(bulla_foreign_init(&foreign));
 	assert_ok(bulla_foreign_evidence(&foreign, bulla_bytes_of(bytes, n), &found));
 	assert_bytes(found, report());
 	assert_int_equal(foreign.collateral.certificate_count, 2);
+	/* one more as digits, as a list of Intel's caching service comes */
+	static char digits[TEXT_MAX];
+	(void)put_hex(bulla_bytes_of(bytes + report().n, first), digits);
+	assert_ok(bulla_foreign_collateral(&foreign, bulla_bytes_str(digits)));
+	assert_int_equal(foreign.collateral.certificate_count, 3);
 	bulla_foreign_done(&foreign);
 	opens_to(bulla_bytes_of(bytes, n - 1), bulla_bytes_of(bytes, n - 1));
 	int pem = snprintf((char *)bytes + report().n, 64, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
