@@ -17,7 +17,6 @@ bulla_wr bulla_wr_fixed(uint8_t *memory, size_t size);
 /* Appends to buf, up to its maximum. */
 bulla_wr bulla_wr_buf(struct bulla_buf *buf);
 
-/* Each appends; what has no room becomes the writer's error (bulla_wr_end tells it). be and le: the order of bytes. */
 /* Where the next size bytes go, counted as written; NULL: not just so. */
 static inline uint8_t *bulla_wr_room(bulla_wr *w, size_t size)
 {
@@ -35,10 +34,20 @@ static inline uint8_t *bulla_wr_room(bulla_wr *w, size_t size)
 	return p;
 }
 
+/* Each appends; what has no room becomes the writer's error (bulla_wr_end tells it). be and le: the order of bytes. slowly:
+ * bytes where a buffer must grow first, or an error is kept. */
+void bulla_wr_slowly(bulla_wr *w, bulla_bytes bytes);
 void bulla_wr_bytes(bulla_wr *w, bulla_bytes bytes);
 void bulla_wr_digest(bulla_wr *w, const bulla_digest *digest);
 void bulla_wr_zeros(bulla_wr *w, size_t size);
-void bulla_wr_slowly(bulla_wr *w, bulla_bytes bytes); /* where a buffer grows, or there is no room */
+void bulla_wr_u16be(bulla_wr *w, uint16_t value);
+void bulla_wr_u32be(bulla_wr *w, uint32_t value);
+void bulla_wr_u64be(bulla_wr *w, uint64_t value);
+void bulla_wr_u16le(bulla_wr *w, uint16_t value);
+void bulla_wr_u32le(bulla_wr *w, uint32_t value);
+void bulla_wr_u64le(bulla_wr *w, uint64_t value);
+
+/* One byte: the heads of CBOR and protobuf are made of these. */
 static inline void bulla_wr_u8(bulla_wr *w, uint8_t value)
 {
 	uint8_t *p = bulla_wr_room(w, 1);
@@ -48,12 +57,6 @@ static inline void bulla_wr_u8(bulla_wr *w, uint8_t value)
 	else
 		bulla_wr_slowly(w, (bulla_bytes){&value, 1});
 }
-void bulla_wr_u16be(bulla_wr *w, uint16_t value);
-void bulla_wr_u32be(bulla_wr *w, uint32_t value);
-void bulla_wr_u64be(bulla_wr *w, uint64_t value);
-void bulla_wr_u16le(bulla_wr *w, uint16_t value);
-void bulla_wr_u32le(bulla_wr *w, uint32_t value);
-void bulla_wr_u64le(bulla_wr *w, uint64_t value);
 
 /* Puts a first error into the writer; later writes do nothing. */
 void bulla_wr_fail(bulla_wr *w, bulla_rc rc);

@@ -18,16 +18,6 @@ void bulla_sha256_init(struct bulla_sha256 *hash)
 	SHA256_Init(state_of(hash));
 }
 
-void bulla_sha256_after(struct bulla_sha256 *hash, const uint32_t words[8])
-{
-	SHA256_CTX *state = state_of(hash);
-
-	SHA256_Init(state);
-	state->Nl = 8 * SHA256_CBLOCK;
-	for (unsigned i = 0; i < 8; i++)
-		state->h[i] = words[i];
-}
-
 void bulla_sha256_add(struct bulla_sha256 *hash, bulla_bytes bytes)
 {
 	if (bytes.n > 0)

@@ -12,8 +12,6 @@ struct bulla_sha256 {
 
 /* Any number of pieces; the state holds no heap memory. */
 void bulla_sha256_init(struct bulla_sha256 *hash);
-/* The state after one block of 64 bytes, from its eight words. */
-void bulla_sha256_after(struct bulla_sha256 *hash, const uint32_t words[8]);
 void bulla_sha256_add(struct bulla_sha256 *hash, bulla_bytes bytes);
 
 /* Writes the digest and wipes the state. */

@@ -2,28 +2,12 @@
 
 #define BLOCK 64
 
-/* The pads of an empty key: where each extract of a kdf begins. */
-static void init_empty(struct bulla_hmac *hmac)
-{
-	static const uint32_t inner[8] = {0xf454dead, 0x9725214f, 0x90daf2a0, 0xdf1228ea, 0x64e5750f, 0xa3924181, 0x824a932b,
-		0xf8e04e32};
-	static const uint32_t outer[8] = {0xd385480f, 0x7abb6477, 0x37c9c538, 0x5dd82467, 0x8e043a72, 0x753434b0, 0xdeb82818,
-		0x361d45a6};
-
-	bulla_sha256_after(&hmac->inner, inner);
-	bulla_sha256_after(&hmac->outer, outer);
-}
-
 /* RFC 2104: keys longer than a block are hashed first. */
 void bulla_hmac_init(struct bulla_hmac *hmac, bulla_bytes key)
 {
 	uint8_t pad[BLOCK] = {0};
 	bulla_digest shorter;
 
-	if (key.n == 0) {
-		init_empty(hmac);
-		return;
-	}
 	if (key.n > BLOCK) {
 		bulla_sha256(key, &shorter);
 		key = bulla_bytes_digest(&shorter);
