@@ -82,7 +82,8 @@ enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
 		evidence = record.value;
 	for (size_t i = 0; i < bulla_attest_table_size; i++)
 		if (bulla_attest_table[i]->sniff(evidence))
-			return bulla_attest_table[i]->guess;
+			return bulla_attest_table[i]->guess_of != NULL ? bulla_attest_table[i]->guess_of(evidence)
+								       : bulla_attest_table[i]->guess;
 	return BULLA_TEE_NONE;
 }
 

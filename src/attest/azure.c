@@ -41,6 +41,12 @@ static bool sniff(bulla_bytes evidence)
 		(has_word(evidence, "\"hcl_report\"") || (has_word(evidence, "\"vcek\"") && has_word(evidence, "\"pcrs\"")));
 }
 
+/* Only TDX brings a quote beside the report. */
+static enum bulla_tee guess_of(bulla_bytes evidence)
+{
+	return has_word(evidence, "\"td_quote\"") ? BULLA_TEE_AZ_TDX : BULLA_TEE_AZ_SNP;
+}
+
 /* REPORT_DATA = hash(runtime data), then zeros: it is what makes the vTPM's keys the hardware's word. */
 static bool check_binding(struct bulla_attest_run *run, const struct bulla_azure *azure, bulla_bytes report_data)
 {
@@ -221,6 +227,7 @@ const struct bulla_attest_ops bulla_attest_azure = {
 	.name = "azure",
 	.media_type = "application/vnd.bulla.azure-vtpm+json",
 	.guess = BULLA_TEE_AZ_SNP,
+	.guess_of = guess_of,
 	.tees = BULLA_TEE_BIT(BULLA_TEE_AZ_SNP) | BULLA_TEE_BIT(BULLA_TEE_AZ_TDX),
 	.factors = factors,
 	.factor_count = sizeof(factors),

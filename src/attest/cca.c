@@ -242,8 +242,7 @@ static void appraise(struct bulla_attest_run *run)
 	record_claims(run, &realm);
 	bulla_run_fresh(run, 0, 0);
 	bulla_run_policy(run, debug, 0);
-	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, realm.challenge, true);
-	bulla_run_bound(run, BULLA_FACTOR_NONCE, &binding->nonce, realm.challenge, true);
+	bulla_run_challenge(run, realm.challenge);
 	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
 	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);
 	bulla_run_no_field(run, BULLA_FACTOR_BUNDLES, &binding->bundles);

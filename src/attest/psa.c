@@ -226,8 +226,7 @@ static void appraise(struct bulla_attest_run *run)
 	bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, claims.challenge);
 	bulla_run_fresh(run, 0, 0);
 	bulla_run_policy(run, debug, 0);
-	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, claims.challenge, true);
-	bulla_run_bound(run, BULLA_FACTOR_NONCE, &binding->nonce, claims.challenge, true);
+	bulla_run_challenge(run, claims.challenge);
 	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
 	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);
 	bulla_run_no_field(run, BULLA_FACTOR_BUNDLES, &binding->bundles);

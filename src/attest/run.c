@@ -211,6 +211,17 @@ void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,
 		bulla_run_skip(run, factor, BULLA_WHY_NO_SUCH_FIELD);
 }
 
+void bulla_run_challenge(struct bulla_attest_run *run, bulla_bytes found)
+{
+	const struct bulla_attest_binding *binding = run->binding;
+
+	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, found, true);
+	if (binding->binder.how == BULLA_EXPECT_VALUE)
+		bulla_run_no_field(run, BULLA_FACTOR_NONCE, &binding->nonce);
+	else
+		bulla_run_bound(run, BULLA_FACTOR_NONCE, &binding->nonce, found, true);
+}
+
 #define PART_SIZE 32
 
 bool bulla_register_extend(uint8_t value[48], bulla_bytes parts, bool hashed)

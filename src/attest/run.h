@@ -22,6 +22,7 @@ struct bulla_attest_ops {
 	const char *name;
 	const char *media_type; /* of the CMW record around it */
 	enum bulla_tee guess;   /* what it is, most likely */
+	enum bulla_tee (*guess_of)(bulla_bytes evidence); /* where the bytes may say more; NULL: that */
 	uint32_t tees;          /* what it may turn out to be */
 	const uint8_t *factors; /* its rules; each ends held, failed or not checked */
 	size_t factor_count;
@@ -83,6 +84,9 @@ void bulla_run_bound(struct bulla_attest_run *run, enum bulla_factor factor,
 /* A field that this evidence does not have: not checked, but failed when a value is expected that no binder covers. */
 void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,
 	const struct bulla_attest_expected *expected);
+
+/* BINDER and NONCE where one field holds either: an expected binder covers the nonce. */
+void bulla_run_challenge(struct bulla_attest_run *run, bulla_bytes found);
 
 /* A register that was zero and then extended with each part in order: SHA-384(old || part). Parts are part_size bytes of
  * expected; in the register's TEE the part itself or its SHA-384 (hashed) is what extends it. */

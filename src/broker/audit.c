@@ -52,6 +52,21 @@ static void put_parameters(bulla_json_wr *j, const struct bulla_kms_request *req
 	bulla_json_wr_object_end(j);
 }
 
+/* Of TEEs that AWS does not know, in our own names. */
+static void put_evidence(bulla_json_wr *j, const struct bulla_audit_event *event)
+{
+	const struct bulla_attest_result *evidence = event->facts->evidence;
+	const struct bulla_attest_claim *measurement = bulla_attest_find(evidence, BULLA_CLAIM_MEASUREMENT, 0);
+
+	member_str(j, "bullaTee", bulla_tee_name((enum bulla_tee)evidence->tee));
+	bulla_json_wr_name(j, "bullaInstance");
+	bulla_json_wr_hex(j, bulla_bytes_digest(event->instance));
+	if (measurement == NULL)
+		return;
+	bulla_json_wr_name(j, "bullaMeasurement");
+	bulla_json_wr_hex(j, measurement->bytes);
+}
+
 /* Names of facts section 1.5: AWS's, as in its documentation of Nitro Enclaves' events. */
 static void put_recipient(bulla_json_wr *j, const struct bulla_audit_event *event)
 {
@@ -71,7 +86,10 @@ static void put_recipient(bulla_json_wr *j, const struct bulla_audit_event *even
 	bulla_json_wr_object(j);
 	bulla_json_wr_name(j, "recipient");
 	bulla_json_wr_object(j);
-	member(j, "attestationDocumentModuleId", event->module_id);
+	if (event->instance != NULL)
+		put_evidence(j, event);
+	else
+		member(j, "attestationDocumentModuleId", event->module_id);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (event->facts->pcrs[rows[i].index].n == 0)
 			continue;

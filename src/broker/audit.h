@@ -10,6 +10,7 @@ struct bulla_audit_event {
 	const struct bulla_kms_facts *facts; /* principal, registers */
 	bulla_bytes key_arn;                 /* empty: no key was found */
 	bulla_bytes module_id;               /* of the document; empty without */
+	const bulla_digest *instance;        /* of a recipient: kid; NULL without */
 	const uint8_t *request_id;           /* 16 bytes */
 	int64_t wall_ms;
 	bulla_rc rc;                         /* outcome */

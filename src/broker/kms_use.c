@@ -523,6 +523,7 @@ bulla_rc bulla_kms_use_audit(struct bulla_broker *broker, const struct bulla_kms
 		.facts = &use->facts,
 		.key_arn = use->key_arn,
 		.module_id = use->module_id,
+		.instance = use->by != NULL ? &use->kid : NULL,
 		.request_id = use->request_id,
 		.wall_ms = use->now_ms,
 		.rc = rc,

@@ -19,7 +19,7 @@
 #define SLOTS 5120 /* links and what else is alive */
 
 struct options {
-	const char *listen, *nsm, *manifest, *evidence, *root, *collateral;
+	const char *listen, *nsm, *manifest, *evidence, *root, *collateral, *quotes;
 	struct bulla_tee_bundle bundles[BULLA_TEE_AGENTS];
 	size_t bundle_count;
 };
@@ -59,6 +59,8 @@ static void parse(int argc, char **argv, struct options *ret)
 		{"evidence", "SOURCE", "auto, dev, nsm, tsm (SNP, TDX, CCA), gramine (SGX), azure", DAEMON_MAY, &ret->evidence, NULL, NULL},
 		{"nsm", "fd:N|DEVICE", "the security module; else /dev/nsm", DAEMON_MAY, &ret->nsm, NULL, NULL},
 		{"collateral", "FILE", "what appraising the evidence needs besides, for the broker", DAEMON_MAY, &ret->collateral, NULL, NULL},
+		{"quotes", "ADDRESS", "Azure on TDX: who makes quotes of reports; else 169.254.169.254:80", DAEMON_MAY, &ret->quotes,
+			NULL, NULL},
 		{"root", "FOLDER", "before the kernel's paths, for tests", DAEMON_MAY, &ret->root, NULL, NULL},
 		{"manifest", "FILE", "the compiled project; it is measured", DAEMON_MUST, &ret->manifest, NULL, NULL},
 		{"agent", "HANDLE=FOLDER", "an agent's bundle; it is measured; any number", DAEMON_MUST, NULL, take_agent, ret},
@@ -76,7 +78,7 @@ static bulla_rc open_device(const char *root, const char *path, int *ret)
 	char name[BULLA_EVIDENCE_PATH];
 
 	BULLA_TRY(bulla_evidence_path(root, path, name, sizeof(name)));
-	*ret = open(name, O_RDWR | O_CLOEXEC);
+	*ret = open(name, O_RDWR | O_CLOEXEC | O_NOCTTY);
 	return *ret >= 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_IO, "a device of the TEE cannot be opened");
 }
 
@@ -106,7 +108,10 @@ static bulla_rc open_source(const struct options *options, struct bulla_source *
 		BULLA_TRY(open_device(options->root, "/dev/tpmrm0", &tpm.fd));
 		tpm = bulla_tpm_device(tpm.fd);
 	}
-	return bulla_source_open(options->evidence, options->root, &nsm, &tpm, ret);
+	BULLA_TRY(bulla_source_open(options->evidence, options->root, &nsm, &tpm, ret));
+	if (options->quotes != NULL)
+		ret->quotes = options->quotes;
+	return BULLA_OK;
 }
 
 static bulla_rc read_collateral(struct program *program, const struct options *options)

@@ -43,6 +43,18 @@ struct bulla_tpm bulla_tpm_device(int fd);
 
 /* Azure: writes user_data (64 bytes) to NV index 0x01400002, reads the HCL report from 0x01400001, quotes all 24 SHA-256
  * registers with the AK at 0x81000003 over nonce (1..64 bytes), and puts all of it into Trustee's JSON (version 2, without
- * a VCEK: collateral is fetched by the untrusted side). BULLA_E_IO, BULLA_E_FORMAT, BULLA_E_DENIED: the TPM refuses. */
-BULLA_CHECK bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, bulla_bytes user_data, bulla_bytes nonce,
-	struct bulla_evidence *ret);
+ * a VCEK: collateral is fetched by the untrusted side). On TDX the report in it is made a quote by `service`. BULLA_E_IO,
+ * BULLA_E_FORMAT, BULLA_E_DENIED: the TPM refuses; BULLA_E_UNSUPPORTED: neither SNP nor TDX; errors of the service. */
+BULLA_CHECK bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, const char *service, bulla_bytes user_data,
+	bulla_bytes nonce, struct bulla_evidence *ret);
+
+/* Which of the two it is here: BULLA_TEE_AZ_SNP, BULLA_TEE_AZ_TDX. Errors of the TPM as above. */
+BULLA_CHECK bulla_rc bulla_evidence_azure_kind(const struct bulla_tpm *tpm, enum bulla_tee *ret);
+
+/* Azure's metadata service, or one like it: POST /acc/tdquote {"report": base64url}, {"quote": base64url}. It is on the
+ * untrusted side: it turns a report that only this machine's TDX module verifies into a quote that all can, and cannot make
+ * one up. service: an address (io/addr.h). BULLA_E_UNREACHABLE, BULLA_E_TIMEOUT (five seconds), BULLA_E_DENIED: another status
+ * than 200, BULLA_E_FORMAT, BULLA_E_LIMIT. */
+#define BULLA_EVIDENCE_QUOTE_SERVICE "169.254.169.254:80"
+#define BULLA_EVIDENCE_TD_QUOTE 16384
+BULLA_CHECK bulla_rc bulla_evidence_td_quote(const char *service, bulla_bytes td_report, struct bulla_buf *ret);

@@ -25,12 +25,28 @@
 #define NV_USER_DATA 0x01400002u
 #define HANDLE_AK 0x81000003u
 
+/* the HCL report (attest/azure.h): header, hardware report, five words, runtime data */
+#define HCL_HEADER 32
+#define HCL_HARDWARE 1184
+#define HCL_SNP 2
+#define HCL_TDX 4
+#define TD_REPORT 1024
+
 #define RESPONSE_MAX 4096
 #define CHUNK 1024
 #define REPORT_MAX 4096
 #define PCRS 24
 #define SIGNATURE_MAX 512
 #define MESSAGE_MAX 1024
+
+/* As many bytes as its header says: the device may hand it over in parts. */
+static bool is_whole(const struct bulla_buf *response)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(response));
+	uint32_t size = 0;
+
+	return bulla_rd_skip(&r, 2) == BULLA_OK && bulla_rd_u32be(&r, &size) == BULLA_OK && response->n >= size;
+}
 
 static bulla_rc call_device(const struct bulla_tpm *tpm, bulla_bytes command, struct bulla_buf *ret_response)
 {
@@ -39,10 +55,12 @@ static bulla_rc call_device(const struct bulla_tpm *tpm, bulla_bytes command, st
 	if (n < 0 || (size_t)n != command.n)
 		return BULLA_FAIL_OS(BULLA_E_IO, "the TPM does not take the command", errno);
 	BULLA_TRY(bulla_buf_reserve(ret_response, RESPONSE_MAX));
-	n = read(tpm->fd, ret_response->p + ret_response->n, RESPONSE_MAX);
-	if (n <= 0)
-		return BULLA_FAIL_OS(BULLA_E_IO, "the TPM does not answer", errno);
-	ret_response->n += (size_t)n;
+	while (!is_whole(ret_response)) {
+		n = read(tpm->fd, ret_response->p + ret_response->n, RESPONSE_MAX - ret_response->n);
+		if (n <= 0)
+			return BULLA_FAIL_OS(BULLA_E_IO, "the TPM does not answer", errno);
+		ret_response->n += (size_t)n;
+	}
 	return BULLA_OK;
 }
 
@@ -230,7 +248,7 @@ static bulla_rc read_pcrs(struct exchange *x, uint8_t ret[PCRS][32])
 }
 
 struct parts {
-	struct bulla_buf report, message, signature;
+	struct bulla_buf report, message, signature, td_quote;
 	uint8_t pcrs[PCRS][32];
 };
 
@@ -239,17 +257,58 @@ static void parts_done(struct parts *parts)
 	bulla_buf_done(&parts->report);
 	bulla_buf_done(&parts->message);
 	bulla_buf_done(&parts->signature);
+	bulla_buf_done(&parts->td_quote);
+}
+
+/* The hardware report stands between the HCL's header and the runtime data, whose third word says which it is. */
+static bulla_rc hardware_of(bulla_bytes hcl, enum bulla_tee *ret, bulla_bytes *ret_report)
+{
+	bulla_rd r = bulla_rd_of(hcl);
+	bulla_bytes report;
+	uint32_t kind;
+
+	BULLA_TRY(bulla_rd_skip(&r, HCL_HEADER));
+	BULLA_TRY(bulla_rd_bytes(&r, HCL_HARDWARE, &report));
+	BULLA_TRY(bulla_rd_skip(&r, 8));
+	BULLA_TRY(bulla_rd_u32le(&r, &kind));
+	if (kind != HCL_SNP && kind != HCL_TDX)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the HCL report is about another kind of machine");
+	*ret = kind == HCL_TDX ? BULLA_TEE_AZ_TDX : BULLA_TEE_AZ_SNP;
+	*ret_report = kind == HCL_TDX ? bulla_bytes_of(report.p, TD_REPORT) : report;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_evidence_azure_kind(const struct bulla_tpm *tpm, enum bulla_tee *ret)
+{
+	struct exchange x = {.tpm = tpm};
+	BULLA_AUTO_BUF hcl;
+	bulla_bytes ignored;
+
+	bulla_buf_init(&hcl, REPORT_MAX);
+	bulla_buf_init(&x.response, RESPONSE_MAX);
+	bulla_rc rc = nv_read(&x, NV_REPORT, &hcl);
+	bulla_buf_done(&x.response);
+	return rc == BULLA_OK ? hardware_of(bulla_buf_view(&hcl), ret, &ignored) : rc;
+}
+
+static bulla_rc put_base64(bulla_json_wr *j, const char *name, const struct bulla_buf *value)
+{
+	BULLA_AUTO_BUF text;
+	bulla_bytes base64;
+
+	bulla_buf_init(&text, 2 * BULLA_EVIDENCE_TD_QUOTE);
+	bulla_wr w = bulla_wr_buf(&text);
+	bulla_text_wr_base64url(&w, bulla_buf_view(value));
+	BULLA_TRY(bulla_wr_end(&w, &base64));
+	bulla_json_wr_name(j, name);
+	bulla_json_wr_string(j, base64);
+	return BULLA_OK;
 }
 
 static bulla_rc write_json(const struct parts *parts, struct bulla_buf *ret)
 {
-	BULLA_AUTO_BUF text;
-	bulla_bytes base64, ignored;
+	bulla_bytes ignored;
 
-	bulla_buf_init(&text, 16384);
-	bulla_wr t = bulla_wr_buf(&text);
-	bulla_text_wr_base64url(&t, bulla_buf_view(&parts->report));
-	BULLA_TRY(bulla_wr_end(&t, &base64));
 	bulla_wr w = bulla_wr_buf(ret);
 	bulla_json_wr j = bulla_json_wr_of(&w);
 	bulla_json_wr_object(&j);
@@ -267,21 +326,28 @@ static bulla_rc write_json(const struct parts *parts, struct bulla_buf *ret)
 		bulla_json_wr_hex(&j, BULLA_BYTES_ARRAY(parts->pcrs[i]));
 	bulla_json_wr_array_end(&j);
 	bulla_json_wr_object_end(&j);
-	bulla_json_wr_name(&j, "hcl_report");
-	bulla_json_wr_string(&j, base64);
+	BULLA_TRY(put_base64(&j, "hcl_report", &parts->report));
+	if (parts->td_quote.n > 0)
+		BULLA_TRY(put_base64(&j, "td_quote", &parts->td_quote));
 	bulla_json_wr_object_end(&j);
 	return bulla_wr_end(&w, &ignored);
 }
 
-static bulla_rc collect(struct exchange *x, bulla_bytes user_data, bulla_bytes nonce, struct parts *parts)
+static bulla_rc collect(struct exchange *x, const char *service, bulla_bytes user_data, bulla_bytes nonce,
+	struct parts *parts, enum bulla_tee *ret)
 {
+	bulla_bytes hardware;
+
 	BULLA_TRY(nv_write(x, NV_USER_DATA, user_data));
 	BULLA_TRY(nv_read(x, NV_REPORT, &parts->report));
+	BULLA_TRY(hardware_of(bulla_buf_view(&parts->report), ret, &hardware));
+	if (*ret == BULLA_TEE_AZ_TDX)
+		BULLA_TRY(bulla_evidence_td_quote(service, hardware, &parts->td_quote));
 	BULLA_TRY(quote(x, nonce, &parts->message, &parts->signature));
 	return read_pcrs(x, parts->pcrs);
 }
 
-bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, bulla_bytes user_data, bulla_bytes nonce,
+bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, const char *service, bulla_bytes user_data, bulla_bytes nonce,
 	struct bulla_evidence *ret)
 {
 	struct exchange x = {.tpm = tpm};
@@ -293,12 +359,12 @@ bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, bulla_bytes user_data
 	bulla_buf_init(&parts.report, REPORT_MAX);
 	bulla_buf_init(&parts.message, MESSAGE_MAX);
 	bulla_buf_init(&parts.signature, SIGNATURE_MAX);
+	bulla_buf_init(&parts.td_quote, BULLA_EVIDENCE_TD_QUOTE);
 	bulla_buf_clear(&ret->report);
 	bulla_buf_clear(&ret->aux);
-	bulla_rc rc = collect(&x, user_data, nonce, &parts);
+	bulla_rc rc = collect(&x, service, user_data, nonce, &parts, &ret->tee);
 	if (rc == BULLA_OK)
 		rc = write_json(&parts, &ret->report);
-	ret->tee = BULLA_TEE_AZ_SNP;
 	bulla_buf_done(&x.response);
 	parts_done(&parts);
 	return rc;

@@ -61,14 +61,17 @@ static bulla_rc make_gramine(const struct bulla_source *source, const uint8_t bi
 
 static enum bulla_tee probe_azure(const struct bulla_source *source)
 {
-	return source->tpm.call != NULL ? BULLA_TEE_AZ_SNP : BULLA_TEE_NONE;
+	enum bulla_tee tee = BULLA_TEE_NONE;
+	bulla_rc rc = source->tpm.call == NULL ? BULLA_E_NOT_FOUND : bulla_evidence_azure_kind(&source->tpm, &tee);
+
+	return rc == BULLA_OK ? tee : BULLA_TEE_NONE;
 }
 
 static bulla_rc make_azure(const struct bulla_source *source, const uint8_t binder[BULLA_EVIDENCE_BINDER],
 	bulla_bytes nonce, bulla_bytes public_key, struct bulla_evidence *ret)
 {
 	(void)public_key;
-	return bulla_evidence_azure(&source->tpm, bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER), nonce, ret);
+	return bulla_evidence_azure(&source->tpm, source->quotes, bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER), nonce, ret);
 }
 
 static const struct bulla_source_ops table[] = {
@@ -83,7 +86,7 @@ bulla_rc bulla_source_open(const char *how, const char *root, const struct bulla
 	struct bulla_source *ret)
 {
 	bool any = bulla_bytes_eq_str(bulla_bytes_str(how), "auto"), known = any;
-	struct bulla_source source = {.root = root};
+	struct bulla_source source = {.root = root, .quotes = BULLA_EVIDENCE_QUOTE_SERVICE};
 
 	if (nsm != NULL)
 		source.nsm = *nsm;

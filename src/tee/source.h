@@ -19,6 +19,7 @@ struct bulla_source_ops {
 struct bulla_source {
 	const struct bulla_source_ops *ops;
 	const char *root; /* before the kernel's paths: "", or a fake tree in tests */
+	const char *quotes; /* Azure on TDX: the service that makes quotes; the real one unless the caller sets another */
 	struct bulla_nsm nsm;
 	struct bulla_tpm tpm;
 	enum bulla_tee tee;

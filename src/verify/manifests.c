@@ -24,11 +24,12 @@ static void gather_anchors(struct bulla_verify *v)
 {
 	struct bulla_attest_anchors vendors = bulla_attest_vendor_anchors();
 
-	for (size_t i = 0; i < v->trust->anchor_count; i++)
-		add_anchor(v, (struct bulla_attest_anchor){.tee = v->trust->anchors[i].tee,
-					      .assurance = v->trust->anchors[i].assurance,
-					      .how = BULLA_ANCHOR_CERTIFICATE,
-					      .id = bulla_bytes_digest(&v->trust->anchors[i].id)});
+	for (size_t i = 0; i < v->trust->anchor_count; i++) {
+		const struct bulla_trust_anchor *anchor = &v->trust->anchors[i];
+
+		add_anchor(v, (struct bulla_attest_anchor){anchor->tee, anchor->assurance, anchor->how,
+					      bulla_bytes_of(anchor->id, anchor->id_size), bulla_bytes_of(anchor->key, anchor->key_size)});
+	}
 	for (size_t i = 0; i < vendors.count; i++)
 		add_anchor(v, vendors.list[i]);
 	for (size_t k = 0; k < v->manifest_count; k++)

@@ -4,7 +4,10 @@
 #include "crypto/hash.h"
 #include "wire/text.h"
 
-enum { SPKI_MAX = 256, WORDS_MAX = 4 };
+enum { SPKI_MAX = 256, WORDS_MAX = 5 };
+
+/* By enum bulla_anchor_how. A shared secret is in no file that is handed on. */
+static const char *const anchor_words[] = {NULL, "anchor", "anchor-key", "anchor-device"};
 
 /* A line's words, apart by single spaces. */
 struct line {
@@ -60,19 +63,35 @@ static bulla_rc read_approver(const struct line *line, struct bulla_trust *trust
 	return BULLA_OK;
 }
 
-static bulla_rc read_anchor(const struct line *line, struct bulla_trust *trust)
+static bulla_rc read_class(const struct line *line, struct bulla_trust_anchor *ret)
 {
 	static const char *const classes[] = {"dev", "emulator", "hardware"};
-	struct bulla_trust_anchor anchor = {.tee = (uint8_t)bulla_tee_from_name(line->words[1])};
+
+	ret->tee = (uint8_t)bulla_tee_from_name(line->words[1]);
+	for (unsigned i = 0; i < 3; i++)
+		if (bulla_bytes_eq_str(line->words[2], classes[i]))
+			ret->assurance = (uint8_t)(BULLA_ASSURANCE_DEV + i);
+	if (ret->tee == BULLA_TEE_NONE || ret->assurance == BULLA_ASSURANCE_NONE)
+		return BULLA_FAIL(BULLA_E_FORMAT, "a trust file names an unknown TEE or class");
+	return BULLA_OK;
+}
+
+/* The word says how it is known: anchor_hows. */
+static bulla_rc read_anchor(const struct line *line, struct bulla_trust *trust)
+{
+	struct bulla_trust_anchor anchor = {.how = BULLA_ANCHOR_CERTIFICATE, .id_size = sizeof(bulla_digest)};
 
 	if (trust->anchor_count == BULLA_TRUST_ANCHORS)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a trust file names too many anchors");
-	for (unsigned i = 0; i < 3; i++)
-		if (bulla_bytes_eq_str(line->words[2], classes[i]))
-			anchor.assurance = (uint8_t)(BULLA_ASSURANCE_DEV + i);
-	if (anchor.tee == BULLA_TEE_NONE || anchor.assurance == BULLA_ASSURANCE_NONE)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a trust file names an unknown TEE or class");
-	BULLA_TRY(bulla_text_hex(line->words[3], sizeof(anchor.id.b), anchor.id.b));
+	BULLA_TRY(read_class(line, &anchor));
+	if (bulla_bytes_eq_str(line->words[0], anchor_words[BULLA_ANCHOR_KEY]))
+		anchor.how = BULLA_ANCHOR_KEY;
+	if (line->count == WORDS_MAX) {
+		anchor.how = BULLA_ANCHOR_DEVICE;
+		anchor.id_size = BULLA_TRUST_ID;
+		BULLA_TRY(bulla_text_base64url(line->words[4], sizeof(anchor.key), anchor.key, &anchor.key_size));
+	}
+	BULLA_TRY(bulla_text_hex(line->words[3], anchor.id_size, anchor.id));
 	trust->anchors[trust->anchor_count++] = anchor;
 	return BULLA_OK;
 }
@@ -99,7 +118,8 @@ static const struct {
 	bulla_rc (*read)(const struct line *line, struct bulla_trust *trust);
 } kinds[] = {
 	{"tenant", 2, read_tenant}, {"approver", 3, read_approver}, {"need", 2, read_need},
-	{"anchor", 4, read_anchor}, {"epoch", 2, read_epoch},
+	{"anchor", 4, read_anchor}, {"anchor-key", 4, read_anchor}, {"anchor-device", 5, read_anchor},
+	{"epoch", 2, read_epoch},
 };
 
 static bulla_rc read_line(bulla_bytes text, struct bulla_trust *trust)
@@ -132,6 +152,24 @@ bulla_rc bulla_trust_parse(bulla_bytes text, struct bulla_trust *ret, unsigned *
 	return BULLA_OK;
 }
 
+static void write_anchor(const struct bulla_anchor *anchor, bulla_wr *w)
+{
+	if (anchor->how == 0 || anchor->how > BULLA_ANCHOR_DEVICE)
+		return;
+	bulla_text_wr(w, "\n");
+	bulla_text_wr(w, anchor_words[anchor->how]);
+	bulla_text_wr(w, " ");
+	bulla_wr_bytes(w, anchor->tee);
+	bulla_text_wr(w, " ");
+	bulla_text_wr(w, bulla_assurance_name(anchor->assurance));
+	bulla_text_wr(w, " ");
+	bulla_text_wr_hex(w, anchor->id);
+	if (anchor->how != BULLA_ANCHOR_DEVICE)
+		return;
+	bulla_text_wr(w, " ");
+	bulla_text_wr_base64url(w, anchor->key);
+}
+
 bulla_rc bulla_trust_write(const struct bulla_manifest *manifest, const bulla_bytes *names, bulla_wr *w)
 {
 	bulla_text_wr(w, "bulla-trust 1\ntenant ");
@@ -146,14 +184,8 @@ bulla_rc bulla_trust_write(const struct bulla_manifest *manifest, const bulla_by
 	}
 	bulla_text_wr(w, "\nneed ");
 	bulla_text_wr_uint(w, manifest->need);
-	for (size_t i = 0; i < manifest->anchor_count; i++) {
-		bulla_text_wr(w, "\nanchor ");
-		bulla_wr_bytes(w, manifest->anchors[i].tee);
-		bulla_text_wr(w, " ");
-		bulla_text_wr(w, bulla_assurance_name(manifest->anchors[i].assurance));
-		bulla_text_wr(w, " ");
-		bulla_text_wr_hex(w, manifest->anchors[i].id);
-	}
+	for (size_t i = 0; i < manifest->anchor_count; i++)
+		write_anchor(&manifest->anchors[i], w);
 	bulla_text_wr(w, "\n");
 	return w->rc;
 }
@@ -165,11 +197,16 @@ void bulla_trust_of(const struct bulla_manifest *manifest, struct bulla_trust *r
 		ret->approvers[ret->approver_count++] =
 			(struct bulla_trust_approver){.name = manifest->approvers[i].name, .kid = manifest->approvers[i].kid};
 	for (size_t i = 0; i < manifest->anchor_count && ret->anchor_count < BULLA_TRUST_ANCHORS; i++) {
-		struct bulla_trust_anchor anchor = {.tee = (uint8_t)bulla_tee_from_name(manifest->anchors[i].tee),
-			.assurance = manifest->anchors[i].assurance};
+		const struct bulla_anchor *from = &manifest->anchors[i];
+		struct bulla_trust_anchor *to = &ret->anchors[ret->anchor_count];
 
-		if (bulla_bytes_copy_exact(manifest->anchors[i].id, sizeof(anchor.id.b), anchor.id.b) == BULLA_OK)
-			ret->anchors[ret->anchor_count++] = anchor;
+		if (from->how > BULLA_ANCHOR_DEVICE || from->id.n > sizeof(to->id) || from->key.n > sizeof(to->key))
+			continue;
+		*to = (struct bulla_trust_anchor){.tee = (uint8_t)bulla_tee_from_name(from->tee), .assurance = from->assurance,
+			.how = from->how, .id_size = from->id.n, .key_size = from->key.n};
+		bulla_copy(to->id, from->id.p, from->id.n);
+		bulla_copy(to->key, from->key.p, from->key.n);
+		ret->anchor_count++;
 	}
 }
 

@@ -5,6 +5,8 @@
  *   approver NAME BASE64URL               SPKI of a P-256 key; NAME has no spaces, "-" for none
  *   need N                                so many of them must have signed; default 1
  *   anchor TEE CLASS HEX64                CLASS dev, emulator or hardware; SHA-256 of the root certificate's DER
+ *   anchor-key TEE CLASS HEX64            SHA-256 of the root's SPKI, whatever its certificate
+ *   anchor-device TEE CLASS HEX66 BASE64URL  PSA, CCA: instance id and SPKI of one device
  *   epoch N                               no older epoch
  * Empty lines and lines that begin with '#' say nothing. */
 #include "base/wr.h"
@@ -13,6 +15,8 @@
 #define BULLA_TRUST_APPROVERS 64
 #define BULLA_TRUST_ANCHORS 32
 #define BULLA_TRUST_MAX 65536
+#define BULLA_TRUST_ID 33
+#define BULLA_TRUST_KEY 256
 
 struct bulla_trust_approver {
 	bulla_bytes name; /* borrowed from the text */
@@ -20,8 +24,9 @@ struct bulla_trust_approver {
 };
 
 struct bulla_trust_anchor {
-	uint8_t tee, assurance; /* enums of attest/attest.h */
-	bulla_digest id;
+	uint8_t tee, assurance, how; /* enums of attest/attest.h */
+	uint8_t id[BULLA_TRUST_ID], key[BULLA_TRUST_KEY];
+	size_t id_size, key_size;
 };
 
 struct bulla_trust {

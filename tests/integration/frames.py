@@ -91,3 +91,19 @@ class Daemon:
             s.connect(path)
         s.sendall(first)
         return s
+
+
+class Owner:
+    """The owner's frames on a socket of a project that runs: the broker's, or the engine's."""
+
+    def __init__(self, project, name="broker.sock"):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(20)
+        self.sock.connect(os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, name))
+        self.sock.sendall(hello(window=4))
+
+    def call(self, op, body=b"", stream=1):
+        self.sock.sendall(frame(op, body, stream=stream))
+        answered, flags, _, body = reply(self.sock)
+        assert answered == op, (answered, op, body)
+        return flags, body

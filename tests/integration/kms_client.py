@@ -52,42 +52,20 @@ def sign(headers, body, access, secret, when):
     return headers
 
 
-class Kms:
-    """A client of the broker of a project that is made; brings it up. `close` ends the helper."""
+class Client:
+    """A client of a project's broker, which runs."""
 
     def __init__(self, project):
-        project.run("up", check=0)
         broker = os.path.join(project.state, "broker")
         with open(os.path.join(broker, "admin.json"), encoding="utf-8") as file:
             self.admin = json.load(file)
         self.audit_path = os.path.join(broker, "audit.jsonl")
         self.socket = os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, "broker-tls.sock")
         self.connection = Connection(self.socket)
-        self.helper = subprocess.Popen([os.path.join(BUILD, "tests/integration/evidence"), project.state + "/platform"],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        birth = next(e for e in self.audit() if e["eventName"] == "GenerateDataKey" and "errorCode" not in e)
-        self.key = birth["requestParameters"]["keyId"]
-        self.context = birth["requestParameters"]["encryptionContext"]
-        recipient = birth["additionalEventData"]["recipient"]
-        self.pcrs = {"pcr0": recipient["attestationDocumentEnclaveImageDigest"],
-                     **{f"pcr{i}": recipient[f"attestationDocumentEnclavePCR{i}"] for i in (1, 2, 16, 17)}}
 
     def audit(self):
         with open(self.audit_path, encoding="utf-8") as file:
             return [json.loads(line) for line in file]
-
-    def doc(self, **words):
-        words = {**self.pcrs, **words}
-        self.helper.stdin.write("doc " + " ".join(f"{k}={v}" for k, v in words.items()) + "\n")
-        self.helper.stdin.flush()
-        text = self.helper.stdout.readline().strip()
-        assert not text.startswith("error"), text
-        return text
-
-    def open(self, sealed):
-        self.helper.stdin.write(f"open {sealed}\n")
-        self.helper.stdin.flush()
-        return self.helper.stdout.readline().strip()
 
     def call(self, operation, body, signed=False, access=None, secret=None, age=0, target="TrentService."):
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -103,6 +81,35 @@ class Kms:
         if response.status == 200:
             return answer
         return response.status, answer["__type"], response.headers["x-bulla-error"]
+
+
+class Kms(Client):
+    """The same with evidence of the development TEE; brings the project up. `close` ends the helper."""
+
+    def __init__(self, project):
+        project.run("up", check=0)
+        super().__init__(project)
+        self.helper = subprocess.Popen([os.path.join(BUILD, "tests/integration/evidence"), project.state + "/platform"],
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        birth = next(e for e in self.audit() if e["eventName"] == "GenerateDataKey" and "errorCode" not in e)
+        self.key = birth["requestParameters"]["keyId"]
+        self.context = birth["requestParameters"]["encryptionContext"]
+        recipient = birth["additionalEventData"]["recipient"]
+        self.pcrs = {"pcr0": recipient["attestationDocumentEnclaveImageDigest"],
+                     **{f"pcr{i}": recipient[f"attestationDocumentEnclavePCR{i}"] for i in (1, 2, 16, 17)}}
+
+    def doc(self, **words):
+        words = {**self.pcrs, **words}
+        self.helper.stdin.write("doc " + " ".join(f"{k}={v}" for k, v in words.items()) + "\n")
+        self.helper.stdin.flush()
+        text = self.helper.stdout.readline().strip()
+        assert not text.startswith("error"), text
+        return text
+
+    def open(self, sealed):
+        self.helper.stdin.write(f"open {sealed}\n")
+        self.helper.stdin.flush()
+        return self.helper.stdout.readline().strip()
 
     def generate(self, document=None, **more):
         body = {"KeyId": self.key, "KeySpec": "AES_256", "EncryptionContext": self.context, **more}

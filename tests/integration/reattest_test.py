@@ -1,10 +1,9 @@
 """Evidence on demand: sessions lapse when the owner says so, permits are refused with that reason, and enclaves attest again."""
 import os
-import socket
 import subprocess
 import time
 
-from frames import frame, hello, reply, varint
+from frames import Owner, varint
 from project import BUILD, Project, Tap
 
 tap = Tap()
@@ -12,23 +11,8 @@ project = Project("hello")
 DEMAND = 69
 
 
-class Owner:
-    """The owner's frames on the broker's socket."""
-
-    def __init__(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(os.path.join(project.env["XDG_RUNTIME_DIR"], "bulla", project.name, "broker.sock"))
-        self.sock.sendall(hello(window=4))
-
-    def call(self, op, body=b"", stream=1):
-        self.sock.sendall(frame(op, body, stream=stream))
-        answered, flags, _, body = reply(self.sock)
-        assert answered == op, (answered, op, body)
-        return flags, body
-
-    def demand(self, within_ms, instance=b""):
-        return self.call(DEMAND, (b"\x0a" + varint(len(instance)) + instance if instance else b"") + b"\x10" + varint(within_ms))
+def demand(owner, within_ms, instance=b""):
+    return owner.call(DEMAND, (b"\x0a" + varint(len(instance)) + instance if instance else b"") + b"\x10" + varint(within_ms))
 
 
 def run():
@@ -41,9 +25,9 @@ def run():
 def everybody_attests_again():
     project.run("up", check=0)
     run()
-    owner = Owner()
+    owner = Owner(project)
     for _ in range(3):
-        flags, _ = owner.demand(1)
+        flags, _ = demand(owner, 1)
         assert flags == 1, flags
         time.sleep(0.1)
         took = run()
@@ -52,10 +36,10 @@ def everybody_attests_again():
 
 @tap.case
 def demands_of_another_form_are_refused():
-    owner = Owner()
-    assert owner.demand(3600001)[0] == 3
-    assert owner.demand(1000, b"short")[0] == 3
-    assert owner.demand(1, b"n" * 32)[0] == 1  # nobody of that name: nothing happens
+    owner = Owner(project)
+    assert demand(owner, 3600001)[0] == 3
+    assert demand(owner, 1000, b"short")[0] == 3
+    assert demand(owner, 1, b"n" * 32)[0] == 1  # nobody of that name: nothing happens
     assert run() < 20
 
 

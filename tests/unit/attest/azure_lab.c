@@ -55,13 +55,14 @@ static void put_u32le(uint8_t *p, size_t value)
 		p[i] = (uint8_t)(value >> (8 * i));
 }
 
-static size_t write_hcl(const char *runtime, size_t size, uint8_t *ret)
+static size_t write_hcl(const struct azure_lab *lab, const char *runtime, size_t size, uint8_t *ret)
 {
 	bulla_zero(ret, HCL_SIZE);
 	bulla_copy(ret, "HCLA", 4);
+	bulla_copy(ret + 32, lab->hardware, sizeof(lab->hardware));
 	put_u32le(ret + 1216, size + 20);
 	put_u32le(ret + 1220, 1);
-	put_u32le(ret + 1224, 4); /* TDX */
+	put_u32le(ret + 1224, lab->snp ? 2 : 4);
 	put_u32le(ret + 1228, 1); /* SHA-256 */
 	put_u32le(ret + 1232, size);
 	bulla_copy(ret + HCL_SIZE, runtime, size);
@@ -69,7 +70,7 @@ static size_t write_hcl(const char *runtime, size_t size, uint8_t *ret)
 }
 
 /* TPMS_ATTEST of a quote over all 24 registers (TPM 2.0 part 2, 10.12.8) */
-static size_t write_message(const struct azure_lab *lab, uint8_t *ret)
+size_t azure_lab_message(const struct azure_lab *lab, uint8_t *ret)
 {
 	bulla_wr w = bulla_wr_fixed(ret, 512);
 	bulla_digest digest;
@@ -93,7 +94,18 @@ static size_t write_message(const struct azure_lab *lab, uint8_t *ret)
 	return written.n;
 }
 
-static size_t sign(EVP_PKEY *key, bulla_bytes message, uint8_t *ret)
+size_t azure_lab_hcl(struct azure_lab *lab, void (*bind)(void *ctx, const bulla_digest *runtime), void *ctx, uint8_t *ret)
+{
+	char runtime[2048];
+	size_t size = write_runtime(lab, runtime, sizeof(runtime));
+	bulla_digest digest;
+
+	bulla_sha256(bulla_bytes_of(runtime, size), &digest);
+	bind(ctx, &digest);
+	return write_hcl(lab, runtime, size, ret);
+}
+
+size_t azure_lab_sign(EVP_PKEY *key, bulla_bytes message, uint8_t *ret)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	size_t size = 512;
@@ -126,8 +138,8 @@ static void write_quote(struct azure_lab *lab)
 	uint8_t message[512], signature[512];
 	char digits[65];
 	EVP_PKEY *other = lab->other_key ? pki_key(NULL) : NULL;
-	size_t size = write_message(lab, message);
-	size_t signed_size = sign(other != NULL ? other : lab->vtpm, bulla_bytes_of(message, size), signature);
+	size_t size = azure_lab_message(lab, message);
+	size_t signed_size = azure_lab_sign(other != NULL ? other : lab->vtpm, bulla_bytes_of(message, size), signature);
 
 	EVP_PKEY_free(other);
 	append(&lab->text, "\"tpm_quote\":{");
@@ -167,18 +179,21 @@ void azure_lab_close(struct azure_lab *lab)
 	bulla_buf_done(&lab->text);
 }
 
+static void bind_quote(void *ctx, const bulla_digest *runtime)
+{
+	struct azure_lab *lab = ctx;
+
+	bulla_zero(lab->dcap.body + 520, 64);
+	bulla_copy(lab->dcap.body + 520, runtime->b, 32);
+	lab->dcap.body[520] ^= lab->unbound;
+}
+
 bulla_rc azure_lab_judge(struct azure_lab *lab)
 {
 	struct dcap_lab *dcap = &lab->dcap;
-	char runtime[2048];
 	uint8_t hcl[4096];
-	bulla_digest digest;
+	size_t hcl_size = azure_lab_hcl(lab, bind_quote, lab, hcl);
 
-	size_t runtime_size = write_runtime(lab, runtime, sizeof(runtime)), hcl_size = write_hcl(runtime, runtime_size, hcl);
-	bulla_sha256(bulla_bytes_of(runtime, runtime_size), &digest);
-	bulla_zero(dcap->body + 520, 64);
-	bulla_copy(dcap->body + 520, digest.b, 32);
-	dcap->body[520] ^= lab->unbound;
 	(void)dcap_lab_judge(dcap); /* makes quote and collateral; judged alone it is bound to something else */
 	bulla_buf_clear(&lab->text);
 	append(&lab->text, "{\"version\":1,");

@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto/hash.h"
 #include "test.h"
@@ -90,7 +91,7 @@ static void make_pck(struct dcap_lab *lab)
 	uint8_t extension[2048];
 	size_t n = pck_extension(lab, extension);
 	struct pki_extension row = {"1.2.840.113741.1.13.1", bulla_bytes_of(extension, n)};
-	struct pki_spec spec = {.cn = "Intel SGX PCK Certificate", .not_before = LAB_NOW - 100, .not_after = LAB_NOW + 10000,
+	struct pki_spec spec = {.cn = "Intel SGX PCK Certificate", .not_before = lab->now - 100, .not_after = lab->now + 10000,
 		.extensions = &row, .extension_count = 1, .serial = 30};
 	EVP_PKEY *key = lab->pck.key != NULL ? lab->pck.key : pki_key("P-256");
 
@@ -101,14 +102,19 @@ static void make_pck(struct dcap_lab *lab)
 
 void dcap_lab_open(struct dcap_lab *lab)
 {
-	struct pki_spec root = {.cn = "Intel SGX Root CA", .not_before = LAB_NOW - 100, .not_after = LAB_NOW + 10000,
+	dcap_lab_open_at(lab, LAB_NOW);
+}
+
+void dcap_lab_open_at(struct dcap_lab *lab, int64_t now)
+{
+	struct pki_spec root = {.cn = "Intel SGX Root CA", .not_before = now - 100, .not_after = now + 10000,
 		.ca = true, .pathlen = 1, .serial = 1};
-	struct pki_spec ca = {.cn = "Intel SGX PCK Platform CA", .not_before = LAB_NOW - 100, .not_after = LAB_NOW + 10000,
+	struct pki_spec ca = {.cn = "Intel SGX PCK Platform CA", .not_before = now - 100, .not_after = now + 10000,
 		.ca = true, .pathlen = 0, .serial = 20};
-	struct pki_spec signer = {.cn = "Intel SGX TCB Signing", .not_before = LAB_NOW - 100, .not_after = LAB_NOW + 10000,
+	struct pki_spec signer = {.cn = "Intel SGX TCB Signing", .not_before = now - 100, .not_after = now + 10000,
 		.serial = 40};
 
-	*lab = (struct dcap_lab){0};
+	*lab = (struct dcap_lab){.now = now};
 	bulla_buf_init(&lab->memory, 1 << 17);
 	pki_make(&root, pki_key("P-256"), NULL, &lab->root);
 	pki_make(&ca, pki_key("P-256"), &lab->root, &lab->ca);
@@ -131,16 +137,29 @@ void dcap_lab_close(struct dcap_lab *lab)
 static const char zeros48[] =
 	"000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000";
 
+/* The day before or after, at midnight. */
+static void date(int64_t seconds, char ret[32])
+{
+	time_t t = (time_t)(seconds - seconds % 86400);
+	struct tm tm;
+
+	assert_non_null(gmtime_r(&t, &tm));
+	assert_int_not_equal(strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm), 0);
+}
+
 static void set_texts(struct dcap_lab *lab)
 {
-	char sgx[1024] = "", tdx[1024] = "";
+	char sgx[1024] = "", tdx[1024] = "", from[32], to[32];
+
+	date(lab->now, from);
+	date(lab->now + 30 * 86400, to);
 
 	for (int i = 0; i < 16; i++) {
 		(void)snprintf(sgx + strlen(sgx), sizeof(sgx) - strlen(sgx), "%s{\"svn\":%d}", i > 0 ? "," : "", i < 4 ? 5 : 0);
 		(void)snprintf(tdx + strlen(tdx), sizeof(tdx) - strlen(tdx), "%s{\"svn\":%d}", i > 0 ? "," : "", i == 2 ? 3 : 0);
 	}
 	(void)snprintf(lab->tcb_info, sizeof(lab->tcb_info),
-		"{\"id\":\"TDX\",\"version\":3,\"issueDate\":\"2026-11-18T00:00:00Z\",\"nextUpdate\":\"2026-12-18T00:00:00Z\","
+		"{\"id\":\"TDX\",\"version\":3,\"issueDate\":\"%s\",\"nextUpdate\":\"%s\","
 		"\"fmspc\":\"444444444444\",\"pceId\":\"0000\",\"tcbType\":0,\"tcbEvaluationDataNumber\":17,"
 		"\"tdxModule\":{\"mrsigner\":\"%s\",\"attributes\":\"0000000000000000\",\"attributesMask\":\"FFFFFFFFFFFFFFFF\"},"
 		"\"tdxModuleIdentities\":[{\"id\":\"TDX_01\",\"mrsigner\":\"%s\",\"attributes\":\"0000000000000000\","
@@ -148,14 +167,15 @@ static void set_texts(struct dcap_lab *lab)
 		"\"tcbStatus\":\"UpToDate\"},{\"tcb\":{\"isvsvn\":2},\"tcbDate\":\"2023-03-13T00:00:00Z\",\"tcbStatus\":\"OutOfDate\"}]}],"
 		"\"tcbLevels\":[{\"tcb\":{\"sgxtcbcomponents\":[%s],\"pcesvn\":11,\"tdxtcbcomponents\":[%s]},"
 		"\"tcbDate\":\"2024-03-13T00:00:00Z\",\"tcbStatus\":\"UpToDate\"}]}",
-		zeros48, zeros48, sgx, tdx);
+		from, to, zeros48, zeros48, sgx, tdx);
 	(void)snprintf(lab->qe_identity, sizeof(lab->qe_identity),
-		"{\"id\":\"TD_QE\",\"version\":2,\"issueDate\":\"2026-11-18T00:00:00Z\",\"nextUpdate\":\"2026-12-18T00:00:00Z\","
+		"{\"id\":\"TD_QE\",\"version\":2,\"issueDate\":\"%s\",\"nextUpdate\":\"%s\","
 		"\"tcbEvaluationDataNumber\":17,\"miscselect\":\"00000000\",\"miscselectMask\":\"FFFFFFFF\","
 		"\"attributes\":\"11000000000000000000000000000000\",\"attributesMask\":\"FBFFFFFFFFFFFFFF0000000000000000\","
 		"\"mrsigner\":\"DC9E2A7C6F948F17474E34A7FC43ED030F7C1563F1BABDDF6340C82E0E54A8C5\",\"isvprodid\":2,"
 		"\"tcbLevels\":[{\"tcb\":{\"isvsvn\":4},\"tcbDate\":\"2024-03-13T00:00:00Z\",\"tcbStatus\":\"UpToDate\"},"
-		"{\"tcb\":{\"isvsvn\":2},\"tcbDate\":\"2023-03-13T00:00:00Z\",\"tcbStatus\":\"OutOfDate\"}]}");
+		"{\"tcb\":{\"isvsvn\":2},\"tcbDate\":\"2023-03-13T00:00:00Z\",\"tcbStatus\":\"OutOfDate\"}]}",
+		from, to);
 }
 
 static void set_bodies(struct dcap_lab *lab)
@@ -192,8 +212,8 @@ void dcap_lab_reset(struct dcap_lab *lab)
 		lab->components[i] = 5;
 	lab->pcesvn = 11;
 	lab->revoked_pck = lab->revoked_ca = 0;
-	lab->crl_from = LAB_NOW - 10;
-	lab->crl_to = LAB_NOW + 1000;
+	lab->crl_from = lab->now - 10;
+	lab->crl_to = lab->now + 1000;
 	lab->with_collateral = true;
 	set_bodies(lab);
 	set_texts(lab);
@@ -206,7 +226,7 @@ void dcap_lab_reset(struct dcap_lab *lab)
 	lab->policy.any_measurement = true;
 	lab->binding = sample_binding();
 	lab->collateral = (struct bulla_attest_collateral){0};
-	lab->time = (struct bulla_attest_time){LAB_NOW * 1000, BULLA_CLOCK_ONLINE};
+	lab->time = (struct bulla_attest_time){lab->now * 1000, BULLA_CLOCK_ONLINE};
 }
 
 /* ---- making ---- */

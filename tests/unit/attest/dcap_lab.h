@@ -8,6 +8,7 @@
 #define LAB_QUOTE_MAX 16384
 
 struct dcap_lab {
+	int64_t now; /* Unix seconds: what is dated is good then */
 	struct pki_cert root, ca, pck, signer;
 	EVP_PKEY *attestation;
 	/* what goes into the quote */
@@ -46,6 +47,7 @@ struct dcap_lab {
 
 /* Keys and certificates, and everything else as it must be: an accepted TD 1.0 quote of version 4. */
 void dcap_lab_open(struct dcap_lab *lab);
+void dcap_lab_open_at(struct dcap_lab *lab, int64_t now); /* the other is at LAB_NOW */
 void dcap_lab_close(struct dcap_lab *lab);
 
 /* Fields and expectations as after open; keys stay. */

@@ -4,8 +4,8 @@
 #include "attest/snp.h"
 #include "base/mem.h"
 #include "cases.h"
-#include "pki.h"
 #include "samples.h"
+#include "snp_lab.h"
 #include "test.h"
 
 #include <openssl/pem.h>
@@ -222,160 +222,28 @@ static void every_flip_in_a_genuine_report_is_refused(void **state)
 }
 
 /* ---- reports of our own ---- */
-#define AMD "1.3.6.1.4.1.3704.1."
-
-struct lab {
-	struct pki_cert root, issuer, leaf;
-	uint8_t report[1184];
-	uint8_t chip[64];
-	bulla_digest anchor_id;
-	struct bulla_attest_anchor anchor;
-	struct bulla_attest_policy policy;
-	struct bulla_attest_binding binding;
-	struct bulla_attest_collateral collateral;
-	struct bulla_attest_time time;
-	struct bulla_attest_result result;
-	bool resign; /* false: leave the signature as it is */
-	struct pki_extension extensions[9];
-	size_t extension_count;
-	uint8_t data[64];
-};
-
-static EVP_PKEY *shared_keys[3]; /* RSA keys cost much to make */
-
-static void lab_report(struct lab *lab)
+static void refused(struct snp_lab *lab, enum bulla_factor factor)
 {
-	uint8_t *r = lab->report;
-
-	bulla_zero(r, sizeof(lab->report));
-	r[0] = 3;
-	r[0x0a] = 0x03; /* SMT, and bit 17 */
-	r[0x34] = 1;
-	r[0x40] = 0x25;
-	lab->data[0] = 5;
-	bulla_copy(r + 0x50, lab->data, 64);
-	r[0x90] = 0xaa;
-	for (unsigned i = 0; i < 64; i++)
-		r[0x1a0 + i] = lab->chip[i] = (uint8_t)(i + 1);
-	static const uint8_t tcb[8] = {4, 1, 0, 0, 0, 0, 24, 219};
-	bulla_copy(r + 0x38, tcb, 8);
-	bulla_copy(r + 0x180, tcb, 8);
-	bulla_copy(r + 0x1e0, tcb, 8);
-	bulla_copy(r + 0x1f0, tcb, 8);
-	r[0x188] = 0x19;
-	r[0x189] = 0x01;
-}
-
-static void lab_extensions(struct lab *lab)
-{
-	lab->extensions[0] = (struct pki_extension){AMD "2", BULLA_BYTES_LITERAL("\x16\x08Milan-B0")};
-	lab->extensions[1] = (struct pki_extension){AMD "3.1", BULLA_BYTES_LITERAL("\x02\x01\x04")};
-	lab->extensions[2] = (struct pki_extension){AMD "3.2", BULLA_BYTES_LITERAL("\x02\x01\x01")};
-	lab->extensions[3] = (struct pki_extension){AMD "3.3", BULLA_BYTES_LITERAL("\x02\x01\x18")};
-	lab->extensions[4] = (struct pki_extension){AMD "3.8", BULLA_BYTES_LITERAL("\x02\x02\x00\xdb")};
-	lab->extensions[5] = (struct pki_extension){AMD "4", BULLA_BYTES_ARRAY(lab->chip)};
-	lab->extension_count = 6;
-}
-
-static void lab_chain(struct lab *lab, const char *root_cn, const char *issuer_cn)
-{
-	struct pki_spec root = {.cn = root_cn, .not_before = NOW - 100, .not_after = NOW + 1000000, .ca = true,
-		.pathlen = -1, .serial = 1};
-	struct pki_spec issuer = {.cn = issuer_cn, .not_before = NOW - 100, .not_after = NOW + 1000000, .ca = true,
-		.pathlen = 0, .serial = 7};
-	struct pki_spec leaf = {.cn = "SEV-VCEK", .not_before = NOW - 100, .not_after = NOW + 1000000, .plain = true,
-		.extensions = lab->extensions, .extension_count = lab->extension_count};
-
-	for (unsigned i = 0; i < 3; i++) {
-		if (shared_keys[i] == NULL)
-			shared_keys[i] = pki_key(i < 2 ? NULL : "P-384");
-		EVP_PKEY_up_ref(shared_keys[i]);
-	}
-	pki_make(&root, shared_keys[0], NULL, &lab->root);
-	pki_make(&issuer, shared_keys[1], &lab->root, &lab->issuer);
-	pki_make(&leaf, shared_keys[2], &lab->issuer, &lab->leaf);
-	lab->collateral = (struct bulla_attest_collateral){.certificate_count = 3};
-	lab->collateral.certificates[0] = pki_der(&lab->leaf);
-	lab->collateral.certificates[1] = pki_der(&lab->issuer);
-	lab->collateral.certificates[2] = pki_der(&lab->root);
-	lab->anchor_id = pki_key_digest(&lab->root);
-	lab->anchor = (struct bulla_attest_anchor){BULLA_TEE_SNP, BULLA_ASSURANCE_HARDWARE, BULLA_ANCHOR_KEY,
-		bulla_bytes_digest(&lab->anchor_id), {NULL, 0}};
-}
-
-static void lab_unchain(struct lab *lab)
-{
-	pki_free(&lab->root);
-	pki_free(&lab->issuer);
-	pki_free(&lab->leaf);
-}
-
-static void lab_expect(struct lab *lab)
-{
-	bulla_attest_policy_init(&lab->policy);
-	lab->policy.tees = BULLA_TEE_BIT(BULLA_TEE_SNP);
-	lab->policy.assurance = BULLA_ASSURANCE_HARDWARE;
-	lab->policy.any_measurement = true;
-	lab->binding = sample_binding();
-	lab->binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(lab->data));
-	lab->time = (struct bulla_attest_time){NOW * 1000, BULLA_CLOCK_ONLINE};
-	lab->resign = true;
-}
-
-static void lab_open(struct lab *lab)
-{
-	*lab = (struct lab){0};
-	lab_report(lab);
-	lab_extensions(lab);
-	lab_chain(lab, "ARK-Milan", "SEV-Milan");
-	lab_expect(lab);
-}
-
-static void put_reversed(const uint8_t *from, uint8_t *to)
-{
-	for (size_t i = 0; i < 48; i++)
-		to[i] = from[47 - i];
-}
-
-static bulla_rc lab_judge(struct lab *lab)
-{
-	struct bulla_attest_anchors anchors = {&lab->anchor, 1};
-	uint8_t raw[96];
-
-	if (lab->resign) {
-		pki_sign(lab->leaf.key, bulla_bytes_of(lab->report, 0x2a0), raw, 48);
-		put_reversed(raw, lab->report + 0x2a0);
-		put_reversed(raw + 48, lab->report + 0x2e8);
-	}
-	const struct attest_case about = {.evidence = BULLA_BYTES_ARRAY(lab->report), .collateral = &lab->collateral,
-		.anchors = &anchors, .policy = &lab->policy, .binding = &lab->binding, .time = lab->time};
-	bulla_rc rc = case_judge("snp", &about, &lab->result);
-	sample_dump("snp", BULLA_BYTES_ARRAY(lab->report), &lab->result);
-	return rc;
-}
-
-static void refused(struct lab *lab, enum bulla_factor factor)
-{
-	assert_int_not_equal(lab_judge(lab), BULLA_OK);
+	assert_int_not_equal(snp_lab_judge(lab), BULLA_OK);
 	assert_factor(&lab->result, factor);
-	lab_report(lab);
-	lab_expect(lab);
+	snp_lab_report(lab);
+	snp_lab_expect(lab);
 }
 
 static void the_lab_s_report_holds(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 
 	(void)state;
-	lab_open(&lab);
-	assert_ok(lab_judge(&lab));
+	snp_lab_open(&lab, NOW);
+	assert_ok(snp_lab_judge(&lab));
 	assert_accepted(&lab.result);
 	lab.binding.binder.value = bulla_bytes_of(lab.data, 32); /* shorter, followed by zeros */
-	assert_ok(lab_judge(&lab));
-	lab_unchain(&lab);
+	assert_ok(snp_lab_judge(&lab));
+	snp_lab_unchain(&lab);
 }
 
-static void a_byte(struct lab *lab, size_t at, uint8_t value, enum bulla_factor factor)
+static void a_byte(struct snp_lab *lab, size_t at, uint8_t value, enum bulla_factor factor)
 {
 	lab->report[at] = value;
 	refused(lab, factor);
@@ -383,10 +251,10 @@ static void a_byte(struct lab *lab, size_t at, uint8_t value, enum bulla_factor 
 
 static void the_form_is_exact(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 
 	(void)state;
-	lab_open(&lab);
+	snp_lab_open(&lab, NOW);
 	a_byte(&lab, 0, 1, BULLA_FACTOR_VERSION);
 	a_byte(&lab, 0, 6, BULLA_FACTOR_VERSION);
 	a_byte(&lab, 0x34, 2, BULLA_FACTOR_ALGORITHM);
@@ -403,33 +271,33 @@ static void the_form_is_exact(void **state)
 	refused(&lab, BULLA_FACTOR_RESERVED);
 	lab.report[0] = 5;
 	lab.report[0x1f8] = lab.report[0x200] = 1;
-	assert_ok(lab_judge(&lab));
-	lab_unchain(&lab);
+	assert_ok(snp_lab_judge(&lab));
+	snp_lab_unchain(&lab);
 }
 
 static void the_signature_is_exact(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 
 	(void)state;
-	lab_open(&lab);
-	assert_ok(lab_judge(&lab));
+	snp_lab_open(&lab, NOW);
+	assert_ok(snp_lab_judge(&lab));
 	lab.resign = false;
 	lab.report[0x90] ^= 1;
 	refused(&lab, BULLA_FACTOR_SIGNATURE);
-	assert_ok(lab_judge(&lab));
+	assert_ok(snp_lab_judge(&lab));
 	lab.resign = false;
 	bulla_zero(lab.report + 0x2a0, 48);
 	refused(&lab, BULLA_FACTOR_SIGNATURE_RANGE);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 static void certificate_and_report_belong_together(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 
 	(void)state;
-	lab_open(&lab);
+	snp_lab_open(&lab, NOW);
 	a_byte(&lab, 0x180, 5, BULLA_FACTOR_SNP_TCB_CERTIFICATE);
 	a_byte(&lab, 0x187, 218, BULLA_FACTOR_SNP_TCB_CERTIFICATE);
 	a_byte(&lab, 0x1a0, 9, BULLA_FACTOR_SNP_CHIP);
@@ -442,17 +310,17 @@ static void certificate_and_report_belong_together(void **state)
 	bulla_zero(lab.report + 0x1a0, 64);
 	lab.report[0x48] = 2;
 	lab.policy.snp.allow_masked_chip = true;
-	assert_ok(lab_judge(&lab));
-	lab_unchain(&lab);
+	assert_ok(snp_lab_judge(&lab));
+	snp_lab_unchain(&lab);
 }
 
 static void policy_is_policy(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 	bulla_bytes chip;
 
 	(void)state;
-	lab_open(&lab);
+	snp_lab_open(&lab, NOW);
 	a_byte(&lab, 0x0a, 0x0b, BULLA_FACTOR_DEBUG);
 	a_byte(&lab, 0x0a, 0x07, BULLA_FACTOR_SNP_MIGRATION);
 	a_byte(&lab, 0x30, 1, BULLA_FACTOR_SNP_VMPL);
@@ -483,79 +351,79 @@ static void policy_is_policy(void **state)
 	lab.policy.platforms = &chip;
 	lab.policy.platform_count = 1;
 	refused(&lab, BULLA_FACTOR_PLATFORM_ALLOWED);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 static void a_vlek_needs_its_provider(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 	bulla_bytes csp = BULLA_BYTES_LITERAL("CN=cloud.example");
 
 	(void)state;
-	lab_open(&lab);
-	lab_unchain(&lab);
+	snp_lab_open(&lab, NOW);
+	snp_lab_unchain(&lab);
 	lab.extensions[5] = (struct pki_extension){AMD "5", BULLA_BYTES_LITERAL("\x16\x10" "CN=cloud.example")};
-	lab_chain(&lab, "ARK-Milan", "SEV-VLEK-Milan");
+	snp_lab_chain(&lab, "ARK-Milan", "SEV-VLEK-Milan");
 	bulla_zero(lab.report + 0x1a0, 64);
 	lab.report[0x48] = 1 << 2;
-	assert_int_not_equal(lab_judge(&lab), BULLA_OK);
+	assert_int_not_equal(snp_lab_judge(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_SNP_CSP);
 	lab.policy.snp.csps = &csp;
 	lab.policy.snp.csp_count = 1;
-	assert_ok(lab_judge(&lab));
+	assert_ok(snp_lab_judge(&lab));
 	lab.report[0x1a0] = 1;
-	assert_int_not_equal(lab_judge(&lab), BULLA_OK);
+	assert_int_not_equal(snp_lab_judge(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_SNP_CHIP);
 	lab.report[0x1a0] = 0;
 	lab.report[0x48] = 0; /* says VCEK, signed under the VLEK's issuer */
-	assert_int_not_equal(lab_judge(&lab), BULLA_OK);
+	assert_int_not_equal(snp_lab_judge(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_SNP_SIGNER);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 static void chain_names_and_roots_count(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 
 	(void)state;
-	lab_open(&lab);
-	lab_unchain(&lab);
-	lab_chain(&lab, "ARK-Genoa", "SEV-Genoa");
+	snp_lab_open(&lab, NOW);
+	snp_lab_unchain(&lab);
+	snp_lab_chain(&lab, "ARK-Genoa", "SEV-Genoa");
 	refused(&lab, BULLA_FACTOR_SNP_GENERATION);
 	lab.anchor_id.b[0] ^= 1;
 	refused(&lab, BULLA_FACTOR_ANCHOR);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 	lab.extension_count = 5; /* neither hardware id nor provider */
-	lab_chain(&lab, "ARK-Milan", "SEV-Milan");
+	snp_lab_chain(&lab, "ARK-Milan", "SEV-Milan");
 	refused(&lab, BULLA_FACTOR_CHAIN_FORM);
 	lab.collateral.certificate_count = 0;
 	refused(&lab, BULLA_FACTOR_CHAIN_FORM);
-	lab_unchain(&lab);
-	lab_extensions(&lab);
-	lab_chain(&lab, "ARK-Milan", "SEV-Milan");
+	snp_lab_unchain(&lab);
+	snp_lab_extensions(&lab);
+	snp_lab_chain(&lab, "ARK-Milan", "SEV-Milan");
 	lab.collateral.certificate_count = 2; /* no root */
 	refused(&lab, BULLA_FACTOR_CHAIN_ORDER);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 static void revocation_lists_are_judged(void **state)
 {
-	struct lab lab;
+	struct snp_lab lab;
 	uint8_t crl[2048];
 	const int revoked = 7, other = 8;
 
 	(void)state;
-	lab_open(&lab);
+	snp_lab_open(&lab, NOW);
 	lab.collateral.crl_count = 1;
 	lab.collateral.crls[0] = bulla_bytes_of(crl, pki_crl(&lab.root, NOW - 10, NOW + 10, &other, 1, crl, sizeof(crl)));
-	assert_ok(lab_judge(&lab));
+	assert_ok(snp_lab_judge(&lab));
 	lab.collateral.crls[0] = bulla_bytes_of(crl, pki_crl(&lab.root, NOW - 10, NOW + 10, &revoked, 1, crl, sizeof(crl)));
 	refused(&lab, BULLA_FACTOR_REVOCATION);
 	lab.collateral.crls[0] = bulla_bytes_of(crl, pki_crl(&lab.root, NOW - 10, NOW - 1, NULL, 0, crl, sizeof(crl)));
 	refused(&lab, BULLA_FACTOR_CRL_DATES);
 	lab.collateral.crls[0] = bulla_bytes_of(crl, pki_crl(&lab.issuer, NOW - 10, NOW + 10, NULL, 0, crl, sizeof(crl)));
 	refused(&lab, BULLA_FACTOR_CRL_SIGNATURE);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 /* The GHCB certificate table, as configfs-tsm gives it in auxblob. */
@@ -563,11 +431,11 @@ static void the_certificate_table_is_read(void **state)
 {
 	static const uint8_t vcek[16] = {0x8d, 0x75, 0xda, 0x63, 0x64, 0xe6, 0x64, 0x45, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8,
 		0xac, 0xcd};
-	struct lab lab;
+	struct snp_lab lab;
 	uint8_t table[2048] = {0};
 
 	(void)state;
-	lab_open(&lab);
+	snp_lab_open(&lab, NOW);
 	bulla_copy(table, vcek, 16);
 	table[16] = 48;
 	table[20] = (uint8_t)lab.leaf.size;
@@ -576,13 +444,13 @@ static void the_certificate_table_is_read(void **state)
 	lab.collateral.certificates[0] = lab.collateral.certificates[2];
 	lab.collateral.certificate_count = 2;
 	lab.collateral.certificate_table = bulla_bytes_of(table, 48 + lab.leaf.size);
-	assert_ok(lab_judge(&lab));
+	assert_ok(snp_lab_judge(&lab));
 	lab.collateral.certificate_table.n--;
 	refused(&lab, BULLA_FACTOR_CHAIN_FORM);
 	lab.collateral.certificate_table.n = 24; /* no end */
 	table[16] = 0;
 	refused(&lab, BULLA_FACTOR_CHAIN_FORM);
-	lab_unchain(&lab);
+	snp_lab_unchain(&lab);
 }
 
 /* Veraison's TSM report: report and table of one genuine guest, the certificates in PEM. */
@@ -612,8 +480,7 @@ static void a_genuine_tsm_report_holds(void **state)
 static int free_keys(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 3; i++)
-		EVP_PKEY_free(shared_keys[i]);
+	snp_lab_free_keys();
 	return 0;
 }
 

@@ -382,9 +382,10 @@ static void azure_s_tpm_gives_report_and_quote(void **state)
 
 	(void)state;
 	bulla_copy(nv_report, "HCLA", 4);
+	nv_report[32 + 1184 + 8] = 2; /* SNP */
 	nv_report[2599] = 9;
 	bulla_evidence_init(&evidence);
-	assert_ok(bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
+	assert_ok(bulla_evidence_azure(&tpm, "", BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
 	assert_bytes(BULLA_BYTES_ARRAY(nv_user_data), BULLA_BYTES_ARRAY(binder));
 	assert_ok(bulla_json_parse(bulla_buf_view(&evidence.report), &json));
 	assert_ok(bulla_json_get_str(json, "hcl_report", &value));
@@ -395,9 +396,9 @@ static void azure_s_tpm_gives_report_and_quote(void **state)
 	assert_int_equal(bulla_json_count(pcrs), 24);
 	assert_int_equal(bulla_attest_guess(bulla_buf_view(&evidence.report)), BULLA_TEE_AZ_SNP);
 	tpm_refuses = true;
-	assert_rc(BULLA_E_DENIED, bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
+	assert_rc(BULLA_E_DENIED, bulla_evidence_azure(&tpm, "", BULLA_BYTES_ARRAY(binder), bulla_bytes_str("nonce"), &evidence));
 	tpm_refuses = false;
-	assert_rc(BULLA_E_ARGUMENT, bulla_evidence_azure(&tpm, BULLA_BYTES_ARRAY(binder), (bulla_bytes){NULL, 0}, &evidence));
+	assert_rc(BULLA_E_ARGUMENT, bulla_evidence_azure(&tpm, "", BULLA_BYTES_ARRAY(binder), (bulla_bytes){NULL, 0}, &evidence));
 	bulla_evidence_done(&evidence);
 }
 

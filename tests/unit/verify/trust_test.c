@@ -51,6 +51,9 @@ static void refuses(void **state)
 		{"bulla-trust 1\nanchor dev best 00\n", BULLA_E_FORMAT, 2},
 		{"bulla-trust 1\nanchor dev dev 00\n", BULLA_E_FORMAT, 2},
 		{"bulla-trust 1\nanchor tree dev 00\n", BULLA_E_FORMAT, 2},
+		{"bulla-trust 1\nanchor-key tdx dev 00\n", BULLA_E_FORMAT, 2},
+		{"bulla-trust 1\nanchor-device cca dev 00 AA\n", BULLA_E_FORMAT, 2},
+		{"bulla-trust 1\nanchor-device cca dev 00\n", BULLA_E_FORMAT, 2},
 		{"bulla-trust 1\nepoch -1\n", BULLA_E_FORMAT, 2},
 		{"bulla-trust 1\none two three four five\n", BULLA_E_FORMAT, 2},
 	};
@@ -73,9 +76,13 @@ static void writes(void **state)
 	bulla_wr w = bulla_wr_fixed(text, sizeof(text));
 	struct bulla_approver approver = {.name = BULLA_BYTES_LITERAL("owner")};
 	bulla_digest root = {{7}};
-	struct bulla_anchor anchor = {BULLA_BYTES_LITERAL("dev"), 1, 1, bulla_bytes_digest(&root), {NULL, 0}};
+	uint8_t device[33] = {1, 2};
+	struct bulla_anchor anchors[] = {{BULLA_BYTES_LITERAL("dev"), 1, 1, bulla_bytes_digest(&root), {NULL, 0}},
+		{BULLA_BYTES_LITERAL("tdx"), 2, 2, bulla_bytes_digest(&root), {NULL, 0}},
+		{BULLA_BYTES_LITERAL("cca"), 2, 3, BULLA_BYTES_ARRAY(device), BULLA_BYTES_LITERAL("the device's key")},
+		{BULLA_BYTES_LITERAL("psa"), 2, 4, BULLA_BYTES_ARRAY(device), BULLA_BYTES_LITERAL("a secret is not told")}};
 	struct bulla_manifest manifest = {.tenant.b[0] = 9, .need = 1, .approvers = &approver, .approver_count = 1,
-		.anchors = &anchor, .anchor_count = 1};
+		.anchors = anchors, .anchor_count = 4};
 	struct bulla_trust read, direct;
 
 	(void)state;
@@ -90,7 +97,16 @@ static void writes(void **state)
 	assert_int_equal(read.approver_count, 1);
 	assert_true(bulla_digest_eq(&read.approvers[0].kid, &direct.approvers[0].kid));
 	assert_int_equal(read.anchors[0].assurance, direct.anchors[0].assurance);
-	assert_true(bulla_digest_eq(&read.anchors[0].id, &direct.anchors[0].id));
+	for (size_t i = 0; i < 3; i++) {
+		const struct bulla_trust_anchor *a = &read.anchors[i], *b = &direct.anchors[i];
+
+		assert_int_equal(a->how, anchors[i].how);
+		assert_int_equal(b->how, anchors[i].how);
+		assert_bytes(bulla_bytes_of(a->id, a->id_size), anchors[i].id);
+		assert_bytes(bulla_bytes_of(b->id, b->id_size), anchors[i].id);
+		assert_bytes(bulla_bytes_of(a->key, a->key_size), anchors[i].key);
+		assert_bytes(bulla_bytes_of(b->key, b->key_size), anchors[i].key);
+	}
 }
 
 int main(void)
