@@ -22,6 +22,7 @@
 
 #define PROGRAM_MAX ((size_t)32 << 20)
 #define READY_MS 30000
+#define LOOK_MS 100 /* between looks whether the engine has ended */
 
 struct up {
 	struct context context;
@@ -31,6 +32,7 @@ struct up {
 	struct bulla_buf approval;
 	bulla_digest deployment; /* of what is to run */
 	int64_t started_us;
+	struct ended broker_ended, engine_ended;
 };
 
 static int measure_enclave(struct up *up)
@@ -113,7 +115,7 @@ static bulla_rc read_approval(struct up *up)
 	return bulla_sys_read_file(path, &up->approval);
 }
 
-static bulla_rc put_manifest(struct up *up, const char *socket)
+static bulla_rc put_manifest(struct up *up, const char *socket, int64_t wait_ms)
 {
 	char path[CONTEXT_PATH];
 	struct client *client = NULL;
@@ -131,7 +133,7 @@ static bulla_rc put_manifest(struct up *up, const char *socket)
 	bulla_msg_encode(&bulla_msg_put_manifest_desc, &message, &w);
 	BULLA_TRY(bulla_wr_end(&w, &bytes));
 	path_join(path, up->context.runtime, socket);
-	BULLA_TRY(local_connect(path, READY_MS, &client));
+	BULLA_TRY(local_connect(path, wait_ms, &client));
 	rc = client_call(client, BULLA_OP_PUT_MANIFEST, bytes, NULL, READY_MS, &answer);
 	client_close(client);
 	return rc;
@@ -141,11 +143,12 @@ static bulla_rc put_manifest(struct up *up, const char *socket)
 static bulla_rc put_engine_manifest(struct up *up)
 {
 	int64_t until = bulla_mono_us(bulla_sys_clock()) + (int64_t)READY_MS * 1000;
-	bulla_rc rc;
+	bulla_rc rc, why;
 
 	do
-		rc = put_manifest(up, "bullad.sock");
-	while ((rc == BULLA_E_CLOSED || rc == BULLA_E_UNREACHABLE) && bulla_mono_us(bulla_sys_clock()) < until);
+		rc = put_manifest(up, "bullad.sock", LOOK_MS);
+	while ((rc == BULLA_E_CLOSED || rc == BULLA_E_UNREACHABLE) && !ended_look(&up->engine_ended, &why) &&
+		bulla_mono_us(bulla_sys_clock()) < until);
 	return rc;
 }
 
@@ -261,8 +264,10 @@ static int prepare(struct up *up, bool *ret_changed)
 		return EXIT_USAGE;
 	}
 	code = code == 0 ? context_name_key(context, true) : code;
+	ended_begin(&up->broker_ended, context, "broker", "broker.ended");
+	ended_begin(&up->engine_ended, context, "host", "host.failed");
 	code = code == 0 ? local_start_platform(context) : code;
-	code = code == 0 ? local_wait_broker(context, &up->broker) : code;
+	code = code == 0 ? local_wait_broker(context, &up->broker_ended, &up->broker) : code;
 	code = code == 0 ? measure_enclave(up) : code;
 	code = code == 0 ? read_root(up) : code;
 	if (code != 0)
@@ -279,9 +284,9 @@ static int prepare(struct up *up, bool *ret_changed)
 static int put_in_force(struct up *up, bool changed)
 {
 	struct context *context = &up->context;
-	bulla_rc rc = changed ? approve(up) : read_approval(up);
+	bulla_rc rc = changed ? approve(up) : read_approval(up), why;
 
-	rc = rc == BULLA_OK ? put_manifest(up, "broker.sock") : rc;
+	rc = rc == BULLA_OK ? put_manifest(up, "broker.sock", READY_MS) : rc;
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, "broker, manifest", "bulla status");
 	rc = deploy(up);
@@ -291,6 +296,8 @@ static int put_in_force(struct up *up, bool changed)
 		return say_rc(context->cli, rc, "supervisor, deployment",
 			"look into platform/log in the state folder; bulla down, bulla up");
 	rc = put_engine_manifest(up);
+	if (rc != BULLA_OK && ended_look(&up->engine_ended, &why))
+		return ended_say(&up->engine_ended, context, why);
 	return rc == BULLA_OK ? 0 : say_rc(context->cli, rc, "engine, manifest", "bulla status; logs are in the state folder");
 }
 

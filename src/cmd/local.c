@@ -141,12 +141,12 @@ static bool says_port_taken(const struct context *context)
 	return true;
 }
 
-int local_wait_broker(struct context *context, struct broker_info *ret)
+int local_wait_broker(struct context *context, const struct ended *ended, struct broker_info *ret)
 {
 	int64_t until = now_ms() + BROKER_MS;
 	char path[CONTEXT_PATH];
 	struct client *client = NULL;
-	bulla_rc rc = BULLA_E_NOT_FOUND;
+	bulla_rc rc = BULLA_E_NOT_FOUND, why = BULLA_OK;
 
 	path_join(path, context->runtime, "broker.sock");
 	while (rc != BULLA_OK && now_ms() < until) {
@@ -155,6 +155,8 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
 		if (rc != BULLA_OK)
 			pause_ms(STEP_MS);
+		if (rc != BULLA_OK && ended_look(ended, &why))
+			break;
 		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && local_port_is_taken(context))
 			break;
 	}
@@ -162,6 +164,8 @@ int local_wait_broker(struct context *context, struct broker_info *ret)
 		return 0;
 	if (local_says_disk_full(context) || says_port_taken(context))
 		return EXIT_AGAIN;
+	if (why != BULLA_OK)
+		return ended_say(ended, context, why);
 	path_join(path, context->state, "broker/log");
 	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
 }

@@ -3,6 +3,7 @@
 #include "cmd/broker_info.h"
 #include "cmd/client.h"
 #include "cmd/context.h"
+#include "cmd/ended.h"
 
 #include <signal.h>
 
@@ -14,8 +15,8 @@ BULLA_CHECK bulla_rc local_program(const char *name, char ret[CONTEXT_PATH]);
 /* Starts the supervisor of this project unless it runs. Says what is wrong; exit code or 0. */
 int local_start_platform(struct context *context);
 
-/* Waits until the broker has made its keys and listens. */
-int local_wait_broker(struct context *context, struct broker_info *ret);
+/* Waits until the broker has made its keys and listens; or says why it ended since `ended` began. */
+int local_wait_broker(struct context *context, const struct ended *ended, struct broker_info *ret);
 
 /* The usual reason why nothing starts: no room for a segment of a journal. Says so. */
 bool local_says_disk_full(const struct context *context);

@@ -1,5 +1,7 @@
 """Whose manifest: the state folder is the host's to write, and that makes nobody an owner."""
+import glob
 import shutil
+import time
 
 from project import Project, Tap
 
@@ -16,6 +18,38 @@ def a_manifest_that_is_not_yours_is_not_used():
             shutil.copy(f"{other.state}/owner/{name}", f"{p.state}/owner/{name}")
         refused = p.run("run", "loan", "--input", "application.json", check=5)
         assert "approvals-missing" in refused.stderr, refused.stderr
+
+
+@tap.case
+def what_keeps_the_programs_from_starting_is_said_at_once():
+    """Not after fifteen or thirty seconds of waiting, and not only in a log."""
+    def up(p, code, *words):
+        begin = time.monotonic()
+        refused = p.run("up", check=code)
+        assert time.monotonic() - begin < 8, (time.monotonic() - begin, refused.stderr)
+        assert all(word in refused.stderr for word in words), (words, refused.stderr)
+        p.run("down")
+
+    with Project("hello") as p:
+        p.run("up", check=0)
+        p.run("down", check=0)
+        key = p.env["XDG_CONFIG_HOME"] + "/bulla/owner.key"
+        shutil.move(key, key + ".mine")
+        p.run("key", "new", "owner", check=0)
+        up(p, 5, "owner-unknown", "next: use the key that set this project up")
+        shutil.move(key + ".mine", key)
+        cells = p.state + "/broker/secrets"
+        whole = open(cells, "rb").read()
+        open(cells, "wb").write(b"x" * len(whole))
+        up(p, 5, "next: bulla down; put that folder back", "/broker")
+        open(cells, "wb").write(whole)
+        segment = sorted(glob.glob(p.state + "/host/journal/*.seg"))[0]
+        whole = open(segment, "rb").read()
+        open(segment, "r+b").write(b"x" * 5000)
+        up(p, 5, "next: bulla down; put that folder back", "/host")
+        open(segment, "r+b").write(whole)
+        p.run("up", check=0)
+        p.run("run", "hello", "--set", "name=Ada", check=0)
 
 
 tap.main()
