@@ -24,6 +24,7 @@ struct bulla_pipe {
 	struct bulla_buf out;   /* what goes to the socket; empty for frames without TLS */
 	int64_t finish_us;      /* 0: not finishing */
 	bool connecting, opened, full, gone;
+	bool blocked; /* the kernel did not take all */
 	unsigned busy; /* calls of mine on the stack: memory goes when it is 0 */
 };
 
@@ -132,13 +133,17 @@ static bulla_rc send_pending(struct bulla_pipe *pipe)
 	if (view.n == 0 || pipe->connecting)
 		return BULLA_OK;
 	put = send(pipe->watch.fd, view.p, view.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (put < 0 && (errno == EAGAIN || errno == EINTR))
+	if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
+		pipe->blocked = pipe->blocked || errno == EAGAIN;
 		return BULLA_OK;
+	}
 	if (put < 0)
 		return errno == EPIPE || errno == ECONNRESET ? BULLA_E_CLOSED
 		                                             : BULLA_FAIL_OS(BULLA_E_IO, "a socket refuses to send", errno);
-	if (pipe->frames != NULL)
+	/* That the kernel takes bytes says nothing of the other side; that it has room again, does. */
+	if (pipe->frames != NULL && pipe->blocked)
 		bulla_frames_progress(pipe->frames, pipe->loop->now_us);
+	pipe->blocked = (size_t)put < view.n;
 	if (pipe->frames != NULL && pipe->tls == NULL)
 		bulla_frames_sent(pipe->frames, (size_t)put);
 	else

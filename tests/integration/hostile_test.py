@@ -68,8 +68,16 @@ def a_broker_that_does_not_answer_makes_runs_wait():
         broker = p.pids()["bulla-kms"]
         os.kill(broker, signal.SIGSTOP)
         try:
-            waiting = p.run("run", "hello", "--set", "name=Ada", "--timeout", "3s")
-            assert waiting.returncode in (75, 124), waiting
+            waiting = p.start("run", "hello", "--set", "name=Ada", "--timeout", "30s")
+            until, asking = time.monotonic() + 22, []
+            while p.json("status")[0]["broker"] and time.monotonic() < until:  # it is asked for more all the time
+                asking.append(p.start("start", "hello", "--set", "name=Bob"))
+                time.sleep(1)
+            assert not p.json("status")[0]["broker"], "a broker that says nothing is connected"
+            _, said = waiting.communicate(timeout=40)
+            assert waiting.returncode in (75, 124) and "lost" in said or "nothing was started" in said, (waiting.returncode, said)
+            for program in asking:
+                program.communicate(timeout=40)
         finally:
             os.kill(broker, signal.SIGCONT)
         deadline = time.monotonic() + 60
