@@ -85,6 +85,8 @@ bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_bytes text, bull
 	const size_t head = sizeof(PEM_BEGIN) - 1, word = sizeof(PEM_CERTIFICATE) - 1;
 	size_t begin = head, end;
 
+	if (text.n < head)
+		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the text is neither evidence nor PEM");
 	while (begin < text.n && text.p[begin] != '-' && text.p[begin] != '\n')
 		begin++;
 	if (text.n - begin < 5 || !bulla_bytes_eq_str(bulla_bytes_of(text.p, head), PEM_BEGIN) ||

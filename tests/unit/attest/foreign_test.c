@@ -129,6 +129,8 @@ static void text_is_decoded(void **state)
 	framed("\"", put_hex, "\\n\"", true);
 	framed("\xef\xbb\xbf", put_std, "", true);
 	framed("-----BEGIN ATTESTATION-----\n", put_std, "\n-----END ATTESTATION-----\n", true);
+	for (size_t size = 1; size < 24; size++)
+		is_refused(bulla_bytes_of((const uint8_t *)"-----BEGIN ATTESTATION--", size));
 	framed("-----BEGIN ATTESTATION----\n", put_std, "\n-----END ATTESTATION-----\n", false);
 }
 
