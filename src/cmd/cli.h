@@ -41,6 +41,7 @@ struct cli {
 	bool plain;
 	bool any_nonce, any_code, debug, no_collateral;
 	int64_t max_age_ms;
+	int64_t within_ms;
 };
 
 struct command {
@@ -86,5 +87,6 @@ COMMAND(explain);
 COMMAND(attest_show);
 COMMAND(attest_verify);
 COMMAND(attest_reference);
+COMMAND(attest_demand);
 COMMAND(attest_fetch);
 COMMAND(attest_serve);

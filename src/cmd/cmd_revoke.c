@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WAIT_MS 5000
-
 enum { KID_TEXT = 64, PCR_TEXT = 96 };
 
 /* What was typed, as the order's kind and subject. */
@@ -65,20 +63,11 @@ static bulla_rc send(const struct context *context, bulla_bytes order)
 	const struct bulla_msg_revoke message = {.order = order};
 	uint8_t memory[BULLA_ORDER_MAX + 16];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
-	char path[CONTEXT_PATH];
-	struct client *client = NULL;
-	BULLA_AUTO_BUF answer;
 	bulla_bytes body;
-	bulla_rc rc;
 
-	bulla_buf_init(&answer, 4096);
 	bulla_msg_encode(&bulla_msg_revoke_desc, &message, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	path_join(path, context->runtime, "broker.sock");
-	BULLA_TRY(local_connect(path, 0, &client));
-	rc = client_call(client, BULLA_OP_REVOKE, body, NULL, WAIT_MS, &answer);
-	client_close(client);
-	return rc;
+	return local_tell_broker(context, BULLA_OP_REVOKE, body);
 }
 
 static bulla_rc order(struct context *context, const struct subject *subject)

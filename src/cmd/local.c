@@ -20,6 +20,7 @@
 #define REVOKED_MS 3000
 #define BROKER_MS 15000
 #define RESTART_MS 3000
+#define TELL_MS 5000
 #define PORT_MS 1500 /* who stops frees its port sooner */
 #define ROOM_BYTES ((uint64_t)68 << 20)
 
@@ -196,6 +197,21 @@ bulla_rc local_connect(const char *path, int64_t wait_ms, struct client **ret)
 			return rc;
 		pause_ms(STEP_MS);
 	}
+}
+
+bulla_rc local_tell_broker(const struct context *context, enum bulla_op_number op, bulla_bytes body)
+{
+	char path[CONTEXT_PATH];
+	struct client *client = NULL;
+	BULLA_AUTO_BUF answer;
+	bulla_rc rc;
+
+	bulla_buf_init(&answer, 4096);
+	path_join(path, context->runtime, "broker.sock");
+	BULLA_TRY(local_connect(path, 0, &client));
+	rc = client_call(client, op, body, NULL, TELL_MS, &answer);
+	client_close(client);
+	return rc;
 }
 
 int local_engine(struct context *context, struct client **ret)

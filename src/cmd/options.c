@@ -50,6 +50,7 @@ static const struct option_row {
 	{"collateral", 0, MANY, offsetof(struct cli, sets), "FILE", "certificates, CRLs, TCB info, event log", false},
 	{"no-collateral", 0, FLAG, offsetof(struct cli, no_collateral), NULL, "TDX, SGX: without TCB info; says so", false},
 	{"max-age", 0, TIME, offsetof(struct cli, max_age_ms), "TIME", "how old the evidence may be", false},
+	{"within", 0, TIME, offsetof(struct cli, within_ms), "TIME", "by when it must be there (default 10s)", false},
 	{"debug", 0, FLAG, offsetof(struct cli, debug), NULL, "debug mode is good enough", false},
 	{"plain", 0, FLAG, offsetof(struct cli, plain), NULL, "without TLS: loopback or unix socket only", false},
 	{"tls-key", 0, TEXT, offsetof(struct cli, tls_key), "FILE", "TLS key, DER; else one is made", false},

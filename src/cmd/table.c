@@ -31,6 +31,8 @@ const struct command commands[] = {
 		cmd_attest_fetch},
 	{"attest serve", "ADDRESS", "the attestation service", "machine", 1, 1,
 		"reference any-code anchor collateral no-collateral max-age debug plain tls-key tls-cert", cmd_attest_serve},
+	{"attest demand", "[ENCLAVE]", "evidence anew, of one enclave or all; who is silent gets nothing more", "machine", 0, 1,
+		"within", cmd_attest_demand},
 	{"doctor", "", "what this machine lacks, and what to do", "help", 0, 0, "tee", cmd_doctor},
 	{"explain", "ERROR", "what an error means and what to do", "help", 1, 1, "", cmd_explain},
 };

@@ -1,5 +1,6 @@
 """Evidence on demand: sessions lapse when the owner says so, permits are refused with that reason, and enclaves attest again."""
 import os
+import signal
 import subprocess
 import time
 
@@ -41,6 +42,37 @@ def demands_of_another_form_are_refused():
     assert demand(owner, 1000, b"short")[0] == 3
     assert demand(owner, 1, b"n" * 32)[0] == 1  # nobody of that name: nothing happens
     assert run() < 20
+
+
+@tap.case
+def a_command_demands_it():
+    told = project.run("attest", "demand", "--within", "500ms", check=0)
+    assert "evidence-stale" in told.stderr + told.stdout, told
+    assert run() < 20
+    assert project.json("attest", "demand", "00" * 32)[0]["within_ms"] == 10000  # nobody of that name: nothing happens
+    for words, code, what in ((["xx"], 3, "64 hex digits"), (["--within", "2h"], 2, "within an hour")):
+        refused = project.run("attest", "demand", *words)
+        assert refused.returncode == code and what in refused.stderr, refused
+
+
+@tap.case
+def who_does_not_answer_in_time_gets_nothing_more():
+    enclaves = [pid for name, pid in project.pids().items() if name.startswith("bulla-enclave")]
+    project.run("attest", "demand", "--within", "300ms", check=0)
+    for pid in enclaves:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    waiting = project.start("run", "hello", "--set", "name=Bob")
+    until = time.monotonic() + 20
+    while '"engine.enclave-refused","rc":"evidence-stale"' not in project.log("host/log"):  # the enclave is told the same
+        assert time.monotonic() < until, project.log("host/log")
+        time.sleep(0.05)
+    time.sleep(0.5)
+    assert waiting.poll() is None
+    for pid in enclaves:
+        os.kill(pid, signal.SIGCONT)
+    out, err = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0 and "Bob" in out, (out, err)  # it attested anew
 
 
 @tap.case
