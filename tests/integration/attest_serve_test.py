@@ -1,6 +1,7 @@
 """`bulla attest serve`: the attestation service over TLS and plain, with clients that behave and clients that do not."""
 import base64
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -204,6 +205,36 @@ def new_reference_values_make_everybody_attest_again():
     nonce = plain.challenge()
     status, verdict = plain.verify(nonce, plain.evidence.make("nonce=" + nonce, *good), subject=SUBJECT)
     assert (verdict["verdict"], verdict["error"]) == ("refused", "measurement-mismatch"), verdict
+
+
+@tap.case
+def a_key_is_made_found_again_or_brought():
+    """No project is needed: the first start makes the key, the next one finds it, and openssl's does as well."""
+    made = plain.work + "/service.key"
+    assert os.stat(made).st_mode & 0o777 == 0o600
+    for name, command in (("own.der", ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-outform", "DER"]),
+                          ("other.der", ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384", "-outform", "DER"])):
+        done = subprocess.run([*command, "-out", f"{plain.work}/{name}.sec1"], capture_output=True)
+        if done.returncode == 0:
+            done = subprocess.run(["openssl", "pkcs8", "-topk8", "-nocrypt", "-inform", "DER", "-outform", "DER", "-in",
+                                   f"{plain.work}/{name}.sec1", "-out", f"{plain.work}/{name}"], capture_output=True)
+        assert done.returncode == 0, done.stderr
+    before = plain.call("GET", "/.well-known/jwks.json")
+    plain.stop(signal.SIGTERM)
+    plain.start()
+    assert plain.call("GET", "/.well-known/jwks.json") == before
+    plain.stop(signal.SIGTERM)
+    whole = plain.options
+    plain.options = [f"{plain.work}/own.der" if word == made else word for word in whole]
+    plain.start()
+    assert plain.call("GET", "/.well-known/jwks.json") != before
+    plain.stop(signal.SIGTERM)
+    plain.options = whole
+    for name in ("other.der", "pki/root.der"):
+        refused = subprocess.run([plain.bulla, "attest", "serve", "127.0.0.1:0", "--plain", "--any-code", "--key", f"{plain.work}/{name}"],
+                                 env=plain.env, cwd=plain.work, text=True, capture_output=True, timeout=20)
+        assert refused.returncode != 0 and "error[" in refused.stderr, refused
+    plain.start()
 
 
 @tap.case

@@ -44,14 +44,8 @@ class Service:
                         XDG_RUNTIME_DIR=self.work + "/r", NO_COLOR="1")
         self.bulla = os.path.join(BUILD, "src/cmd/bulla")
         self.evidence = Evidence(self.work + "/pki")
-        made = subprocess.run([self.bulla, "init", "hello", "p"], cwd=self.work, env=self.env, text=True, capture_output=True)
-        if made.returncode == 0:
-            made = subprocess.run([self.bulla, "key", "new", "tester"], cwd=self.work + "/p", env=self.env, text=True,
-                                  capture_output=True)
-        keys = [os.path.join(at, name) for at, _, names in os.walk(self.env["XDG_CONFIG_HOME"]) for name in names]
-        assert made.returncode == 0 and keys, made.stderr
         self.plain = plain
-        self.options = ["--key", keys[0], "--anchor", self.work + "/pki/root.der", *policy, *options]
+        self.options = ["--key", self.work + "/service.key", "--anchor", self.work + "/pki/root.der", *policy, *options]
         if plain:
             self.options.append("--plain")
 
