@@ -130,7 +130,6 @@ NO_UNIT_TESTS = {'cmd', 'platform', 'tee'}
 # Files whose test is of what stands on them.
 TESTED_THROUGH = {
     'io/loop.h': 'tests/unit/io/pipe_test.c',
-    'io/tree.h': 'tests/unit/io/sys_test.c',
     'broker/server.h': 'tests/integration/loan_test.py',
     'engine/host.h': 'tests/integration/loan_test.py',
     'judge/judge.h': 'tests/unit/verify/attacks_test.c',
