@@ -125,6 +125,7 @@ struct bulla_engine_options {
 	uint64_t next_run_no; /* above every run_no that the catalogue knows; at least 1 */
 	int64_t now_ms, wall_ms; /* as in inputs */
 	int64_t park_ms; /* a run idle for so long leaves its records to the journal; 0: 10 minutes */
+	uint32_t escrow_runs; /* open runs up to which commits carry their results; 0: 32 */
 };
 
 /* options and effects are copied; effects->ctx outlives the engine. BULLA_E_MEMORY. */

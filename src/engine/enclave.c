@@ -8,19 +8,20 @@
 #define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
 #define BUSY_AGAIN_MS 20
-#define ESCROW_RUNS 8 /* open runs up to which commits carry their results */
+#define ESCROW_RUNS 32
 #define RESUMED_MS 50 /* after an enclave sent again what it had, for others that do */
 
 /* --- from running to durable --- */
 
-/* With few runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`:
+/* With not too many runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`:
  * the host need not sync it (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. Links
  * that a result names are not in the escrow: they must be durable here first. */
 static bool may_escrow(struct bulla_engine *e, ref r)
 {
 	const struct work *work = work_at(e, r);
+	uint32_t most = e->options.escrow_runs > 0 ? e->options.escrow_runs : ESCROW_RUNS;
 
-	return e->broker != 0 && e->objects_pending == 0 && e->counts.open <= ESCROW_RUNS && !run_by_ref(e, r)->unsynced &&
+	return e->broker != 0 && e->objects_pending == 0 && e->counts.open <= most && !run_by_ref(e, r)->unsynced &&
 	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
 	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
 }

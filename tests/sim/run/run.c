@@ -335,6 +335,7 @@ static void begin(struct sim *sim, const struct sim_options *options)
 	sim->run_count = 2 + (uint32_t)sim_rand(sim, SIM_RUNS - 2);
 	sim->faults_end_us = FAULTS_US;
 	sim->park_ms = sim_one_in(sim, 2) ? 200 + (int64_t)sim_rand(sim, 3000) : 0;
+	sim->escrow_runs = 1 + (uint32_t)sim_rand(sim, 16);
 	sim->residents = sim_one_in(sim, 3) ? 2 + (uint32_t)sim_rand(sim, 4) : 64;
 	sim->mischief = !sim->is_signed && !options->quiet && options->kill_host + options->kill_broker == 0 && sim_one_in(sim, 4);
 	sim->short_permits = sim->mischief && sim_one_in(sim, 2);

@@ -259,6 +259,7 @@ struct sim {
 	bool short_permits;            /* the broker sometimes lists fewer parents than the plan has */
 	uint32_t residents;            /* of the host */
 	int64_t park_ms;
+	uint32_t escrow_runs;
 	int64_t faults_end_us;
 	uint32_t fault_count;
 	struct sim_disk_copy old_host, old_broker;
