@@ -37,6 +37,7 @@ struct statement {
 	enum bulla_kms_condition condition;
 };
 
+/* Actions compare without regard to case in AWS; we demand the real spelling, "kms:*" and "*" included. */
 static bool match_glob(const void *arg, bulla_bytes pattern)
 {
 	const bulla_bytes *text = (const bulla_bytes *)arg;
@@ -44,24 +45,39 @@ static bool match_glob(const void *arg, bulla_bytes pattern)
 	return text->n > 0 && bulla_kms_glob(pattern, *text);
 }
 
-/* Actions compare without regard to case in AWS; we demand the real spelling, "kms:*" and "*" included. */
+/* The account of an ARN: arn:aws:iam::ACCOUNT:user/NAME. Empty: it has none. */
+static bulla_bytes account_of(bulla_bytes arn)
+{
+	size_t from = 0, colons = 0;
+
+	for (size_t i = 0; i < arn.n; i++) {
+		if (arn.p[i] != ':')
+			continue;
+		if (++colons == 5)
+			return bulla_bytes_of(arn.p + from, i - from);
+		from = i + 1;
+	}
+	return (bulla_bytes){NULL, 0};
+}
+
+/* An ARN is that one, an account or its :root is everybody of the account, "*" everybody. */
 static bool match_principal(const void *arg, bulla_bytes wanted)
 {
 	const struct bulla_kms_facts *facts = (const struct bulla_kms_facts *)arg;
-	static const char root[] = ":root";
-	size_t n = sizeof(root) - 1;
+	const bulla_bytes root = BULLA_BYTES_LITERAL(":root");
+	bulla_bytes account;
 
 	if (facts == NULL)
 		return false;
 	if (bulla_bytes_eq_str(wanted, "*"))
 		return true;
-	if (facts->principal.n == 0)
-		return false;
-	if (bulla_bytes_eq(wanted, facts->principal) || bulla_bytes_eq(wanted, facts->account))
-		return true;
-	/* arn:aws:iam::ACCOUNT:root is everybody of the account */
-	return wanted.n > n + facts->account.n && bulla_bytes_eq_str((bulla_bytes){wanted.p + wanted.n - n, n}, root) &&
-	       bulla_bytes_eq((bulla_bytes){wanted.p + wanted.n - n - facts->account.n, facts->account.n}, facts->account);
+	if (facts->principal.n == 0 || bulla_bytes_eq(wanted, facts->principal))
+		return facts->principal.n > 0;
+	account = account_of(facts->principal);
+	if (account.n == 0 || bulla_bytes_eq(wanted, account))
+		return account.n > 0;
+	return wanted.n > root.n && bulla_bytes_eq(bulla_bytes_of(wanted.p + wanted.n - root.n, root.n), root) &&
+	       bulla_bytes_eq(account_of(wanted), account);
 }
 
 static bulla_rc read_principal(bulla_json value, const struct bulla_kms_facts *facts, bool *ret)

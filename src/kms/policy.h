@@ -13,7 +13,7 @@ struct bulla_kms_facts {
 	bulla_bytes action;                      /* "kms:Decrypt" */
 	bulla_bytes resource;                    /* key ARN */
 	bulla_bytes principal;                   /* ARN of the caller; empty: not authenticated */
-	bulla_bytes account;                     /* "000000000000" */
+	bulla_bytes account;                     /* whose the keys are: "000000000000" */
 	const struct bulla_kms_context *context; /* NULL: none */
 	bulla_bytes pcrs[BULLA_KMS_PCRS];        /* raw registers of an appraised document, empty: absent */
 	const struct bulla_attest_result *evidence; /* appraised, of any TEE; NULL: none */
