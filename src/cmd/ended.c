@@ -56,7 +56,7 @@ bool ended_look(const struct ended *ended, bulla_rc *ret_why)
 	n = strcspn(found, "\"");
 	if (n >= sizeof(id) || found[n] == '\0')
 		return false;
-	memcpy(id, found, n);
+	bulla_copy(id, found, n);
 	id[n] = '\0';
 	*ret_why = bulla_rc_from_id(id);
 	return *ret_why != BULLA_RC_COUNT && *ret_why != BULLA_OK;
