@@ -1,6 +1,7 @@
 /* bulla up: broker, engine and enclaves on this machine; the manifest compiled, approved and put in force. */
 #include "cmd/client.h"
 #include "cmd/compile.h"
+#include "cmd/drain.h"
 #include "cmd/local.h"
 #include "cmd/stage.h"
 #include "cmd/wrapping.h"
@@ -33,6 +34,9 @@ struct up {
 	bulla_digest deployment; /* of what is to run */
 	int64_t started_us;
 	struct ended broker_ended, engine_ended;
+	struct drain drain;
+	unsigned enclaves; /* with those of earlier epochs */
+	uint64_t in_force; /* epoch of what the last deployment has, when that is an earlier one now */
 };
 
 static int measure_enclave(struct up *up)
@@ -80,11 +84,21 @@ static int compile(struct up *up, bool *ret_changed)
 	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
 		return say_rc(context->cli, rc, path, "restore it from the newest copy");
 	up->facts.epoch = rc == BULLA_OK ? context->manifest.epoch : 1;
+	up->facts.earlier = context->manifest.earlier;
+	up->facts.earlier_count = context->manifest.earlier_count;
 	code = compile_manifest(context, &up->facts, &up->manifest);
 	*ret_changed = rc == BULLA_E_NOT_FOUND ||
 		       !bulla_bytes_eq(bulla_buf_view(&up->manifest), bulla_buf_view(&context->manifest_bytes));
-	if (code != 0 || !*ret_changed || rc == BULLA_E_NOT_FOUND)
-		return code;
+	if (code == 0 && rc == BULLA_OK)
+		rc = drain_find(context, &up->drain);
+	if (code != 0 || !*ret_changed || rc != BULLA_OK)
+		return code != 0 || rc == BULLA_E_NOT_FOUND ? code : say_rc(context->cli, rc, "engine, runs", "bulla status");
+	rc = drain_keep_manifest(context);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, context->state, "make the state folder writable");
+	up->in_force = context->manifest.epoch;
+	up->facts.earlier = up->drain.open;
+	up->facts.earlier_count = up->drain.count;
 	up->facts.epoch++;
 	bulla_buf_clear(&up->manifest);
 	return compile_manifest(context, &up->facts, &up->manifest);
@@ -166,7 +180,8 @@ static bulla_rc deployment_agent(struct up *up, unsigned index, struct bulla_dep
 	BULLA_TRY(stage_agent(context, agent, path));
 	BULLA_TRY(arena_text(&context->arena, bulla_bytes_str(hex), &kept[0]));
 	BULLA_TRY(arena_text(&context->arena, bulla_bytes_str(path), &kept[1]));
-	*ret = (struct bulla_deployed_agent){bulla_bytes_str(kept[0]), bulla_bytes_of(kept[0], 8), bulla_bytes_str(kept[1]), 1};
+	*ret = (struct bulla_deployed_agent){.handle = bulla_bytes_str(kept[0]), .label = bulla_bytes_of(kept[0], 8),
+		.bundle = bulla_bytes_str(kept[1]), .replicas = 1};
 	return BULLA_OK;
 }
 
@@ -188,6 +203,8 @@ static bulla_rc write_deployment(struct up *up)
 	deployment->agent_count = context->project.agent_count;
 	for (unsigned i = 0; i < context->project.agent_count; i++)
 		BULLA_TRY(deployment_agent(up, i, &deployment->agents[i]));
+	BULLA_TRY(drain_deploy(context, &up->drain, up->in_force, deployment));
+	up->enclaves = (unsigned)deployment->agent_count;
 	w = bulla_wr_buf(&bytes);
 	BULLA_TRY(bulla_deployment_write(deployment, &w));
 	bulla_deployment_digest(bulla_buf_view(&bytes), bulla_buf_view(&up->manifest), &up->deployment);
@@ -315,11 +332,13 @@ int cmd_up(struct cli *cli)
 	code = context_open(&up.context, cli);
 	code = code == 0 ? prepare(&up, &changed) : code;
 	code = code == 0 ? put_in_force(&up, changed) : code;
-	code = code == 0 ? local_wait_ready(&up.context, up.context.project.agent_count, READY_MS) : code;
+	code = code == 0 ? local_wait_ready(&up.context, up.enclaves, READY_MS) : code;
 	if (code == 0) {
 		duration_text((bulla_mono_us(bulla_sys_clock()) - up.started_us) / 1000, took);
 		say(cli, "broker, engine, %u enclave%s ready in %s", up.context.project.agent_count,
 			up.context.project.agent_count == 1 ? "" : "s", took);
+		if (up.drain.count > 0 && up.in_force > 0)
+			say(cli, "runs of epoch %llu go on in its own enclaves, until they have ended", (unsigned long long)up.drain.open[0].epoch);
 		say_dev_only(cli);
 		say_json_done(cli, "up");
 	}

@@ -269,6 +269,8 @@ static void compile_head(struct compiler *c)
 	c->manifest.tenant = name_handle(context->name_key, "tenant", context->project.name);
 	bulla_sha256(bulla_secret_view(context->name_key), &c->manifest.name_key);
 	c->manifest.epoch = c->facts->epoch;
+	c->manifest.earlier = c->facts->earlier;
+	c->manifest.earlier_count = c->facts->earlier_count;
 	c->manifest.broker_url = BULLA_BYTES_LITERAL("local");
 	c->manifest.broker_tls = c->facts->broker_tls;
 	c->manifest.ledger_spki = c->facts->ledger_spki;

@@ -10,6 +10,8 @@ struct compile_facts {
 	bulla_bytes ledger_spki;
 	bulla_bytes wrapping_keys[BULLA_MAX_AGENTS]; /* ARN per agent of the project */
 	uint8_t measured[3][BULLA_NITRO_PCR_SIZE];   /* of bulla-enclave */
+	struct bulla_earlier *earlier; /* epochs that stay open, falling */
+	size_t earlier_count;
 	bulla_digest dev_root;       /* digest of the development root's certificate */
 };
 

@@ -3,7 +3,7 @@
 #include "wire/cbor.h"
 #include "wire/text.h"
 
-#define VERSION 1
+#define VERSION 2
 #define REPLICAS_MAX 16
 
 bulla_rc bulla_deployment_write(const struct bulla_deployment *deployment, bulla_wr *w)
@@ -17,11 +17,12 @@ bulla_rc bulla_deployment_write(const struct bulla_deployment *deployment, bulla
 	for (size_t i = 0; i < deployment->agent_count; i++) {
 		const struct bulla_deployed_agent *agent = &deployment->agents[i];
 
-		bulla_cbor_wr_array(w, 4);
+		bulla_cbor_wr_array(w, 5);
 		bulla_cbor_wr_text(w, agent->handle);
 		bulla_cbor_wr_text(w, agent->label);
 		bulla_cbor_wr_text(w, agent->bundle);
 		bulla_cbor_wr_uint(w, agent->replicas);
+		bulla_cbor_wr_text(w, agent->manifest);
 	}
 	bulla_cbor_wr_uint(w, deployment->port);
 	return bulla_wr_end(w, &ignored);
@@ -42,11 +43,12 @@ static bulla_rc read_agent(bulla_cbor_rd *r, struct bulla_deployed_agent *agent)
 {
 	uint64_t replicas;
 
-	BULLA_TRY(bulla_cbor_rd_expect_array(r, 4));
+	BULLA_TRY(bulla_cbor_rd_expect_array(r, 5));
 	BULLA_TRY(bulla_cbor_rd_text(r, 16, &agent->handle));
 	BULLA_TRY(bulla_cbor_rd_text(r, 32, &agent->label));
 	BULLA_TRY(bulla_cbor_rd_text(r, BULLA_DEPLOYMENT_PATH, &agent->bundle));
 	BULLA_TRY(bulla_cbor_rd_uint_max(r, REPLICAS_MAX, &replicas));
+	BULLA_TRY(bulla_cbor_rd_text(r, BULLA_DEPLOYMENT_PATH, &agent->manifest));
 	if (!is_plain(agent->handle) || !is_plain(agent->label) || replicas == 0)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an agent of the deployment has no plain name or no replica");
 	agent->replicas = (uint32_t)replicas;

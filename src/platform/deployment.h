@@ -1,6 +1,6 @@
 #pragma once
 /* What the supervisor runs: written by `bulla up` beside the state, read at start and at SIGHUP. CBOR
- * [1, manifest path, [[agent handle hex, short label, bundle path, replicas]...], TCP port of the broker or 0]. */
+ * [2, manifest path, [[agent handle hex, short label, bundle path, replicas, own manifest path or ""]...], TCP port of the broker or 0]. */
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/wr.h"
@@ -14,6 +14,7 @@ struct bulla_deployed_agent {
 	bulla_bytes label;  /* for file names: the handle's first digits; letters, digits, '-' */
 	bulla_bytes bundle; /* folder with the agent's files */
 	uint32_t replicas;  /* 1 to 16 */
+	bulla_bytes manifest; /* of an earlier epoch that has open runs; empty: the deployment's */
 };
 
 struct bulla_deployment {

@@ -101,6 +101,7 @@ static bulla_rc enclave_address(const struct bulla_platform *p, const struct bul
 static bulla_rc add_enclave(struct bulla_platform *p, const struct bulla_deployment *deployment,
 	const struct bulla_deployed_agent *agent, uint32_t replica)
 {
+	bulla_bytes manifest = agent->manifest.n > 0 ? agent->manifest : deployment->manifest;
 	char text[BULLA_DEPLOYMENT_PATH + 32], address[BULLA_PLATFORM_PATH];
 	struct bulla_child *child = NULL;
 
@@ -111,7 +112,7 @@ static bulla_rc add_enclave(struct bulla_platform *p, const struct bulla_deploym
 	BULLA_TRY(bulla_child_arg(child, address));
 	BULLA_TRY(bulla_child_arg(child, "--nsm"));
 	BULLA_TRY(bulla_child_arg(child, "fd:3"));
-	snprintf(text, sizeof(text), "%.*s", (int)deployment->manifest.n, (const char *)deployment->manifest.p);
+	snprintf(text, sizeof(text), "%.*s", (int)manifest.n, (const char *)manifest.p);
 	BULLA_TRY(bulla_child_arg(child, "--manifest"));
 	BULLA_TRY(bulla_child_arg(child, text));
 	snprintf(text, sizeof(text), "%.*s=%.*s", (int)agent->handle.n, (const char *)agent->handle.p, (int)agent->bundle.n,
