@@ -35,7 +35,6 @@ struct up {
 	int64_t started_us;
 	struct ended broker_ended, engine_ended;
 	struct drain drain;
-	unsigned enclaves; /* with those of earlier epochs */
 	uint64_t in_force; /* epoch of what the last deployment has, when that is an earlier one now */
 };
 
@@ -204,7 +203,6 @@ static bulla_rc write_deployment(struct up *up)
 	for (unsigned i = 0; i < context->project.agent_count; i++)
 		BULLA_TRY(deployment_agent(up, i, &deployment->agents[i]));
 	BULLA_TRY(drain_deploy(context, &up->drain, up->in_force, deployment));
-	up->enclaves = (unsigned)deployment->agent_count;
 	w = bulla_wr_buf(&bytes);
 	BULLA_TRY(bulla_deployment_write(deployment, &w));
 	bulla_deployment_digest(bulla_buf_view(&bytes), bulla_buf_view(&up->manifest), &up->deployment);
@@ -322,6 +320,7 @@ int cmd_up(struct cli *cli)
 {
 	struct up up;
 	bool changed = false;
+	bulla_digest digest;
 	char took[32];
 	int code;
 
@@ -332,7 +331,8 @@ int cmd_up(struct cli *cli)
 	code = context_open(&up.context, cli);
 	code = code == 0 ? prepare(&up, &changed) : code;
 	code = code == 0 ? put_in_force(&up, changed) : code;
-	code = code == 0 ? local_wait_ready(&up.context, up.enclaves, READY_MS) : code;
+	bulla_sha256(bulla_buf_view(&up.manifest), &digest);
+	code = code == 0 ? local_wait_ready(&up.context, &digest, up.context.project.agent_count, READY_MS) : code;
 	if (code == 0) {
 		duration_text((bulla_mono_us(bulla_sys_clock()) - up.started_us) / 1000, took);
 		say(cli, "broker, engine, %u enclave%s ready in %s", up.context.project.agent_count,

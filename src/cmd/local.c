@@ -238,7 +238,7 @@ struct readiness {
 };
 
 /* Enclaves that serve, and the first reason why another does not. */
-static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *ret_broker, bulla_rc *ret_why)
+static bulla_rc count_ready(struct client *client, const bulla_digest *manifest, unsigned *ret_ready, bool *ret_broker, bulla_rc *ret_why)
 {
 	struct bulla_msg_status status;
 	struct bulla_msg_status_peer peer;
@@ -256,7 +256,7 @@ static bulla_rc count_ready(struct client *client, unsigned *ret_ready, bool *re
 	while (bulla_pb_list_next(&iter, &item)) {
 		BULLA_TRY(bulla_msg_decode(&bulla_msg_status_peer_desc, item, &peer));
 		if (peer.up != 0 && peer.why == 0)
-			(*ret_ready)++;
+			*ret_ready += bulla_bytes_eq(peer.manifest, bulla_bytes_digest(manifest));
 		else if (*ret_why == BULLA_OK)
 			*ret_why = peer.why == 0 ? BULLA_E_UNREACHABLE : (bulla_rc)peer.why;
 	}
@@ -275,11 +275,11 @@ static int say_not_ready(struct context *context, const struct readiness *found,
 }
 
 /* One look: BULLA_E_AGAIN while something is not there yet. A client that broke is connected anew. */
-static bulla_rc look(const char *path, unsigned agents, int64_t wait_ms, struct client **client, struct readiness *ret)
+static bulla_rc look(const char *path, const bulla_digest *manifest, unsigned agents, int64_t wait_ms, struct client **client, struct readiness *ret)
 {
 	bulla_rc rc = *client == NULL ? local_connect(path, wait_ms, client) : BULLA_OK;
 
-	rc = rc == BULLA_OK ? count_ready(*client, &ret->ready, &ret->broker, &ret->why) : rc;
+	rc = rc == BULLA_OK ? count_ready(*client, manifest, &ret->ready, &ret->broker, &ret->why) : rc;
 	if (rc == BULLA_E_CLOSED) { /* it restarts */
 		*client = client_close(*client);
 		return BULLA_E_AGAIN;
@@ -288,7 +288,7 @@ static bulla_rc look(const char *path, unsigned agents, int64_t wait_ms, struct 
 	return ret->ready >= agents && ret->broker ? BULLA_OK : BULLA_E_AGAIN;
 }
 
-int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
+int local_wait_ready(struct context *context, const bulla_digest *manifest, unsigned agents, int64_t wait_ms)
 {
 	int64_t begin = now_ms();
 	struct readiness found = {.ready = 0};
@@ -298,7 +298,7 @@ int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms)
 
 	path_join(path, context->runtime, "bullad.sock");
 	do {
-		rc = look(path, agents, wait_ms, &client, &found);
+		rc = look(path, manifest, agents, wait_ms, &client, &found);
 		if (rc == BULLA_E_AGAIN && !found.broker && now_ms() > begin + PORT_MS && local_port_is_taken(context))
 			break;
 		if (rc == BULLA_E_AGAIN && found.why == BULLA_E_REVOKED && now_ms() > begin + REVOKED_MS)

@@ -33,8 +33,9 @@ BULLA_CHECK bulla_rc local_connect(const char *path, int64_t wait_ms, struct cli
 /* Connects to the engine of this project: says what to do when it is not up; exit code or 0. */
 int local_engine(struct context *context, struct client **ret);
 
-/* Waits until the engine has its broker and `agents` enclaves that serve; says what it waits for after the time. */
-int local_wait_ready(struct context *context, unsigned agents, int64_t wait_ms);
+/* Waits until the engine has its broker and `agents` enclaves of this manifest that serve; says what it waits for after the
+ * time. */
+int local_wait_ready(struct context *context, const bulla_digest *manifest, unsigned agents, int64_t wait_ms);
 
 /* One message to the project's broker that is answered with nothing but its result. BULLA_E_UNREACHABLE: it does not run. */
 BULLA_CHECK bulla_rc local_tell_broker(const struct context *context, enum bulla_op_number op, bulla_bytes body);

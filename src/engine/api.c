@@ -113,6 +113,7 @@ static bulla_rc write_peer(const struct instance *i, bulla_wr *w)
 {
 	struct bulla_msg_status_peer peer = {.agent = bulla_handle_view(&i->handles[0]),
 					     .kid = bulla_bytes_digest(&i->kid),
+					     .manifest = bulla_bytes_digest(&i->manifest),
 					     .up = i->usable,
 					     .open = i->open_count,
 					     .why = i->usable ? BULLA_OK : i->why,

@@ -1,6 +1,7 @@
 #pragma once
 /* What the supervisor runs: written by `bulla up` beside the state, read at start and at SIGHUP. CBOR
- * [2, manifest path, [[agent handle hex, short label, bundle path, replicas, own manifest path or ""]...], TCP port of the broker or 0]. */
+ * [2, manifest path, [[agent handle hex, short label, bundle path, replicas, own manifest path or ""]...],
+ *  TCP port of the broker or 0]. */
 #include "base/bytes.h"
 #include "base/limits.h"
 #include "base/wr.h"
