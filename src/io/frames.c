@@ -10,6 +10,7 @@
 #define DEAD_US INT64_C(15000000)
 #define CHUNKS_AHEAD 4
 #define BOOT_ID 16
+#define JOINED_KEPT ((size_t)256 << 10) /* memory that a busy connection keeps for messages in chunks */
 /* Output beyond this means that the owner ignored bulla_frames_backlog: the connection ends. */
 #define OUTPUT_HARD ((size_t)BULLA_MAX_OUTPUT_BUFFER * 8)
 /* The same for messages that wait for credit: a bundle's pieces. */
@@ -70,25 +71,36 @@ static struct chunked *chunked_free(struct chunked *message)
 	return NULL;
 }
 
-/* Sends chunks of the first waiting message as far as the credit goes. */
-static bulla_rc send_chunks(struct bulla_frames *frames)
+/* Sends chunks of a message as far as the credit goes; *sent: how much of it went. */
+static bulla_rc send_some(struct bulla_frames *frames, const struct bulla_frame *message, size_t *sent)
 {
-	while (frames->first != NULL) {
-		struct chunked *message = frames->first;
-		size_t left = message->body.n - message->sent;
+	while (*sent < message->body.n) {
+		size_t left = message->body.n - *sent;
 		bool last = left <= BULLA_MAX_FRAME_CHUNK;
-		bulla_bytes part = {message->body.p + message->sent, last ? left : BULLA_MAX_FRAME_CHUNK};
+		bulla_bytes part = {message->body.p + *sent, last ? left : BULLA_MAX_FRAME_CHUNK};
 
 		if (!last && frames->chunks_ahead == CHUNKS_AHEAD)
 			return BULLA_OK;
 		BULLA_TRY(put_frame(frames, message->op, (uint16_t)(message->flags | (last ? 0 : BULLA_FRAME_MORE)),
 		                    message->stream, part));
-		message->sent += part.n;
-		frames->chunked_bytes -= part.n;
-		if (!last) {
-			frames->chunks_ahead++;
-			continue;
-		}
+		*sent += part.n;
+		frames->chunks_ahead += !last;
+	}
+	return BULLA_OK;
+}
+
+/* The same for those that wait, in their order. */
+static bulla_rc send_chunks(struct bulla_frames *frames)
+{
+	while (frames->first != NULL) {
+		struct chunked *message = frames->first;
+		const struct bulla_frame frame = {message->op, message->flags, message->stream, bulla_buf_view(&message->body)};
+		size_t before = message->sent;
+		bulla_rc rc = send_some(frames, &frame, &message->sent);
+
+		frames->chunked_bytes -= message->sent - before;
+		if (rc != BULLA_OK || message->sent < frame.body.n)
+			return rc;
 		frames->first = message->next;
 		if (frames->first == NULL)
 			frames->last = NULL;
@@ -97,27 +109,43 @@ static bulla_rc send_chunks(struct bulla_frames *frames)
 	return BULLA_OK;
 }
 
-static bulla_rc queue_chunked(struct bulla_frames *frames, const struct bulla_frame *frame)
+/* A copy of the rest of a message. */
+static bulla_rc queue_rest(struct bulla_frames *frames, const struct bulla_frame *frame, size_t sent)
 {
 	struct chunked *message;
 	void *p = NULL;
 	bulla_rc rc;
 
-	if (frame->body.n > BULLA_MAX_MESSAGE || frames->chunked_bytes + frame->body.n > CHUNKED_HARD)
-		return BULLA_FAIL(BULLA_E_LIMIT, "a message is too long, or too many wait");
 	BULLA_TRY(bulla_alloc(1, sizeof(*message), &p));
 	message = (struct chunked *)p;
 	*message = (struct chunked){.stream = frame->stream, .flags = frame->flags, .op = frame->op};
-	bulla_buf_init(&message->body, frame->body.n);
-	rc = bulla_buf_append(&message->body, frame->body);
+	bulla_buf_init(&message->body, frame->body.n - sent);
+	rc = bulla_buf_append(&message->body, bulla_bytes_of(frame->body.p + sent, frame->body.n - sent));
 	if (rc != BULLA_OK) {
 		chunked_free(message);
 		return rc;
 	}
 	*(frames->last == NULL ? &frames->first : &frames->last->next) = message;
 	frames->last = message;
-	frames->chunked_bytes += frame->body.n;
-	return send_chunks(frames);
+	frames->chunked_bytes += message->body.n;
+	return BULLA_OK;
+}
+
+/* What the credit does not let go at once waits. */
+static bulla_rc put_chunked(struct bulla_frames *frames, const struct bulla_frame *frame)
+{
+	size_t sent = 0;
+	bulla_rc rc = BULLA_OK;
+
+	if (frame->body.n > BULLA_MAX_MESSAGE || frames->chunked_bytes + frame->body.n > CHUNKED_HARD)
+		return BULLA_FAIL(BULLA_E_LIMIT, "a message is too long, or too many wait");
+	if (frames->first == NULL)
+		rc = send_some(frames, frame, &sent);
+	if (sent == frame->body.n || (rc != BULLA_OK && sent == 0))
+		return rc;
+	rc = queue_rest(frames, frame, sent);
+	frames->failed = frames->failed || (rc != BULLA_OK && sent > 0); /* half a message is out */
+	return rc;
 }
 
 static bulla_rc put_message(struct bulla_frames *frames, uint8_t op, unsigned flags, uint32_t stream, bulla_bytes body)
@@ -126,7 +154,7 @@ static bulla_rc put_message(struct bulla_frames *frames, uint8_t op, unsigned fl
 
 	if (body.n <= BULLA_MAX_FRAME_CHUNK)
 		return put_frame(frames, op, (uint16_t)flags, stream, body);
-	return queue_chunked(frames, &frame);
+	return put_chunked(frames, &frame);
 }
 
 static bulla_rc put_hello(struct bulla_frames *frames, const struct bulla_frames_options *options)
@@ -307,7 +335,10 @@ static bulla_rc take_chunk(struct bulla_frames *frames, const struct bulla_frame
 	whole.body = bulla_buf_view(&frames->joined);
 	frames->join.op = 0;
 	rc = take_message(frames, &whole);
-	bulla_buf_done(&frames->joined); /* large and rare: give the memory back */
+	if (frames->joined.cap > JOINED_KEPT)
+		bulla_buf_done(&frames->joined);
+	else
+		bulla_buf_clear(&frames->joined); /* the next one need not grow it again */
 	return rc;
 }
 
@@ -496,6 +527,8 @@ bulla_rc bulla_frames_tick(struct bulla_frames *frames, int64_t now_us)
 		return BULLA_FAIL(BULLA_E_TIMEOUT, "the other side is silent");
 	if (now_us - frames->alive_us < IDLE_US || frames->pinged || !frames->hello_in)
 		return BULLA_OK;
+	if (frames->join.op == 0)
+		bulla_buf_done(&frames->joined); /* idle: it gives its memory back */
 	frames->pinged = true;
 	return put_frame(frames, BULLA_OP_PING, 0, bulla_frames_stream(frames), (bulla_bytes){NULL, 0});
 }
