@@ -52,7 +52,7 @@ WORLD = {'base', 'io', 'journal', 'store', 'agent', 'tee', 'platform', 'cmd'}  #
 ROWS = [
     # functions, folders
     (r'(__)?snprintf(_chk)?|strtod|strtol', {'wire', 'base', 'agent', 'platform', 'cmd', 'tee'}),
-    (r'(__)?v?f?printf(_chk)?|(__)?vsnprintf(_chk)?|f?puts?|fputc|putchar|puts|fwrite|fflush|std(out|err|in)|fopen|fclose|'
+    (r'(__)?v?f?printf(_chk)?|(__)?vsnprintf(_chk)?|f?puts?|fputc|putchar|puts|fwrite|fflush|std(out|err|in)|fopen(64)?|fclose|fseek|ftell|'
      r'getline|fgets|fread|strerror|realpath|getenv|argp_\w+|isatty|tcgetattr|tcsetattr|__ctype_\w+|strto\w+|nl_langinfo|'
      r'localtime_r|gmtime_r|strftime|getpwuid\w*|ferror|feof|getc|fgetc|str(n?dup|pbrk|tok_r|casecmp|error_\w)|getopt\w*|optarg|optind|rewind|fileno|'
      r'secure_getenv|environ|exit|free|realloc|malloc|calloc|memmem|strsep|stpcpy|scandir|alphasort|yaml_\w+|archive_\w+|z?deflate\w*|'
