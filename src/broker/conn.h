@@ -2,6 +2,7 @@
 /* A connection of the broker, for the services that answer on it. Replies that tell of a change go out when the change is
  * durable. */
 #include "broker/broker.h"
+#include "broker/collateral.h"
 #include "channel/session.h"
 #include "io/pipe.h"
 #include "io/worker.h"
@@ -45,6 +46,7 @@ struct bulla_server {
 	struct bulla_loop loop;
 	struct bulla_worker *worker;
 	struct bulla_attest_cache *cache; /* the worker's */
+	struct bulla_kept_collateral kept; /* the worker's, once it runs */
 	struct bulla_listener unix_listener, tls_listener, tcp_listener;
 	struct bulla_watch journal_watch, signal_watch;
 	struct bulla_conn *conns;

@@ -21,6 +21,7 @@ struct instance_job {
 	uint8_t op;
 	bulla_rc rc;
 	struct bulla_buf body;
+	struct bulla_buf lent; /* collateral that the broker had, and the enclave had not */
 	const struct bulla_epoch *epoch; /* epochs live as long as the broker */
 	int64_t now_ms;
 	/* ATTEST */
@@ -38,6 +39,7 @@ struct instance_job {
 static struct instance_job *job_free(struct instance_job *job)
 {
 	bulla_buf_done(&job->body);
+	bulla_buf_done(&job->lent);
 	bulla_free(job);
 	return NULL;
 }
@@ -58,6 +60,7 @@ static bulla_rc job_new(struct bulla_conn *conn, const struct bulla_frame *reque
 	job->op = request->op;
 	job->now_ms = bulla_wall_ms(conn->server->broker->clock);
 	bulla_buf_init(&job->body, request->body.n + 1);
+	bulla_buf_init(&job->lent, BULLA_MAX_EVIDENCE);
 	rc = bulla_buf_append(&job->body, request->body);
 	if (rc != BULLA_OK) {
 		job_free(job);
@@ -110,10 +113,11 @@ static void attest_run(struct bulla_job *base)
 		.manifest = job->ask.manifest,
 		.evidence = job->ask.evidence,
 	};
-	struct bulla_judge_time time = {.now_ms = job->now_ms, .online = true};
 
 	bulla_copy(instance.challenge, job->ask.nonce.b, sizeof(instance.challenge));
-	job->rc = bulla_judge_instance(&job->epoch->manifest, &instance, time, job->server->cache, &result);
+	job->rc = bulla_collateral_judge(&job->server->kept, &job->epoch->manifest, &instance, job->now_ms, job->server->cache, &result);
+	if (job->rc == BULLA_OK && job->ask.collateral.n == 0) /* kept may be others when the answer is written */
+		job->rc = bulla_buf_append(&job->lent, instance.collateral);
 	job->valid_to_ms = result.valid_to_ms;
 	bulla_judge_image(&result, &job->image);
 	job->proved = result.factors[BULLA_FACTOR_SIGNATURE].state == BULLA_FACTOR_HELD &&
@@ -169,16 +173,19 @@ static bulla_rc check_revoked(const struct bulla_conn *conn, const bulla_digest 
 
 static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 {
-	uint8_t exporter[EXPORTER], memory[128];
-	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	uint8_t exporter[EXPORTER];
+	BULLA_AUTO_BUF reply;
+	bulla_wr w = bulla_wr_buf(&reply);
 	struct bulla_session session = {.epoch = 0};
 	bulla_bytes body;
 	bulla_rc rc;
 
+	bulla_buf_init(&reply, BULLA_MAX_EVIDENCE + 128);
 	BULLA_TRY(check_revoked(conn, &job->ask.kid, &job->image, job->epoch));
 	BULLA_TRY(bulla_tls_export(bulla_pipe_tls(conn->pipe), BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	rc = bulla_session_server_grant(conn->server->broker->random, BULLA_BYTES_ARRAY(exporter),
-	                                job->epoch->manifest.epoch, (uint64_t)job->now_ms, (uint64_t)lapse(job), &w, &session);
+	                                job->epoch->manifest.epoch, (uint64_t)job->now_ms, (uint64_t)lapse(job),
+	                                bulla_buf_view(&job->lent), &w, &session);
 	if (rc == BULLA_OK)
 		rc = keep(conn, job, BULLA_BYTES_ARRAY(exporter), &session);
 	bulla_session_keys_done(&session.keys);

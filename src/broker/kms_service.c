@@ -70,7 +70,7 @@ static void appraise(struct bulla_job *base)
 {
 	struct kms_job *job = (struct kms_job *)(void *)base;
 
-	job->rc = bulla_kms_use_appraise(&job->use, job->server->cache);
+	job->rc = bulla_kms_use_appraise(&job->use, job->server->cache, &job->server->kept);
 }
 
 static void appraised(struct bulla_job *base)

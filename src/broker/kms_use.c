@@ -115,9 +115,9 @@ static bulla_rc appraise_nitro(struct bulla_kms_use *use, struct bulla_attest_ca
 	return BULLA_OK;
 }
 
-bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
+bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache, struct bulla_kept_collateral *kept)
 {
-	BULLA_TRY(use->by != NULL ? bulla_release_appraise(use, cache) : appraise_nitro(use, cache));
+	BULLA_TRY(use->by != NULL ? bulla_release_appraise(use, cache, kept) : appraise_nitro(use, cache));
 	use->facts.evidence = use->result;
 	use->attested = true;
 	return BULLA_OK;

@@ -3,6 +3,7 @@
  * operation, the audit event. */
 #include "attest/cache.h"
 #include "broker/broker.h"
+#include "broker/collateral.h"
 #include "kms/api.h"
 #include "kms/policy.h"
 #include "receipt/recipient.h"
@@ -48,7 +49,8 @@ bool bulla_kms_use_open(enum bulla_kms_op op);
 BULLA_CHECK bulla_rc bulla_kms_use_prepare(struct bulla_kms_use *use, const struct bulla_broker *broker);
 
 /* In the worker: the document holds by itself. BULLA_E_EVIDENCE_*. */
-BULLA_CHECK bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache);
+BULLA_CHECK bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache,
+	struct bulla_kept_collateral *kept);
 
 /* In the loop: policy and operation; appends the answer's JSON. */
 BULLA_CHECK bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_buf *ret);

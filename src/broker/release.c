@@ -2,7 +2,6 @@
 
 #include "base/checks.h"
 #include "crypto/hash.h"
-#include "judge/judge.h"
 
 bulla_rc bulla_release_prepare(struct bulla_kms_use *use, const struct bulla_broker *broker)
 {
@@ -41,13 +40,13 @@ static bulla_rc check_made_for(const struct bulla_kms_use *use)
 	return BULLA_OK;
 }
 
-bulla_rc bulla_release_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
+bulla_rc bulla_release_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache, struct bulla_kept_collateral *kept)
 {
-	const struct bulla_judge_time now = {.now_ms = use->now_ms, .online = true};
-	const struct bulla_instance *instance = &use->recipient.instance;
+	struct bulla_instance *instance = &use->recipient.instance;
 
 	BULLA_TRY(check_made_for(use));
-	BULLA_TRY(bulla_judge_instance(&use->by->manifest, instance, now, cache, use->result));
+	BULLA_TRY(bulla_collateral_judge(kept, &use->by->manifest, instance, use->now_ms, cache, use->result));
+	instance->collateral = (bulla_bytes){NULL, 0}; /* what is kept may be others later */
 	/* its own epoch may ask less than the one in force */
 	if (BULLA_CHECK_ON(RELEASE_CLASS) && use->result->assurance < use->assurance)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_POLICY, "the evidence is worth less than the manifest in force demands");

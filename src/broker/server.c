@@ -261,6 +261,19 @@ static bulla_rc listen_all(struct bulla_server *server, const struct bulla_serve
 	return BULLA_OK;
 }
 
+static bulla_rc read_collateral(struct bulla_server *server, const struct bulla_server_options *options)
+{
+	bulla_collateral_init(&server->kept);
+	for (size_t i = 0; i < options->collateral_count; i++) {
+		BULLA_AUTO_BUF bytes;
+
+		bulla_buf_init(&bytes, BULLA_MAX_EVIDENCE);
+		BULLA_TRY(bulla_sys_read_file(options->collateral[i], &bytes));
+		BULLA_TRY(bulla_collateral_keep(&server->kept, bulla_buf_view(&bytes), INT64_MAX)); /* its dates are looked at each time */
+	}
+	return BULLA_OK;
+}
+
 static bulla_rc begin(struct bulla_server *server, const struct bulla_server_options *options)
 {
 	static const int signals[] = {SIGTERM, SIGINT, 0};
@@ -269,6 +282,7 @@ static bulla_rc begin(struct bulla_server *server, const struct bulla_server_opt
 	BULLA_TRY(bulla_alloc(1, sizeof(*server->cache), &cache));
 	server->cache = (struct bulla_attest_cache *)cache;
 	bulla_attest_cache_init(server->cache);
+	BULLA_TRY(read_collateral(server, options));
 	server->journal_watch =
 		(struct bulla_watch){.ctx = server, .on_ready = on_journal, .fd = bulla_journal_fd(server->broker->journal)};
 	BULLA_TRY(bulla_loop_add(&server->loop, &server->journal_watch, EPOLLIN));
@@ -300,6 +314,7 @@ static void finish(struct bulla_server *server)
 	bulla_buf_done(&server->tokens);
 	bulla_addr_close(server->signal_watch.fd);
 	bulla_free(server->cache);
+	bulla_collateral_done(&server->kept);
 	bulla_loop_done(&server->loop);
 }
 

@@ -114,6 +114,7 @@ bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_by
 	session.epoch = message.epoch;
 	session.time_ms = message.time_ms;
 	session.reattest_ms = message.reattest_ms;
+	session.collateral = message.collateral;
 	BULLA_TRY(bulla_session_keys_derive(exporter_keys, &session.keys));
 	*ret = session;
 	return BULLA_OK;

@@ -32,6 +32,7 @@ struct bulla_session {
 	uint64_t asked_ms;    /* the instance's monotonic clock when it showed its evidence, for this: before time_ms was read. A
 	                       * clock that counts from here is never behind the broker's, however late the host brings the answer */
 	uint64_t reattest_ms; /* lapses then, by the broker's clock */
+	bulla_bytes collateral; /* instance: the broker's, where it brought none; views the reply */
 	struct bulla_session_keys keys;
 };
 
@@ -101,7 +102,8 @@ BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server 
 BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, int64_t wall_ms,
                                                  struct bulla_session_ask *ret);
 
-/* Makes the session: random id, keys from this connection's second exporter, and the reply body to ATTEST. */
+/* Makes the session: random id, keys from this connection's second exporter, and the reply body to ATTEST. collateral: that the
+ * broker judged by, where none came with the evidence; else empty. */
 BULLA_CHECK bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys,
-                                                uint64_t epoch, uint64_t time_ms, uint64_t reattest_ms, bulla_wr *w,
-                                                struct bulla_session *ret);
+                                                uint64_t epoch, uint64_t time_ms, uint64_t reattest_ms,
+                                                bulla_bytes collateral, bulla_wr *w, struct bulla_session *ret);

@@ -96,10 +96,12 @@ bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_
 }
 
 bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys, uint64_t epoch,
-                                    uint64_t time_ms, uint64_t reattest_ms, bulla_wr *w, struct bulla_session *ret)
+                                    uint64_t time_ms, uint64_t reattest_ms, bulla_bytes collateral, bulla_wr *w,
+                                    struct bulla_session *ret)
 {
 	struct bulla_session session = {.epoch = epoch, .time_ms = time_ms, .reattest_ms = reattest_ms};
-	struct bulla_msg_session message = {.epoch = epoch, .time_ms = time_ms, .reattest_ms = reattest_ms};
+	struct bulla_msg_session message = {
+		.epoch = epoch, .time_ms = time_ms, .reattest_ms = reattest_ms, .collateral = collateral};
 
 	if (reattest_ms <= time_ms)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "the evidence lapses now");

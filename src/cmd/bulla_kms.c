@@ -25,6 +25,16 @@ static bool take_owner(void *ctx, const char *value)
 	return options->owned;
 }
 
+static bool take_collateral(void *ctx, const char *value)
+{
+	struct options *options = ctx;
+
+	if (options->server.collateral_count == BULLA_COLLATERAL_KEPT)
+		return false;
+	options->server.collateral[options->server.collateral_count++] = value;
+	return true;
+}
+
 static void parse(int argc, char **argv, struct options *ret)
 {
 	const struct daemon_option options[] = {
@@ -36,6 +46,8 @@ static void parse(int argc, char **argv, struct options *ret)
 		{"tls-socket", "PATH", "TLS 1.3: enclave sessions and the KMS API, through the engine's relay", DAEMON_MAY,
 			&ret->server.tls_socket, NULL, NULL},
 		{"listen", "HOST:PORT", "the same over TCP", DAEMON_MAY, &ret->server.listen, NULL, NULL},
+		{"collateral", "FILE", "for evidence that comes without: certificates, TCB info, lists; any number up to eight", DAEMON_MAY,
+			NULL, take_collateral, ret},
 	};
 
 	daemon_options(argc, argv, "bulla-kms",

@@ -155,6 +155,15 @@ static bulla_rc check_delay(const struct bulla_join *join, struct bulla_session 
 	return BULLA_OK;
 }
 
+/* The broker's, where this machine gave none: it stands in the record, and is judged there. */
+static bulla_rc take_collateral(struct bulla_join *join, bulla_bytes collateral)
+{
+	if (collateral.n == 0 || bulla_join_collateral(join, &join->evidence).n > 0)
+		return BULLA_OK;
+	join->evidence.aux.max = BULLA_MAX_EVIDENCE;
+	return bulla_buf_append(&join->evidence.aux, collateral);
+}
+
 static bulla_rc take_session(struct bulla_join *join, bulla_bytes body)
 {
 	uint8_t exporter[BULLA_EXPORTER_SIZE];
@@ -169,6 +178,7 @@ static bulla_rc take_session(struct bulla_join *join, bulla_bytes body)
 	rc = check_delay(join, &session);
 	if (rc == BULLA_OK && session.epoch != join->base->manifest.epoch)
 		rc = BULLA_FAIL(BULLA_E_EPOCH_OLD, "the broker serves another epoch");
+	rc = rc == BULLA_OK ? take_collateral(join, session.collateral) : rc;
 	rc = rc == BULLA_OK ? make_record(join, session.time_ms) : rc;
 	if (rc != BULLA_OK) {
 		bulla_session_keys_done(&session.keys);

@@ -19,6 +19,7 @@ workflows:
   two: [first, second]
 """
 SOURCES = {"tdx": "tsm", "snp": "tsm", "cca": "tsm", "sgx": "gramine", "az-snp": "azure", "az-tdx": "azure"}
+LENT = ("snp", "az-tdx")  # there the broker has the collateral, and lends it
 
 
 def words_of(pid):
@@ -71,7 +72,8 @@ class World:
         assert line and line[0] == "ready", line
         self.tee, self.measurement = line[1:]
         if os.path.exists(out + "/collateral"):
-            self.enclave += ["--collateral", out + "/collateral"]
+            who = self.kms if self.kind in LENT else self.enclave
+            who += ["--collateral", out + "/collateral"]
 
     def allow(self, measurement):
         """The keys' policies name this machine instead of the development enclaves."""
@@ -97,8 +99,8 @@ class World:
                 time.sleep(0.05)
 
     def up(self):
-        self.start("kms", self.kms)
         self.start_machine()
+        self.start("kms", self.kms)
         self.put("broker.sock")
         self.start("enclave", self.enclave)
         self.start("host", self.host)

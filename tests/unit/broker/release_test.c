@@ -21,6 +21,7 @@ static struct bulla_rsa_key *other_rsa;
 static struct bulla_sign_key *receipt_key;
 static uint8_t images[256];
 static const struct bulla_epoch *first, *current;
+static struct bulla_kept_collateral *kept; /* NULL: the broker keeps none */
 
 /* One request, and what is not as it should be. */
 struct ask {
@@ -108,7 +109,7 @@ static bulla_rc carry_out(struct bulla_kms_use *use)
 	bulla_buf_init(&answer, 65536);
 	bulla_buf_init(&audit, 65536);
 	BULLA_TRY(bulla_kms_use_prepare(use, broker));
-	BULLA_TRY(bulla_kms_use_appraise(use, NULL));
+	BULLA_TRY(bulla_kms_use_appraise(use, NULL, kept));
 	rc = bulla_kms_use_execute(broker, use, &answer);
 	assert_ok(bulla_kms_use_audit(broker, use, rc));
 	BULLA_TRY(rc);
@@ -233,6 +234,33 @@ static void by_the_key_s_policy(void **state)
 		assert_rc(rows[i].rc, release((struct ask){.key = make_key(rows[i].policy)}));
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
 		assert_rc(i == 1 ? BULLA_E_FORMAT : BULLA_E_UNSUPPORTED, bulla_kms_policy_check(bulla_bytes_str(refused[i])));
+}
+
+/* What came with one machine's evidence serves the next one that has none, until it ends. */
+static void by_collateral_that_is_kept(void **state)
+{
+	static struct bulla_kept_collateral list;
+
+	(void)state;
+	bulla_collateral_init(&list);
+	kept = &list;
+	assert_rc(BULLA_E_EVIDENCE_CHAIN, release((struct ask){.no_collateral = true}));
+	assert_ok(bulla_collateral_keep(&list, BULLA_BYTES_LITERAL("{}"), INT64_MAX)); /* of nobody: stands in nobody's way */
+	assert_rc(BULLA_E_EVIDENCE_CHAIN, release((struct ask){.no_collateral = true}));
+	assert_ok(release((struct ask){0}));
+	assert_ok(release((struct ask){.no_collateral = true}));
+	assert_rc(BULLA_E_MEASUREMENT, release((struct ask){.no_collateral = true, .other_image = true}));
+	for (size_t i = 0; i < BULLA_COLLATERAL_KEPT; i++) {
+		assert_true(list.list[i].until_ms == 0 || list.list[i].until_ms > NOW_MS);
+		if (list.list[i].until_ms != INT64_MAX)
+			list.list[i].until_ms = NOW_MS; /* it ended */
+	}
+	assert_rc(BULLA_E_EVIDENCE_CHAIN, release((struct ask){.no_collateral = true}));
+	for (uint8_t i = 0; i < 2 * BULLA_COLLATERAL_KEPT; i++)
+		assert_ok(bulla_collateral_keep(&list, bulla_bytes_of(&i, 1), NOW_MS + 1 + i));
+	assert_int_equal(list.list[0].bytes.n > 0, 1);
+	bulla_collateral_done(&list);
+	kept = NULL;
 }
 
 /* What `bulla up` gives a key. */
@@ -361,6 +389,7 @@ int main(void)
 		cmocka_unit_test(of_a_hosted_agent),
 		cmocka_unit_test(by_the_manifest),
 		cmocka_unit_test(by_the_key_s_policy),
+		cmocka_unit_test(by_collateral_that_is_kept),
 		cmocka_unit_test(by_the_default_policy),
 		cmocka_unit_test(damaged_recipients_are_refused),
 		cmocka_unit_test(not_to_what_was_ended_or_revoked), /* the last: nothing lifts it */

@@ -105,9 +105,9 @@ static void test_session(void **state)
 	assert_true(bulla_digest_eq(&ask.manifest, &manifest));
 	assert_bytes(ask.evidence, BULLA_BYTES_LITERAL("evidence"));
 	assert_rc(BULLA_E_EVIDENCE_STALE,
-	          bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 9, 9, &w, &theirs));
+	          bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 9, 9, (bulla_bytes){NULL, 0}, &w, &theirs));
 	assert_ok(
-		bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 61000, 99000, &w, &theirs));
+		bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 61000, 99000, BULLA_BYTES_LITERAL("lent"), &w, &theirs));
 	assert_ok(bulla_wr_end(&w, &body));
 	assert_ok(bulla_session_client_done(&pair.client, body, BULLA_BYTES_ARRAY(exporter_keys), &mine));
 	assert_bytes(BULLA_BYTES_ARRAY(mine.id), BULLA_BYTES_ARRAY(theirs.id));

@@ -116,7 +116,7 @@ static bulla_rc broker_attest(struct house *house, struct relay *relay, const st
 	assert_ok(judge(&ask, ask.evidence));
 	assert_ok(bulla_tls_export(relay->tls, BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	assert_ok(bulla_session_server_grant(bulla_random_os(), BULLA_BYTES_ARRAY(exporter),
-		town.misdeeds.epoch != 0 ? town.misdeeds.epoch : 3, now, now + town.life_ms, &w, &session));
+		town.misdeeds.epoch != 0 ? town.misdeeds.epoch : 3, now, now + town.life_ms, bulla_bytes_of(NULL, 0), &w, &session));
 	bulla_session_keys_done(&session.keys);
 	house->late_ms += town.misdeeds.late_ms;
 	reply(relay, message, bulla_bytes_of(memory, w.n));
