@@ -175,9 +175,9 @@ static bulla_rc on_time(struct bulla_engine *e)
 
 static int64_t earliest(const struct bulla_engine *e)
 {
-	int64_t due = INT64_MAX;
+	int64_t due = runner_due(e);
 
-	if (e->timer_count > 0)
+	if (e->timer_count > 0 && e->timers[0].due_ms < due)
 		due = e->timers[0].due_ms;
 	if (e->again_ms != 0 && e->again_ms < due)
 		due = e->again_ms;

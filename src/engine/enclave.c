@@ -13,6 +13,15 @@
 
 /* --- from running to durable --- */
 
+/* The enclave may forget it. One that finds no place is told when the enclave sends it again. */
+static void note_stored(const struct bulla_engine *e, struct instance *i, const bulla_digest *receipt)
+{
+	if (i->stored_count == 0)
+		i->stored_ms = e->now_ms;
+	if (i->stored_count < INSTANCE_OPEN)
+		i->stored[i->stored_count++] = *receipt;
+}
+
 /* With not too many runs under way latency counts: the result travels in the commit and the broker keeps it until told `stored`:
  * the host need not sync it (engine.md section 3). A failure may be only an attempt's end: the broker keeps none. Links
  * that a result names are not in the escrow: they must be durable here first. */
@@ -115,8 +124,8 @@ bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
 	    (work->phase != WRITING && work->phase != COMMITTING && work->phase != COMMITTED))
 		return BULLA_OK;
 	work->durable = true;
-	if (i && i->peer != 0 && i->stored_count < INSTANCE_OPEN)
-		i->stored[i->stored_count++] = work->receipt;
+	if (i && i->peer != 0)
+		note_stored(e, i, &work->receipt);
 	if (work->phase == WRITING)
 		return runner_commit(e, r);
 	/* `stored` rides with the run's next entry; after its last one it goes alone */
@@ -300,8 +309,7 @@ static bulla_rc result_resent(struct bulla_engine *e, struct instance *i, bulla_
 		if (run_at(e, index)->unsynced)
 			return BULLA_OK; /* not known yet what the ledger says: it stays in the outbox */
 	}
-	if (i->stored_count < INSTANCE_OPEN)
-		i->stored[i->stored_count++] = receipt.digest; /* nobody needs it */
+	note_stored(e, i, &receipt.digest); /* nobody needs it */
 	return BULLA_OK;
 }
 
@@ -483,16 +491,21 @@ bulla_rc runner_time(struct bulla_engine *e)
 	return BULLA_OK;
 }
 
-/* One STORED frame per enclave and turn. */
+/* One STORED frame per enclave and turn: nobody waits for it, so it goes with a step, or when it is worth waking the enclave. */
+#define STORED_TOGETHER 8
+#define STORED_MS 20
 bulla_rc runner_flush(struct bulla_engine *e)
 {
 	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 		bulla_bytes digests[INSTANCE_OPEN], body;
 		struct bulla_msg_stored stored;
+		bool sent = i->sent;
 		bulla_wr w;
 
-		if (i->peer == 0 || i->stored_count == 0)
+		i->sent = false;
+		if (i->peer == 0 || i->stored_count == 0 ||
+		    (!sent && i->stored_count < STORED_TOGETHER && e->now_ms < i->stored_ms + STORED_MS))
 			continue;
 		for (uint32_t n = 0; n < i->stored_count; n++)
 			digests[n] = bulla_bytes_digest(&i->stored[n]);
@@ -504,4 +517,17 @@ bulla_rc runner_flush(struct bulla_engine *e)
 		e->effects.event(e->effects.ctx, i->peer, BULLA_OP_STORED, 0, body);
 	}
 	return BULLA_OK;
+}
+
+int64_t runner_due(const struct bulla_engine *e)
+{
+	int64_t due = INT64_MAX;
+
+	for (size_t k = 0; k < e->instance_count; k++) {
+		const struct instance *i = &e->instances[k];
+
+		if (i->peer != 0 && i->stored_count > 0 && i->stored_ms + STORED_MS < due)
+			due = i->stored_ms + STORED_MS;
+	}
+	return due;
 }

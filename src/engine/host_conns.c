@@ -160,6 +160,8 @@ static bulla_rc conn_open(struct host *host, int fd, enum bulla_role role, struc
 	conn->role = role;
 	conn->dial = dial;
 	BULLA_TRY(bulla_pipe_new(&host->loop, fd, NULL, &events, &conn->pipe));
+	if (role == BULLA_ROLE_CLIENT) /* runs go on while it hears of them */
+		bulla_pipe_late(conn->pipe);
 	rc = bulla_pipe_frames(conn->pipe, &options, &frames_events, &conn->frames);
 	if (rc != BULLA_OK) {
 		conn->pipe = bulla_pipe_free(conn->pipe);

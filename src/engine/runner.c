@@ -360,6 +360,7 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 		return book_abort(e, run_of(r), BULLA_RUN_STUCK, rc);
 	BULLA_TRY(rc);
 	work->phase = RUNNING;
+	i->sent = true;
 	/* G2: a step changes nothing outside (`may` is not built), so it may begin before its run is durable; its commit waits */
 	e->journal_hurry = e->journal_hurry || !run_by_ref(e, r)->start_durable;
 	work->since_ms = run_by_ref(e, r)->touched_ms = e->now_ms;

@@ -125,8 +125,10 @@ struct instance {
 	int64_t reattest_ms;
 	struct open_step open[INSTANCE_OPEN];
 	ref head, tail; /* permitted, waiting for the window */
-	bulla_digest stored[INSTANCE_OPEN]; /* to be told this turn */
+	bulla_digest stored[INSTANCE_OPEN]; /* to be told */
 	uint32_t stored_count;
+	int64_t stored_ms; /* since when the first of them waits */
+	bool sent;         /* a step, this turn */
 };
 
 struct object {
@@ -443,6 +445,8 @@ BULLA_CHECK bulla_rc runner_up(struct bulla_engine *e, bulla_engine_peer peer);
 BULLA_CHECK bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer);
 BULLA_CHECK bulla_rc runner_time(struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_flush(struct bulla_engine *e);
+/* When runner_flush has something that can wait no longer; INT64_MAX: never. */
+int64_t runner_due(const struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_resume(struct bulla_engine *e, struct instance *i);
 /* A refusal of the instance, not of what it wanted: it gets nothing more until it has attested again. */
 bool runner_is_of_instance(bulla_rc rc);

@@ -68,18 +68,23 @@ void bulla_loop_remove(struct bulla_loop *loop, struct bulla_watch *watch)
 			loop->ready[i].data.ptr = NULL;
 }
 
+static struct bulla_flush **list_of(struct bulla_loop *loop, const struct bulla_flush *flush)
+{
+	return flush->late ? &loop->dirty_late : &loop->dirty;
+}
+
 void bulla_loop_dirty(struct bulla_loop *loop, struct bulla_flush *flush)
 {
 	if (flush->queued)
 		return;
 	flush->queued = true;
-	flush->next = loop->dirty;
-	loop->dirty = flush;
+	flush->next = *list_of(loop, flush);
+	*list_of(loop, flush) = flush;
 }
 
 void bulla_loop_clean(struct bulla_loop *loop, struct bulla_flush *flush)
 {
-	struct bulla_flush **at = &loop->dirty;
+	struct bulla_flush **at = list_of(loop, flush);
 
 	if (!flush->queued)
 		return;
@@ -94,7 +99,7 @@ static int wait_ms(const struct bulla_loop *loop, int64_t max_wait_us)
 {
 	int64_t wait = max_wait_us < 0 ? INT64_MAX : max_wait_us;
 
-	if (loop->dirty != NULL || loop->stop)
+	if (loop->dirty != NULL || loop->dirty_late != NULL || loop->stop)
 		return 0;
 	if (loop->hooks.next_deadline != NULL) {
 		int64_t due = loop->hooks.next_deadline(loop->hooks.ctx);
@@ -110,10 +115,11 @@ static int wait_ms(const struct bulla_loop *loop, int64_t max_wait_us)
 static void flush_all(struct bulla_loop *loop)
 {
 	/* a flush may make others dirty (a pipe that ended): bounded, what comes late waits for the next turn */
-	for (int i = 0; loop->dirty != NULL && i < 65536; i++) {
-		struct bulla_flush *flush = loop->dirty;
+	for (int i = 0; (loop->dirty != NULL || loop->dirty_late != NULL) && i < 65536; i++) {
+		struct bulla_flush **list = loop->dirty != NULL ? &loop->dirty : &loop->dirty_late;
+		struct bulla_flush *flush = *list;
 
-		loop->dirty = flush->next;
+		*list = flush->next;
 		flush->queued = false;
 		flush->flush(flush->ctx);
 	}

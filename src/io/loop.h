@@ -24,6 +24,7 @@ struct bulla_flush {
 	void (*flush)(void *ctx);
 	struct bulla_flush *next;
 	bool queued;
+	bool late; /* after all that are not: nothing goes on only when this is out */
 };
 
 struct bulla_loop_hooks {
@@ -44,7 +45,7 @@ struct bulla_loop {
 	struct epoll_event ready[BULLA_LOOP_BATCH];
 	int ready_count;
 	uint8_t *scratch; /* BULLA_LOOP_SCRATCH bytes for whoever reads a descriptor in this turn */
-	struct bulla_flush *dirty;
+	struct bulla_flush *dirty, *dirty_late;
 	int64_t now_us; /* monotonic time at the beginning of the turn */
 	bool stop;
 };

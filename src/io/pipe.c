@@ -343,6 +343,11 @@ bulla_rc bulla_pipe_write(struct bulla_pipe *pipe, bulla_bytes bytes)
 	return BULLA_OK;
 }
 
+void bulla_pipe_late(struct bulla_pipe *pipe)
+{
+	pipe->flush.late = true;
+}
+
 bool bulla_pipe_full(const struct bulla_pipe *pipe)
 {
 	return backlog(pipe) > BULLA_MAX_OUTPUT_BUFFER;

@@ -40,6 +40,9 @@ BULLA_CHECK bulla_rc bulla_pipe_write(struct bulla_pipe *pipe, bulla_bytes bytes
 /* More than BULLA_MAX_OUTPUT_BUFFER bytes wait: write no more that can wait, too. */
 bool bulla_pipe_full(const struct bulla_pipe *pipe);
 
+/* Its output goes out after that of all other pipes of a turn. Right after bulla_pipe_new. */
+void bulla_pipe_late(struct bulla_pipe *pipe);
+
 /* Puts a frame machine on top, before or in on_open: bytes then go to it, its output goes out; frames are owned by the
  * pipe from then on. options.now_us is filled in. on_bytes is not called any more. */
 BULLA_CHECK bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bulla_frames_options *options,

@@ -115,6 +115,26 @@ static void few_runs_travel_in_escrow(void **state)
 	town_close(&town);
 }
 
+/* That a result is stored wakes no enclave of its own at once: it goes with a step, or a little later. */
+static void stored_is_told_with_a_step(void **state)
+{
+	struct town_enclave *enclave;
+
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "a");
+	enclave = town_enclave(&town, "b");
+	town_start(&town, 1, true);
+	town_settle(&town);
+	assert_int_equal(town.results, 1);
+	assert_true(enclave->outbox.n > 0);
+	town_pass(&town, 19);
+	assert_true(enclave->outbox.n > 0);
+	town_pass(&town, 1);
+	assert_int_equal(enclave->outbox.n, 0);
+	town_close(&town);
+}
+
 /* A crash before STARTED is durable: the host forgets the run; its client comes again, ledger and enclave know it. */
 static void a_forgotten_start_comes_again(void **state)
 {
@@ -425,6 +445,7 @@ int main(void)
 		cmocka_unit_test(nothing_before_it_is_durable),
 		cmocka_unit_test(few_runs_travel_in_escrow),
 		cmocka_unit_test(a_forgotten_start_comes_again),
+		cmocka_unit_test(stored_is_told_with_a_step),
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(a_lost_enclave_is_replaced),
 		cmocka_unit_test(an_idle_run_is_parked),

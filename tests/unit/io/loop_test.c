@@ -118,6 +118,44 @@ static void test_clean(void **state)
 	close_loop(&seen);
 }
 
+struct noted {
+	struct bulla_flush flush;
+	char name, *order;
+	size_t *count;
+};
+
+static void note(void *ctx)
+{
+	struct noted *noted = (struct noted *)ctx;
+
+	noted->order[(*noted->count)++] = noted->name;
+}
+
+/* What is late goes after all others, whenever it was marked; it can be taken off, too. */
+static void test_late(void **state)
+{
+	struct seen seen;
+	char order[8] = {0};
+	size_t count = 0;
+	struct noted noted[4];
+
+	(void)state;
+	open_loop(&seen);
+	for (size_t i = 0; i < 4; i++) {
+		noted[i] = (struct noted){.name = "aBcD"[i], .order = order, .count = &count};
+		noted[i].flush = (struct bulla_flush){.ctx = &noted[i], .flush = note, .late = i % 2 == 1};
+		bulla_loop_dirty(&seen.loop, &noted[i].flush);
+	}
+	bulla_loop_clean(&seen.loop, &noted[1].flush);
+	assert_ok(bulla_loop_turn(&seen.loop, 0));
+	assert_int_equal(count, 3);
+	assert_int_equal(order[2], 'D');
+	bulla_loop_dirty(&seen.loop, &noted[1].flush);
+	assert_ok(bulla_loop_turn(&seen.loop, -1)); /* it does not sleep over it */
+	assert_int_equal(order[3], 'B');
+	close_loop(&seen);
+}
+
 static void test_signals(void **state)
 {
 	static const int signals[] = {SIGUSR1, 0};
@@ -135,7 +173,8 @@ static void test_signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_turn), cmocka_unit_test(test_deadline),
-	                                   cmocka_unit_test(test_clean), cmocka_unit_test(test_signals)};
+	                                   cmocka_unit_test(test_clean), cmocka_unit_test(test_late),
+	                                   cmocka_unit_test(test_signals)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
