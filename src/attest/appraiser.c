@@ -120,7 +120,7 @@ static struct bulla_attest_binding binding_of(bulla_bytes challenge, bulla_bytes
 	enum bulla_tee tee = bulla_attest_guess(evidence);
 
 	/* a wrong guess puts the challenge where this evidence has nothing: refused */
-	if (tee == BULLA_TEE_NITRO || tee == BULLA_TEE_AZ_SNP)
+	if (bulla_attest_has_nonce(tee))
 		binding.nonce = BULLA_EXPECT_BYTES(challenge);
 	else
 		binding.binder = BULLA_EXPECT_BYTES(challenge);

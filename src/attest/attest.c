@@ -87,6 +87,12 @@ enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
 	return BULLA_TEE_NONE;
 }
 
+bool bulla_attest_has_nonce(enum bulla_tee tee)
+{
+	return tee == BULLA_TEE_NITRO || tee == BULLA_TEE_NITROTPM || tee == BULLA_TEE_DEV || tee == BULLA_TEE_AZ_SNP ||
+		tee == BULLA_TEE_AZ_TDX;
+}
+
 static void check_label(struct bulla_attest_run *run, const struct bulla_attest_ops *ops)
 {
 	static const char prefix[] = "application/vnd.bulla.";

@@ -287,6 +287,9 @@ BULLA_CHECK bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bu
 /* What the bytes look like before anything is checked: where a nonce would be, which collateral to look for. A guess. */
 enum bulla_tee bulla_attest_guess(bulla_bytes evidence);
 
+/* True for kinds whose evidence has a nonce beside the binder; for the others the nonce is the binder, or a part of it. */
+bool bulla_attest_has_nonce(enum bulla_tee tee);
+
 /* The first claim of this id and index, or NULL. */
 const struct bulla_attest_claim *bulla_attest_find(const struct bulla_attest_result *result, enum bulla_claim id,
 	unsigned index);

@@ -27,6 +27,6 @@ BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla
 BULLA_CHECK bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret);
 
-/* True for an SNP report with its certificate table behind it (SNP_GET_EXT_REPORT), with certificates (DER or PEM), or in /dev/sev-guest's response (32 bytes
- * of head, zeros behind): then *ret is the report, and the table is taken as collateral. */
+/* True for an SNP report with its certificate table (SNP_GET_EXT_REPORT) or certificates (DER or PEM) behind it, or in
+ * /dev/sev-guest's response (32 bytes of head, zeros behind): then *ret is the report, and the rest is taken as collateral. */
 bool bulla_foreign_snp_response(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);

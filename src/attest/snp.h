@@ -52,8 +52,8 @@ bool bulla_snp_tcb_equal(struct bulla_snp_tcb a, struct bulla_snp_tcb b);
 /* AMD's extensions of a leaf certificate. BULLA_E_FORMAT when one is missing or not in its form. */
 BULLA_CHECK bulla_rc bulla_snp_endorsement_read(const struct bulla_cert *leaf, struct bulla_snp_endorsement *ret);
 
-/* Picks the leaf that fits the report, its issuer and root out of the collateral (certificates and GHCB table) and AMD's published
- * certificates, root first. False: recorded why. */
+/* Picks the leaf that fits the report, its issuer and root out of the collateral (certificates and GHCB table) and AMD's
+ * published certificates, root first. False: recorded why. */
 bool bulla_snp_pick_chain(struct bulla_attest_run *run, const struct bulla_snp_report *report, struct bulla_cert ret[3]);
 
 /* Form, chain, signature and all rules that are AMD's own; not freshness, binding and measurements. True when the report
