@@ -130,7 +130,7 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
 	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(job->evidence, &id) : bulla_cca_instance(job->evidence, &id);
 	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->args[0], NULL);
+		return 0; /* a token that names no instance: the appraisal says where it breaks */
 	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
 		(uint8_t)how, id, bulla_bytes_of(job->device_key, size)};
 	return 0;
@@ -147,6 +147,8 @@ static int read_anchor(struct attest_job *job)
 	code = read_file(job->cli, job->cli->anchor, &job->anchor_file);
 	if (code != 0)
 		return code;
+	if (tee == BULLA_TEE_NONE && job->has_evidence)
+		return 0; /* evidence of no known kind is refused under any anchor; `serve` has no evidence yet */
 	if (tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA)
 		return add_device_anchor(job, tee);
 	struct bulla_foreign *foreign = &job->foreign;
@@ -182,6 +184,17 @@ static int read_anchor_and_collateral(struct attest_job *job)
 	return rc == BULLA_OK ? 0 : say_rc(job->cli, rc, NULL, NULL);
 }
 
+/* Refused like any other evidence, by a rule's name: the appraisal of nothing says which. */
+static void note_unread(struct attest_job *job, bulla_rc rc)
+{
+	unsigned count;
+	const struct bulla_trail_entry *trail = bulla_trail(&count);
+
+	job->evidence = bulla_bytes_of(job->file.p, 0);
+	job->unread = rc;
+	job->unread_why = count > 0 && trail[0].what != NULL ? trail[0].what : bulla_rc_text(rc);
+}
+
 static int fill(struct attest_job *job)
 {
 	int code = read_file(job->cli, job->cli->args[0], &job->file);
@@ -189,9 +202,10 @@ static int fill(struct attest_job *job)
 
 	if (code != 0)
 		return code;
+	job->has_evidence = true;
 	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
 	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->args[0], NULL);
+		note_unread(job, rc);
 	return read_anchor_and_collateral(job);
 }
 
@@ -248,23 +262,35 @@ static int read_hex(struct attest_job *job, const char *option, const char *text
 	return 0;
 }
 
+/* One field cannot hold two things: one of them would go unchecked. */
+static int refuse_two(const struct attest_job *job, const char *next, const char *what)
+{
+	say_error(job->cli, "usage", NULL, next, "%s", what);
+	return EXIT_USAGE;
+}
+
 int attest_expect(struct attest_job *job)
 {
 	const struct bulla_attest_expected any = BULLA_EXPECT_ANYTHING;
 	enum bulla_tee tee = bulla_attest_guess(job->evidence);
-	bool field = tee == BULLA_TEE_NITRO || tee == BULLA_TEE_AZ_SNP || tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA;
+	bool field = bulla_attest_has_nonce(tee) || tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA;
 	int code;
 
 	job->binding = (struct bulla_attest_binding){any, any, any, any, any};
+	if (!field && tee != BULLA_TEE_NONE && job->cli->nonce != NULL && job->cli->binder != NULL)
+		return refuse_two(job, "one of --nonce and --binder", "this evidence has one field for nonce and binder");
 	/* one field for everything: there the nonce is the report data */
 	code = read_hex(job, "--nonce", job->cli->nonce, field ? sizeof(job->nonce) : 64, job->nonce,
 		field ? &job->binding.nonce : &job->binding.binder);
 	if (code == 0)
 		code = read_hex(job, "--binder", job->cli->binder, sizeof(job->binder), job->binder, &job->binding.binder);
+	if (code != 0 || !job->foreign.has_binder)
+		return code;
 	/* a certificate's evidence is bound to its key: its claims' hash is the report data */
-	if (code == 0 && job->foreign.has_binder && job->binding.binder.how == BULLA_EXPECT_ANY)
-		job->binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(job->foreign.binder));
-	return code;
+	if (job->binding.binder.how != BULLA_EXPECT_ANY)
+		return refuse_two(job, "--any-nonce", "the certificate says what the report data must be: its key's hash");
+	job->binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(job->foreign.binder));
+	return 0;
 }
 
 void attest_lax(struct attest_job *job)

@@ -15,6 +15,9 @@ struct attest_job {
 	struct bulla_foreign foreign;
 	struct bulla_reference_file reference;
 	bulla_bytes evidence;
+	bool has_evidence;    /* a file was named, whatever is in it */
+	bulla_rc unread;      /* why the envelope around the evidence did not come off: then there is no evidence */
+	const char *unread_why;
 	struct bulla_attest_anchor anchors[16];
 	struct bulla_attest_anchors all;
 	bulla_digest anchor_id;

@@ -19,10 +19,25 @@ static int64_t now_ms(void)
 	return bulla_wall_ms(bulla_sys_clock());
 }
 
+/* What broke the envelope is what broke the evidence: its form, or (RA-TLS) the key it must name. */
+static bulla_rc say_unread(struct attest_job *job)
+{
+	struct bulla_attest_result *result = &job->result;
+	enum bulla_factor factor = job->unread == BULLA_E_BINDER ? BULLA_FACTOR_BINDER : BULLA_FACTOR_ENCODING;
+
+	result->factors[result->failed] = (struct bulla_factor_result){0};
+	result->factors[factor] = (struct bulla_factor_result){.state = BULLA_FACTOR_FAILED, .text = job->unread_why};
+	result->failed = factor;
+	result->rc = bulla_factor_rc(factor);
+	return result->rc;
+}
+
 static bulla_rc appraise(struct attest_job *job)
 {
-	return bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy, &job->binding,
-		job->time, NULL, &job->result);
+	bulla_rc rc = bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy,
+		&job->binding, job->time, NULL, &job->result);
+
+	return rc != BULLA_OK && job->unread != BULLA_OK ? say_unread(job) : rc;
 }
 
 /* ---- show ---- */
