@@ -12,7 +12,7 @@
 #define RING 4096u  /* places in each ring */
 #define INSIDE 2048 /* notes in the rings or in the thread: so neither ring is ever full */
 #define TRANSACTION 256
-#define ENOUGH 128 /* notes worth a transaction */
+#define ENOUGH 256 /* notes worth a transaction: what it costs beside its rows is the pages that it touches */
 #define RUN_BYTES_MAX ((size_t)24 << 20)
 #define LIST_ROWS_MAX 1024
 #define DAY_MS ((int64_t)86400000)
