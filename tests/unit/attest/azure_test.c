@@ -1,4 +1,3 @@
-#include <openssl/pem.h>
 #include <stdio.h>
 
 #include "attest/azure.h"
@@ -6,25 +5,6 @@
 #include "pki.h"
 #include "samples.h"
 #include "test.h"
-
-static void read_pem(const char *path, size_t index, struct bulla_buf *ret)
-{
-	BULLA_AUTO_BUF text;
-	X509 *cert = NULL;
-
-	assert_true(sample_read(path, &text));
-	BIO *bio = BIO_new_mem_buf(text.p, (int)text.n);
-	for (size_t i = 0; i <= index; i++) {
-		X509_free(cert);
-		cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-		assert_non_null(cert);
-	}
-	uint8_t der[4096], *p = der;
-	bulla_buf_init(ret, 8192);
-	assert_ok(bulla_buf_append(ret, bulla_bytes_of(der, (size_t)i2d_X509(cert, &p))));
-	X509_free(cert);
-	BIO_free(bio);
-}
 
 struct lab {
 	struct bulla_buf text, issuer, root;
@@ -41,8 +21,8 @@ static bool lab_open(struct lab *lab)
 		printf("# SKIPPED: no genuine samples of Azure (set BULLA_VECTORS)\n");
 		return false;
 	}
-	read_pem("roots/amd-milan-ask-ark.pem", 0, &lab->issuer);
-	read_pem("roots/amd-milan-ask-ark.pem", 1, &lab->root);
+	sample_pem("roots/amd-milan-ask-ark.pem", 0, &lab->issuer);
+	sample_pem("roots/amd-milan-ask-ark.pem", 1, &lab->root);
 	lab->collateral.certificates[0] = bulla_buf_view(&lab->issuer);
 	lab->collateral.certificates[1] = bulla_buf_view(&lab->root);
 	lab->collateral.certificate_count = 2;

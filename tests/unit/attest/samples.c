@@ -1,5 +1,6 @@
 #include "samples.h"
 
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -37,6 +38,25 @@ bool sample_read(const char *path, struct bulla_buf *ret)
 		assert_ok(bulla_buf_append(ret, bulla_bytes_of(chunk, n)));
 	fclose(file);
 	return true;
+}
+
+void sample_pem(const char *path, size_t index, struct bulla_buf *ret)
+{
+	BULLA_AUTO_BUF text;
+	X509 *cert = NULL;
+
+	assert_true(sample_read(path, &text));
+	BIO *bio = BIO_new_mem_buf(text.p, (int)text.n);
+	for (size_t i = 0; i <= index; i++) {
+		X509_free(cert);
+		cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		assert_non_null(cert);
+	}
+	uint8_t der[4096], *p = der;
+	bulla_buf_init(ret, 8192);
+	assert_ok(bulla_buf_append(ret, bulla_bytes_of(der, (size_t)i2d_X509(cert, &p))));
+	X509_free(cert);
+	BIO_free(bio);
 }
 
 bool sample_expectations(const char *folder, struct bulla_buf *buf, bulla_json *ret_json)

@@ -8,6 +8,9 @@
 /* Reads a file of the vectors' folder, or of the source tree when path begins with "tests/". False: there is none. */
 bool sample_read(const char *path, struct bulla_buf *ret);
 
+/* The index-th certificate of a vendor's PEM file, as DER; ret is made here. Fails the test when it is not there. */
+void sample_pem(const char *path, size_t index, struct bulla_buf *ret);
+
 /* expect.json of a folder: *ret_json borrows from buf. Prints why and returns false when the vectors are absent. */
 bool sample_expectations(const char *folder, struct bulla_buf *buf, bulla_json *ret_json);
 

@@ -8,7 +8,6 @@
 #include "snp_lab.h"
 #include "test.h"
 
-#include <openssl/pem.h>
 
 #define NOW INT64_C(1795000000)
 
@@ -17,26 +16,6 @@ struct set {
 	struct bulla_buf report, leaf, issuer, root;
 	struct bulla_attest_collateral collateral;
 };
-
-/* The PEM of a vendor's file: its n-th certificate as DER. */
-static void read_pem(const char *path, size_t index, struct bulla_buf *ret)
-{
-	BULLA_AUTO_BUF text;
-	X509 *cert = NULL;
-
-	assert_true(sample_read(path, &text));
-	BIO *bio = BIO_new_mem_buf(text.p, (int)text.n);
-	for (size_t i = 0; i <= index; i++) {
-		X509_free(cert);
-		cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-		assert_non_null(cert);
-	}
-	uint8_t der[4096], *p = der;
-	bulla_buf_init(ret, 8192);
-	assert_ok(bulla_buf_append(ret, bulla_bytes_of(der, (size_t)i2d_X509(cert, &p))));
-	X509_free(cert);
-	BIO_free(bio);
-}
 
 static void set_open(struct set *set, const char *report, const char *leaf, const char *product, bool vlek)
 {
@@ -50,8 +29,8 @@ static void set_open(struct set *set, const char *report, const char *leaf, cons
 	(void)snprintf(path, sizeof(path), "sev-snp/%s", leaf);
 	assert_true(sample_read(path, &set->leaf));
 	(void)snprintf(path, sizeof(path), "roots/amd-%s-%s-ark.pem", folded, vlek ? "asvk" : "ask");
-	read_pem(path, 0, &set->issuer);
-	read_pem(path, 1, &set->root);
+	sample_pem(path, 0, &set->issuer);
+	sample_pem(path, 1, &set->root);
 	set->collateral.certificates[0] = bulla_buf_view(&set->root);
 	set->collateral.certificates[1] = bulla_buf_view(&set->leaf);
 	set->collateral.certificates[2] = bulla_buf_view(&set->issuer);

@@ -1,7 +1,6 @@
 /* One forged bundle per check of src/verify/checks.def: refused with the named error, and believed where exactly that
  * check is taken away (builds of mutants). */
 #include "attack.h"
-#include "crypto/slab.h"
 #include "receipt/order.h"
 #include "verify/maker.h"
 
@@ -685,18 +684,12 @@ static void envelopes(void **state)
 
 static int up(void **state)
 {
-	if (slab_up(state) != 0)
-		return -1;
-	maker_up(&maker);
-	maker_run(&maker, 0, MAKER_HONEST);
-	bulla_trust_of(&maker.manifest, &honest_trust);
-	return 0;
+	return maker_set_up(&maker, &honest_trust, state);
 }
 
 static int down(void **state)
 {
-	maker_down(&maker);
-	return slab_down(state);
+	return maker_tear_down(&maker, state);
 }
 
 int main(void)

@@ -8,6 +8,7 @@
 #include "receipt/merkle.h"
 #include "receipt/order.h"
 #include "receipt/permit.h"
+#include "crypto/slab.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -70,6 +71,22 @@ void maker_down(struct maker *maker)
 	bulla_batch_free(maker->batch);
 	bulla_buf_done(&maker->manifest_bytes);
 	bulla_buf_done(&maker->bundle);
+}
+
+int maker_set_up(struct maker *maker, struct bulla_trust *ret_trust, void **state)
+{
+	if (slab_up(state) != 0)
+		return -1;
+	maker_up(maker);
+	maker_run(maker, 0, MAKER_HONEST);
+	bulla_trust_of(&maker->manifest, ret_trust);
+	return 0;
+}
+
+int maker_tear_down(struct maker *maker, void **state)
+{
+	maker_down(maker);
+	return slab_down(state);
 }
 
 /* --- items --- */

@@ -14,6 +14,7 @@
 #include "receipt/start.h"
 #include "receipt/token.h"
 #include "seal/birth.h"
+#include "verify/trust.h"
 #include "seal/envelope.h"
 #include "verify/verify.h"
 
@@ -119,6 +120,10 @@ struct maker {
 /* Keys and a development PKI; once per program. */
 void maker_up(struct maker *maker);
 void maker_down(struct maker *maker);
+
+/* Group set-up and tear-down of tests about one honest run: the slab, the maker, its run, and who is trusted. */
+int maker_set_up(struct maker *maker, struct bulla_trust *ret_trust, void **state);
+int maker_tear_down(struct maker *maker, void **state);
 
 /* A bundle in maker->bundle: input -> a (a crash, a lost attempt, then `outcome`: 0 low, 1 refer, 2 high) -> b, or c (a
  * party's answer), or d (a timer) -> e. */

@@ -2,7 +2,6 @@
 
 #include "attack.h"
 #include "base/mem.h"
-#include "crypto/slab.h"
 #include "verify/maker.h"
 
 #include <stdio.h>
@@ -186,18 +185,12 @@ static void no_memory(void **state)
 
 static int up(void **state)
 {
-	if (slab_up(state) != 0)
-		return -1;
-	maker_up(&maker);
-	maker_run(&maker, 0, MAKER_HONEST);
-	bulla_trust_of(&maker.manifest, &trust);
-	return 0;
+	return maker_set_up(&maker, &trust, state);
 }
 
 static int down(void **state)
 {
-	maker_down(&maker);
-	return slab_down(state);
+	return maker_tear_down(&maker, state);
 }
 
 int main(void)
