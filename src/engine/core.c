@@ -310,11 +310,8 @@ static bulla_rc on_turn(struct bulla_engine *e, const struct bulla_engine_input 
 	return BULLA_OK;
 }
 
-bulla_rc bulla_engine_step(struct bulla_engine *e, const struct bulla_engine_input *in)
+static bulla_rc take(struct bulla_engine *e, const struct bulla_engine_input *in)
 {
-	if (in->now_ms > e->now_ms)
-		e->now_ms = in->now_ms;
-	e->wall_ms = in->wall_ms != 0 ? in->wall_ms : e->now_ms;
 	switch (in->kind) {
 	case BULLA_ENGINE_PEER_UP:
 		return on_up(e, in);
@@ -333,6 +330,21 @@ bulla_rc bulla_engine_step(struct bulla_engine *e, const struct bulla_engine_inp
 	default:
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "no such input");
 	}
+}
+
+bulla_rc bulla_engine_step(struct bulla_engine *e, const struct bulla_engine_input *in)
+{
+	bulla_rc rc;
+
+	if (e->stepping)
+		return BULLA_FAIL(BULLA_E_STATE, "the engine is entered from one of its effects");
+	if (in->now_ms > e->now_ms)
+		e->now_ms = in->now_ms;
+	e->wall_ms = in->wall_ms != 0 ? in->wall_ms : e->now_ms;
+	e->stepping = true;
+	rc = take(e, in);
+	e->stepping = false;
+	return rc;
 }
 
 void bulla_engine_recall_run(struct bulla_engine *e, const bulla_run_id *run)

@@ -95,7 +95,7 @@ struct bulla_engine_input {
 #define BULLA_ENGINE_ERROR 2U  /* as BULLA_FRAME_ERROR */
 #define BULLA_ENGINE_EVENT 16U /* as BULLA_FRAME_EVENT */
 
-/* --- effects; views are valid during the call only --- */
+/* --- effects; views are valid during the call only; none may enter the engine again: what it causes is an input of later --- */
 struct bulla_engine_effects {
 	void *ctx;
 	/* A request of the engine's: to an enclave or the broker. BULLA_E_BUSY: the other side's window is full, the engine

@@ -29,7 +29,9 @@ void host_step(struct host *host, struct bulla_engine_input *input)
 		return;
 	input->now_ms = mono_ms();
 	input->wall_ms = host_wall_ms();
+	host->stepping = true;
 	rc = bulla_engine_step(host->engine, input);
+	host->stepping = false;
 	if (rc == BULLA_OK)
 		return;
 	host->fatal = rc;

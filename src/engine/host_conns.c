@@ -81,6 +81,8 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	const struct bulla_op *op = bulla_op_find(frame->op);
 	bool reply = (frame->flags & BULLA_FRAME_REPLY) != 0;
 
+	if (!conn->pipe)
+		return BULLA_E_CLOSED; /* ended while what it sent was taken */
 	if (!reply && (!op || !bulla_op_may_call(op, conn->role))) {
 		if (frame->flags & BULLA_FRAME_EVENT)
 			return BULLA_OK;
@@ -111,7 +113,8 @@ static void on_end(void *ctx, struct bulla_pipe *pipe, bulla_rc why)
 		conn->dial->delay_us = conn->dial->delay_us * 2 > DIAL_MOST_US ? DIAL_MOST_US : conn->dial->delay_us * 2;
 	}
 	conn->frames = NULL;
-	if (conn->up)
+	conn->lost = conn->up && conn->host->stepping; /* ended by an effect: the core is not entered twice, host_tick tells it */
+	if (conn->up && !conn->lost)
 		host_step(conn->host, &input);
 	conn->up = false;
 }
@@ -123,7 +126,7 @@ static struct conn *conn_new(struct host *host)
 	for (uint32_t i = 0; i < BULLA_MAX_PEERS; i++) {
 		struct conn *conn = &host->conns[i];
 
-		if (conn->pipe)
+		if (conn->pipe || conn->lost)
 			continue;
 		*conn = (struct conn){.host = host};
 		if (i >= host->conn_count)
@@ -198,11 +201,22 @@ void host_dial_all(struct host *host, int64_t now_us)
 	}
 }
 
+static void tell_lost(struct conn *conn)
+{
+	struct bulla_engine_input input = {.kind = BULLA_ENGINE_PEER_DOWN, .peer = conn->peer};
+
+	conn->lost = false;
+	host_step(conn->host, &input);
+}
+
 void host_tick(struct host *host, int64_t now_us)
 {
-	for (size_t i = 0; i < host->conn_count; i++)
+	for (size_t i = 0; i < host->conn_count; i++) {
+		if (host->conns[i].lost)
+			tell_lost(&host->conns[i]);
 		if (host->conns[i].pipe)
 			bulla_pipe_tick(host->conns[i].pipe, now_us);
+	}
 }
 
 void host_limit_output(struct host *host)

@@ -19,6 +19,7 @@ struct conn {
 	enum bulla_role role; /* expected */
 	struct dial *dial;    /* NULL: it came to us */
 	bool up;              /* HELLO is done, the engine knows it */
+	bool lost;            /* ended, and the engine does not know it yet */
 };
 
 /* Somebody we keep a connection to. */
@@ -64,7 +65,7 @@ struct host {
 	int64_t told_us; /* when the librarian got what it was told */
 	int64_t stop_us; /* SIGTERM came: until then */
 	bulla_rc fatal;
-	bool looping;
+	bool looping, stepping;
 };
 
 /* host_conns.c */

@@ -221,7 +221,7 @@ struct bulla_engine {
 	struct bulla_pool pool;
 	int64_t now_ms, wall_ms; /* bulla_engine_input */
 	size_t backlog;
-	bool has_room, draining, replaying;
+	bool has_room, draining, replaying, stepping;
 
 	struct run **chunks; /* RUN_CHUNK runs each */
 	uint32_t *run_hash;
