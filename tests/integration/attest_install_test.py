@@ -2,10 +2,11 @@
 example are all that another program needs; libcrypto is all that it links."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
-from project import BUILD, Tap
+from project import BUILD, Skip, Tap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 tap = Tap()
@@ -47,6 +48,29 @@ def each_header_compiles_alone():
             file.write(f"#include <{name}>\nint unused;\n")
         code, text = run("cc", "-std=gnu17", "-Wall", "-Werror", *flags("--cflags"), "-c", "one.c", "-o", "one.o")
         assert code == 0, name + "\n" + text
+
+
+@tap.case
+def nothing_but_its_own_names_is_exported():
+    code, text = run("nm", "-g", "--defined-only", installed("libbulla-attest.a")[0])
+    assert code == 0, text
+    names = {line.split()[2] for line in text.splitlines() if len(line.split()) == 3}
+    assert len(names) > 100 and all(name.startswith("bulla_") for name in names), [n for n in names if not n.startswith("bulla_")]
+
+
+@tap.case
+def the_example_is_cpp_too():
+    """With one include more and one cast: C++ does not take a number for an enum."""
+    if shutil.which("c++") is None:
+        raise Skip("no C++ compiler")
+    with open(os.path.join(ROOT, "examples", "attest", "appraise.c"), encoding="ascii") as file:
+        text = file.read().replace("attest/attest.h>", "attest/attest.hpp>").replace("name(result.failed)", "name((bulla_factor)result.failed)")
+    with open(os.path.join(FOLDER.name, "appraise.cc"), "w", encoding="ascii") as file:
+        file.write(text)
+    code, said = run("c++", "-std=c++20", "-Wall", "-Werror", "appraise.cc", *flags("--cflags", "--libs"), "-o", "appraise_cc")
+    assert code == 0, said
+    code, said = run("./appraise_cc", os.path.join(ROOT, "tests", "fuzz", "corpus", "nitro", "held"))
+    assert code == 1 and said.startswith("anchor at byte "), said
 
 
 @tap.case
