@@ -1,12 +1,13 @@
 #pragma once
 /* Manifests that the broker accepted, oldest first; the newest is in force (protocol.md section 3). An epoch is accepted
  * with M approvals of the set before it, a number above the last, and this broker's own keys in it; never back. */
+#include "base/limits.h"
 #include "crypto/sign.h"
 #include "flow/flow.h"
 #include "manifest/manifest.h"
 #include "wire/messages.h"
 
-#define BULLA_EPOCHS_MAX 256
+#define BULLA_EPOCHS_MAX BULLA_MAX_EPOCHS
 
 struct bulla_epoch {
 	struct bulla_buf put;            /* body of the put_manifest that brought it */

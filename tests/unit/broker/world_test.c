@@ -21,6 +21,23 @@ static bulla_rc put_first(const struct spec *spec)
 	return rc;
 }
 
+/* A project that is changed every day for more than a year; in a table of its own. */
+static void test_many_epochs(void)
+{
+	static struct bulla_epochs many;
+	bulla_digest first;
+	bool is_new = false;
+
+	many = (struct bulla_epochs){
+		.tls = broker->epochs.tls, .ledger = broker->epochs.ledger, .owner = *bulla_sign_key_kid(owner)};
+	assert_ok(bulla_epochs_put(&many, make_put(&(struct spec){1, owner, owner, NULL, false}), &is_new));
+	first = bulla_epochs_current(&many)->manifest.digest;
+	for (unsigned i = 2; i < 400; i++)
+		assert_ok(bulla_epochs_put(&many, make_put(&(struct spec){i, owner, owner, NULL, false}), &is_new));
+	assert_non_null(bulla_epochs_find(&many, &first));
+	bulla_epochs_done(&many);
+}
+
 static void test_epochs(void **state)
 {
 	struct bulla_epochs *epochs = &broker->epochs;
@@ -63,6 +80,7 @@ static void test_epochs(void **state)
 	assert_rc(BULLA_E_EPOCH_OLD,
 	          bulla_epochs_put(epochs, make_put(&(struct spec){2, owner, owner, &one, false}), &is_new));
 	assert_rc(BULLA_E_FORMAT, bulla_epochs_put(epochs, BULLA_BYTES_LITERAL("rubbish"), &is_new));
+	test_many_epochs();
 }
 
 /* --- starts --- */
