@@ -214,7 +214,6 @@ bulla_rc bulla_engine_new(const struct bulla_engine_options *options, const stru
 	bulla_buf_init(&e->journal, JOURNAL_MAX);
 	bulla_buf_init(&e->out, BUFFER_MAX);
 	bulla_buf_init(&e->scratch, BUFFER_MAX);
-	bulla_buf_init(&e->replay_map, BUFFER_MAX);
 	rc = bulla_alloc(INSTANCES_MAX, sizeof(*e->instances), &p);
 	if (rc == BULLA_OK) {
 		e->instances = p;
@@ -244,7 +243,7 @@ struct bulla_engine *bulla_engine_free(struct bulla_engine *e)
 	bulla_buf_done(&e->journal);
 	bulla_buf_done(&e->out);
 	bulla_buf_done(&e->scratch);
-	bulla_buf_done(&e->replay_map);
+	bulla_free(e->replay_numbers);
 	bulla_free(e->advancing.items);
 	bulla_free(e->advancing.generations);
 	bulla_free(e->instances);

@@ -1,5 +1,6 @@
 #include "engine/state.h"
 
+#include "base/mem.h"
 #include "receipt/receipt.h"
 #include "receipt/start.h"
 
@@ -8,38 +9,44 @@
 
 /* --- reading the journal back --- */
 
+#define NUMBERS 16384u
+
+/* Resident runs by number while the journal is read: one that waits for long may stand before millions of others. */
 static bulla_rc map_put(struct bulla_engine *e, uint64_t run_no, uint32_t index)
 {
-	bulla_wr w;
+	void *p;
 
-	if (e->replay_map.n == 0)
-		e->replay_first = run_no;
-	if (run_no < e->replay_first || run_no - e->replay_first > UINT32_MAX / 4)
-		return BULLA_FAIL(BULLA_E_CORRUPT, "a run number out of order");
-	while (e->replay_map.n / 4 < run_no - e->replay_first) {
-		w = bulla_wr_buf(&e->replay_map);
-		bulla_wr_u32le(&w, 0);
-		BULLA_TRY(w.rc);
+	if (run_no <= e->replay_last)
+		return BULLA_FAIL(BULLA_E_CORRUPT, "a run number twice, or out of order");
+	if (!e->replay_numbers) {
+		BULLA_TRY(bulla_alloc(NUMBERS, sizeof(*e->replay_numbers), &p));
+		e->replay_numbers = p;
 	}
-	if (e->replay_map.n / 4 > run_no - e->replay_first)
-		return BULLA_FAIL(BULLA_E_CORRUPT, "a run number twice");
-	w = bulla_wr_buf(&e->replay_map);
-	bulla_wr_u32le(&w, index + 1);
-	return w.rc;
+	e->replay_last = run_no;
+	run_at(e, index)->next_number = e->replay_numbers[run_no % NUMBERS];
+	e->replay_numbers[run_no % NUMBERS] = index + 1;
+	return BULLA_OK;
 }
 
-/* NO_REF: a run that began before what is replayed; it has ended then. */
-static uint32_t map_get(const struct bulla_engine *e, uint64_t run_no)
+void replay_forget(struct bulla_engine *e, uint32_t index)
 {
-	bulla_rd r = bulla_rd_of(bulla_buf_view(&e->replay_map));
-	uint32_t value;
+	struct run *run = run_at(e, index);
+	uint32_t *link = e->replay_numbers ? &e->replay_numbers[run->run_no % NUMBERS] : NULL;
 
-	if (run_no < e->replay_first || run_no - e->replay_first >= e->replay_map.n / 4)
-		return NO_REF;
-	if (bulla_rd_skip(&r, (size_t)(run_no - e->replay_first) * 4) != BULLA_OK ||
-	    bulla_rd_u32le(&r, &value) != BULLA_OK || value == 0)
-		return NO_REF;
-	return value - 1;
+	while (link && *link != 0 && *link != index + 1)
+		link = &run_at(e, *link - 1)->next_number;
+	if (link && *link != 0)
+		*link = run->next_number;
+}
+
+/* NO_REF: a run that began before what is replayed, or was forgotten since; it has ended then. */
+static uint32_t map_get(struct bulla_engine *e, uint64_t run_no)
+{
+	uint32_t at = e->replay_numbers ? e->replay_numbers[run_no % NUMBERS] : 0;
+
+	while (at != 0 && run_at(e, at - 1)->run_no != run_no)
+		at = run_at(e, at - 1)->next_number;
+	return at == 0 ? NO_REF : at - 1;
 }
 
 static bulla_rc replay_started(struct bulla_engine *e, const struct bulla_journal_record *record,
@@ -59,9 +66,9 @@ static bulla_rc replay_started(struct bulla_engine *e, const struct bulla_journa
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a run was started twice");
 	BULLA_TRY(find_workflow(e, &start.start, &project, &workflow));
 	BULLA_TRY(run_new(e, &start.start.run, project, workflow, &index));
-	BULLA_TRY(map_put(e, record->run_no, index));
 	run = run_at(e, index);
 	run->run_no = record->run_no;
+	BULLA_TRY(map_put(e, record->run_no, index));
 	if (e->next_run_no <= record->run_no)
 		e->next_run_no = record->run_no + 1;
 	run->seq = record->seq + 1;

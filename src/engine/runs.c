@@ -145,6 +145,7 @@ static void run_release(struct bulla_engine *e, uint32_t index)
 	bulla_pool_give(&e->pool, run->memory);
 	bulla_pool_give(&e->pool, run->spans);
 	hash_remove(e, index);
+	replay_forget(e, index);
 	e->projects[run->manifest].runs--;
 	run->used = 0;
 	run->generation++;

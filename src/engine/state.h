@@ -78,7 +78,7 @@ struct waiter {
 struct run {
 	bulla_run_id id;
 	uint64_t run_no;
-	uint32_t generation, next_hash;
+	uint32_t generation, next_hash, next_number;
 	uint8_t used;          /* 0: free place, 1: resident, 2: ended and kept for questions */
 	bool start_durable, start_known; /* start_known: the ledger has the start record */
 	bool unsynced;         /* recovered: the ledger's view is not known yet */
@@ -280,8 +280,8 @@ struct bulla_engine {
 
 	struct bulla_buf out, scratch; /* of one message */
 	struct scratch local;
-	struct bulla_buf replay_map;   /* u32 per run_no since replay_first: run index + 1 */
-	uint64_t replay_first;
+	uint32_t *replay_numbers; /* while replaying: chains of runs (index + 1) by number */
+	uint64_t replay_last;     /* highest number */
 	struct bulla_engine_counts counts;
 	int64_t parked_ms;  /* idle runs were looked for */
 	int64_t checked_ms; /* deadlines of running steps were looked at */
@@ -478,6 +478,7 @@ BULLA_CHECK bulla_rc broker_frame(struct bulla_engine *e, const struct bulla_eng
 BULLA_CHECK bulla_rc broker_call(struct bulla_engine *e, enum bulla_op_number op, uint64_t ticket, bulla_bytes body);
 
 /* --- replay.c --- */
+void replay_forget(struct bulla_engine *e, uint32_t run); /* its place goes to another one */
 BULLA_CHECK bulla_rc sync_ask(struct bulla_engine *e);
 BULLA_CHECK bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body);
 BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those results: they are lost */

@@ -233,6 +233,28 @@ static void a_full_connection_is_tried_again(void **state)
 	town_close(&town);
 }
 
+/* --- one run that waits, and millions that came and went since --- */
+
+static void an_old_run_does_not_keep_the_program_from_starting(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	town_start(&town, 1, true); /* no enclave: it waits */
+	town_start(&town, 2, true);
+	town_settle(&town);
+	for (size_t i = 0; i < town.durable; i++) {
+		uint8_t *number = town.records[i].bytes.p + 8; /* of the run, little-endian (journal/format.h) */
+
+		if (number[0] == 2)
+			number[3] = 9; /* 150 million later */
+	}
+	town_crash(&town);
+	town_enclave(&town, "ab");
+	town_pass(&town, 1000);
+	assert_int_equal(counts().done, 2);
+	town_close(&town);
+}
+
 /* --- dates --- */
 
 #define HOUR_MS INT64_C(3600000)
@@ -297,6 +319,7 @@ int main(void)
 		cmocka_unit_test(epochs_come_without_end),
 		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
 		cmocka_unit_test(a_full_connection_is_tried_again),
+		cmocka_unit_test(an_old_run_does_not_keep_the_program_from_starting),
 		cmocka_unit_test(a_date_that_jumps_delays_nothing),
 		cmocka_unit_test(a_date_that_was_wrong_before_a_crash_delays_nothing),
 	};
