@@ -4,7 +4,8 @@
 
 #define BUFFER_MAX ((size_t)32 << 20)
 #define CLOSED_KEPT 64
-#define JOURNAL_MAX ((size_t)48 << 20) /* gathered while the disk is slow; starts are refused long before */
+/* Gathered while the disk is slow: starts and steps wait long before; what was under way comes, from many enclaves at once. */
+#define JOURNAL_MAX BULLA_ALLOC_MAX
 
 /* --- small things --- */
 

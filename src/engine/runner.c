@@ -203,6 +203,19 @@ bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit)
 	return runner_retry(e, r);
 }
 
+/* As many of an instance's queue as its window has places. */
+static bulla_rc kick_permitted(struct bulla_engine *e, struct instance *i)
+{
+	while (i->head != NO_REF && i->open_count < i->window) {
+		uint32_t open = i->open_count;
+
+		BULLA_TRY(runner_dispatch(e, queue_pop(e, &i->head, &i->tail)));
+		if (i->open_count == open)
+			break;
+	}
+	return BULLA_OK;
+}
+
 /* A slot with a permit: to the enclave, or into its queue. */
 bulla_rc runner_retry(struct bulla_engine *e, ref r)
 {
@@ -214,7 +227,7 @@ bulla_rc runner_retry(struct bulla_engine *e, ref r)
 	if (i->open_count < i->window && i->head == NO_REF)
 		return runner_dispatch(e, r);
 	queue_push(e, &i->head, &i->tail, r);
-	return BULLA_OK;
+	return kick_permitted(e, i); /* perhaps nothing is open there whose answer would */
 }
 
 /* The parents' records and the input envelopes of a step, in scratch: views of the run's records. */
@@ -343,7 +356,8 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 	struct work *work = work_at(e, r);
 	struct instance *i = instance_at(e, work);
 	struct parcel parcel = {.count = 0};
-	bulla_rc rc = runner_open(e, r, i);
+	/* the disk is behind: what ran now would only wait here for it */
+	bulla_rc rc = e->journal.n > BULLA_MAX_JOURNAL_BACKLOG ? BULLA_E_BUSY : runner_open(e, r, i);
 
 	if (rc == BULLA_OK) {
 		rc = runner_send(e, r, i, &parcel);
@@ -372,13 +386,7 @@ bulla_rc runner_dispatch(struct bulla_engine *e, ref r)
 /* Something became free at an instance: permitted ones first, then those who wait for an instance at all. */
 bulla_rc runner_kick(struct bulla_engine *e, struct instance *i)
 {
-	while (i->head != NO_REF && i->open_count < i->window) {
-		uint32_t open = i->open_count;
-
-		BULLA_TRY(runner_dispatch(e, queue_pop(e, &i->head, &i->tail)));
-		if (i->open_count == open)
-			break;
-	}
+	BULLA_TRY(kick_permitted(e, i));
 	for (uint32_t k = 0; k < i->agent_count; k++) {
 		struct agent *agent;
 

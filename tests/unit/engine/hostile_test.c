@@ -218,6 +218,34 @@ static void inputs_larger_than_a_message_end_their_run(void **state)
 	town_close(&town);
 }
 
+/* The disk stands still while large results come: not more of them than there is room for, and all go on with it. */
+static void a_disk_that_stands_still_holds_the_steps(void **state)
+{
+	static uint8_t large[900000];
+
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave(&town, "ab")->window = 8;
+	town_enclave(&town, "ab")->window = 8;
+	town.output = BULLA_BYTES_ARRAY(large);
+	for (uint32_t i = 1; i <= 60; i++)
+		town_start(&town, i, true);
+	while (town_turn(&town))
+		;
+	assert_true(town_durable(&town)); /* the starts */
+	for (unsigned i = 0; i < 20; i++) {
+		while (town_turn(&town))
+			;
+		town.now += 30;
+	}
+	assert_true(town.enclaves[0].runs + town.enclaves[1].runs < 50);
+	town_pass(&town, 2000);
+	assert_int_equal(counts().done, 60);
+	assert_int_equal(town.errors, 0);
+	assert_int_equal(counts().lost, 0);
+	town_close(&town);
+}
+
 /* Nothing runs at that enclave: no answer of it says when its connection has room again. */
 static void a_full_connection_is_tried_again(void **state)
 {
@@ -319,6 +347,7 @@ int main(void)
 		cmocka_unit_test(epochs_come_without_end),
 		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
 		cmocka_unit_test(a_full_connection_is_tried_again),
+		cmocka_unit_test(a_disk_that_stands_still_holds_the_steps),
 		cmocka_unit_test(an_old_run_does_not_keep_the_program_from_starting),
 		cmocka_unit_test(a_date_that_jumps_delays_nothing),
 		cmocka_unit_test(a_date_that_was_wrong_before_a_crash_delays_nothing),
