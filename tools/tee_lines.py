@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """tee_lines PROGRAM [--pieces]: lines of C whose code is in a linked program, by folder of src/ (or piece by piece).
+tee_lines --unused PROGRAM...: functions of src/ that are in none of the programs: for tests, for other machines, or for nobody.
 
 Counted are the lines, neither blank nor comment, of
 - each function (head to closing brace, in a .c file or a header) that an instruction of the program comes from, inlined or not:
@@ -136,8 +137,24 @@ def by_folder(program):
     return totals
 
 
+def unused(programs):
+    """(path within src, line, name) of each function that no instruction of any program comes from."""
+    alive = {}
+    for program in programs:
+        for path, numbers in live_lines(program).items():
+            alive.setdefault(path, set()).update(numbers)
+    for path in sorted(SRC.rglob('*.c')):
+        place = str(path.relative_to(SRC))
+        for name, kind, first, last in pieces(without_comments(path.read_text())):
+            if kind == 'function' and not alive.get(place, set()) & set(range(first, last + 1)):
+                yield place, first, name
+
+
 if __name__ == '__main__':
-    if '--pieces' in sys.argv:
+    if sys.argv[1] == '--unused':
+        for place, line, name in unused(sys.argv[2:]):
+            print(f'src/{place}:{line}: {name}')
+    elif '--pieces' in sys.argv:
         for row in sorted(counted(sys.argv[1])):
             print(*row)
     else:
