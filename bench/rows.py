@@ -1,13 +1,17 @@
 """rows.py BUILD [ROW...]: figures of whole, running projects: real programs, real sockets, the disk of TMPDIR. One JSON line
 per figure on stdout; each holds its target (`goal`) where the issue or ENGINE.md names one. BUILD is made with -Dbench=true.
-Rows: up runs each distant release memory recovery (default: all); serve: levels that stdin asks for (bench/compare). BULLA_BENCH_SECS: seconds per level (3)."""
+Rows: up runs each distant release memory recovery (default: all); serve: levels that stdin asks for (bench/compare); hops: the path
+of one run through the processes, by perf's tracepoints (root). BULLA_BENCH_SECS: seconds per level (3)."""
+import collections
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -256,6 +260,52 @@ def row_recovery():
         raise RuntimeError(f"recovery.py failed with {tool.returncode}")
 
 
+TRACED = {"sys_enter_sendto": "send", "sys_enter_recvfrom": "receive", "sys_enter_pwritev2": "sync", "sys_exit_pwritev2": "synced"}
+TRACE_LINE = re.compile(r"\s*.+?\s+(\d+)\s+(\d+\.\d+):\s+(?:\w+:)?(\w+):")
+
+
+def trace(pids):
+    """[(µs, pid, what)] of half a second: messages and syncs of these processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = os.path.join(folder, "perf.data")
+        events = [word for name in TRACED for word in ("-e", "syscalls:" + name)]
+        subprocess.run(["perf", "record", "-q", "-a", *events, "-o", file, "sleep", "0.5"], check=True, stderr=subprocess.DEVNULL)
+        text = subprocess.run(["perf", "script", "-i", file, "-F", "comm,tid,time,event"], check=True, capture_output=True, text=True).stdout
+    found = (TRACE_LINE.match(line) for line in text.splitlines())
+    return [(float(m[2]) * 1e6, int(m[1]), TRACED[m[3]]) for m in found if m and int(m[1]) in pids and m[3] in TRACED]
+
+
+def numbered(events):
+    """{(pid, what, the how-manyth): µs since the first}: two processes at work may change their order, none its own."""
+    seen = collections.Counter()
+    run = {}
+    for at, pid, what in events:
+        run[pid, what, seen[pid, what]] = at - events[0][0]
+        seen[pid, what] += 1
+    return run
+
+
+def row_hops():
+    """Medians over the runs of the commonest shape, counted from the client's message; tracing adds some 5 %."""
+    with Bench() as p:
+        p.up()
+        time.sleep(2)  # the programs share a core by then, if this machine lets them
+        names = {pid: role for pid, (role, _) in below(p.root, cpu).items() if role.startswith("bulla")}
+        load = threading.Thread(target=p.load, args=(1, 1.5))
+        load.start()
+        time.sleep(1.7)
+        driver = next(pid for pid, (name, _) in below(os.getpid(), cpu).items() if name == "bulla-load")
+        events = trace({**names, driver: "client"})
+        load.join()
+    names[driver] = "client"
+    starts = [i for i, event in enumerate(events) if event[1:] == (driver, "send")]
+    runs = [numbered(events[a:b]) for a, b in zip(starts, starts[1:])]
+    shape = collections.Counter(frozenset(run) for run in runs).most_common(1)[0][0]
+    alike = [run for run in runs if frozenset(run) == shape]
+    path = sorted((statistics.median(run[event] for run in alike), names[event[0]], event[1]) for event in shape)
+    say("hops", runs=len(alike), of=len(runs), path=[[round(at), who, what] for at, who, what in path])
+
+
 def row_serve():
     """A line on stdin, IN-FLIGHT SECONDS BYTES WORKFLOW, is one level; the project stays up between them."""
     with Bench() as p:
@@ -266,12 +316,12 @@ def row_serve():
 
 
 ROWS = {"up": row_up, "runs": row_runs, "each": row_each, "distant": row_distant, "release": row_release,
-        "memory": row_memory, "recovery": row_recovery, "serve": row_serve}
+        "memory": row_memory, "recovery": row_recovery, "serve": row_serve, "hops": row_hops}
 
 
 def main():
     failed = 0
-    for name in sys.argv[2:] or (row for row in ROWS if row != "serve"):
+    for name in sys.argv[2:] or (row for row in ROWS if row not in ("serve", "hops")):
         print(f"bench: {name}", file=sys.stderr, flush=True)
         try:
             ROWS[name]()
