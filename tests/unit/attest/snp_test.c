@@ -72,20 +72,21 @@ static int64_t time_of(bulla_json expected)
 }
 
 /* AMD's issuers and roots are built in: a VCEK or VLEK beside the report is enough; others' before it do no harm. */
-static void assert_same_with_the_leaf_alone(struct set *set, const struct bulla_attest_policy *policy, int64_t at,
+static void assert_same_with_the_leaf_alone(const struct set *given, const struct bulla_attest_policy *policy, int64_t at,
 	bulla_rc rc)
 {
 	struct bulla_attest_result result;
+	struct set set = *given; /* its collateral is another one here */
 	BULLA_AUTO_BUF other;
 
 	assert_true(sample_read("sev-snp/turin-v5-report.vcek.der", &other));
-	set->collateral.certificates[0] = bulla_buf_view(&set->leaf);
-	set->collateral.certificate_count = 1;
-	assert_rc(rc, judge(set, bulla_buf_view(&set->report), policy, at, NULL, &result));
-	set->collateral.certificates[0] = bulla_buf_view(&other);
-	set->collateral.certificates[1] = bulla_buf_view(&set->leaf);
-	set->collateral.certificate_count = 2;
-	assert_rc(rc, judge(set, bulla_buf_view(&set->report), policy, at, NULL, &result));
+	set.collateral.certificates[0] = bulla_buf_view(&set.leaf);
+	set.collateral.certificate_count = 1;
+	assert_rc(rc, judge(&set, bulla_buf_view(&set.report), policy, at, NULL, &result));
+	set.collateral.certificates[0] = bulla_buf_view(&other);
+	set.collateral.certificates[1] = bulla_buf_view(&set.leaf);
+	set.collateral.certificate_count = 2;
+	assert_rc(rc, judge(&set, bulla_buf_view(&set.report), policy, at, NULL, &result));
 }
 
 static void judge_sample(const char *file, bulla_json expected)
