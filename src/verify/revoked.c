@@ -33,8 +33,16 @@ static bulla_rc keep(struct bulla_verify *v, const struct bulla_order *order)
 	return BULLA_OK;
 }
 
+static bool names_one_of_these(const struct bulla_verify *v, const struct bulla_order *order)
+{
+	for (size_t i = 0; i < v->manifest_count; i++)
+		if (bulla_digest_eq(&v->manifests[i].m.digest, &order->manifest))
+			return true;
+	return false;
+}
+
 /* An approver of another epoch than the bundle's may have signed: then the ledger's word, which only makes this stricter,
- * stands alone. */
+ * stands alone. Under a manifest that is here its approvers are known. */
 bulla_rc verify_revocation_item(struct bulla_verify *v, bulla_bytes body, const struct bulla_order *order,
 	const bulla_digest *kid)
 {
@@ -43,6 +51,8 @@ bulla_rc verify_revocation_item(struct bulla_verify *v, bulla_bytes body, const 
 	bulla_rc rc = approver_key(v, kid, &key);
 
 	BULLA_TRY(rc);
+	BULLA_TRY(VERIFY(v, ORDER_SIGNATURE, key != NULL || !names_one_of_these(v, order), BULLA_E_NO_RIGHT,
+		"a revocation is by no approver of the manifest that it names"));
 	if (key != NULL) {
 		rc = bulla_order_open(body, key, &opened);
 		BULLA_TRY(VERIFY(v, ORDER_SIGNATURE, rc == BULLA_OK, BULLA_E_SIGNATURE, "a revocation's signature does not verify"));

@@ -490,6 +490,9 @@ static void forged_revocation(void **state)
 	hooks.revoke_at = 3;
 	hooks.raw = flip_order;
 	assert_attack(VERIFY_ORDER_SIGNATURE, BULLA_E_SIGNATURE, attack(0, hooks));
+	hooks.raw = NULL;
+	hooks.orderer = MAKER_STRANGER; /* whom the manifest that the order names does not */
+	assert_attack(VERIFY_ORDER_SIGNATURE, BULLA_E_NO_RIGHT, attack(0, hooks));
 }
 
 static void entry_out_of_order(struct bulla_entry *entry)
