@@ -176,15 +176,36 @@ static bulla_rc open_collateral(bulla_bytes bytes, const struct bulla_attest_anc
 	return bulla_foreign_ready(*ret, anchors);
 }
 
-/* Claims that view what is freed now: of decoded collateral. */
-static void forget(struct bulla_attest_result *result, const struct bulla_buf *memory)
+/* Claims that view collateral are kept in the result: it outlives decoded collateral, and what was lent. A claim that were
+ * dropped instead would be absent for a key's policy, which may deny by it: the host has the choice of the encoding. */
+static bulla_rc keep_claims(struct bulla_attest_result *result, bulla_bytes memory)
 {
+	bulla_rc rc = BULLA_OK;
+
 	for (size_t i = 0; i < result->claim_count; i++) {
 		bulla_bytes *bytes = &result->claims[i].bytes;
+		uint8_t *copy = result->kept + result->kept_size;
 
-		if (bytes->p >= memory->p && bytes->p < memory->p + memory->cap)
+		if (bytes->p == NULL || bytes->p < memory.p || bytes->p >= memory.p + memory.n)
+			continue;
+		if (bytes->n > sizeof(result->kept) - result->kept_size) {
 			*bytes = (bulla_bytes){NULL, 0};
+			rc = BULLA_FAIL(BULLA_E_LIMIT, "evidence has more claims than a result keeps");
+			continue;
+		}
+		bulla_copy(copy, bytes->p, bytes->n);
+		result->kept_size += bytes->n;
+		*bytes = bulla_bytes_of(copy, bytes->n);
 	}
+	return rc;
+}
+
+static bulla_rc keep_all(struct bulla_attest_result *result, const struct bulla_foreign *foreign, bulla_bytes collateral)
+{
+	bulla_rc decoded = keep_claims(result, bulla_bytes_of(foreign->memory.p, foreign->memory.cap));
+	bulla_rc rc = keep_claims(result, collateral);
+
+	return decoded == BULLA_OK ? rc : decoded;
 }
 
 bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
@@ -205,8 +226,9 @@ bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const st
 	if (rc == BULLA_OK)
 		rc = judge_all(manifest, instance, anchors, foreign != NULL ? &foreign->collateral : &none, at, cache, ret_result);
 	if (foreign != NULL) {
-		if (ret_result != NULL)
-			forget(ret_result, &foreign->memory);
+		bulla_rc kept = ret_result != NULL ? keep_all(ret_result, foreign, instance->collateral) : BULLA_OK;
+
+		rc = rc == BULLA_OK ? kept : rc;
 		bulla_foreign_done(foreign);
 	}
 	bulla_free(foreign);

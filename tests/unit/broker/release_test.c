@@ -221,6 +221,8 @@ static void by_the_key_s_policy(void **state)
 		{ALLOW(EVIDENCE_IS("tee", "sev-snp")), BULLA_E_MEASUREMENT},
 		{ALLOW(EVIDENCE_IS("assurance", "hardware")), BULLA_OK},
 		{ALLOW(EVIDENCE_IS("tcb-evaluation", "17")), BULLA_OK},
+		{ALLOW(EVIDENCE_IS("tcb-date", "2024-03-13T00:00:00Z")), BULLA_OK}, /* of decoded collateral */
+		{ALLOW("\"Null\":{\"bulla:RecipientAttestation:tcb-date\":\"true\"}"), BULLA_E_MEASUREMENT},
 		{ALLOW(EVIDENCE_IS("host-data", "00")), BULLA_E_MEASUREMENT}, /* TDX has none: absent */
 		{ALLOW("\"StringEqualsIgnoreCase\":{\"kms:RecipientAttestation:PCR0\":\"00\"}"), BULLA_E_MEASUREMENT},
 		{ALLOW("\"Null\":{\"bulla:RecipientAttestation:measurement\":\"true\"}"), BULLA_E_MEASUREMENT},
