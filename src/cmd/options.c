@@ -143,12 +143,13 @@ static const struct command *find_command(const char *first, const char *second,
 {
 	size_t n = strlen(first);
 
+	*ret_words = 1;
 	for (unsigned i = 0; i < command_count; i++) {
 		const char *name = commands[i].name;
 
-		*ret_words = name[n] == ' ' ? 2 : 1;
 		if (strncmp(name, first, n) != 0 || (name[n] != '\0' && name[n] != ' '))
 			continue;
+		*ret_words = name[n] == ' ' ? 2 : 1;
 		if (name[n] == '\0' || (second != NULL && strcmp(name + n + 1, second) == 0))
 			return &commands[i];
 	}
