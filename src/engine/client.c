@@ -61,7 +61,8 @@ static bulla_rc reply_started(struct bulla_engine *e, bulla_engine_peer peer, ui
 }
 
 /* STARTED's body: the message, with the links that only this run is known to need. A client that follows is answered at the
- * end: its run's record is written while the first step runs (runner_dispatch), beside nobody's wait for the ledger's disk. */
+ * end: its run's record is written while the first step runs (runner_dispatch), beside nobody's wait for the ledger's disk;
+ * a large one at once (start_is_large). */
 static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const struct bulla_msg_start *m)
 {
 	struct run *run = run_at(e, index);
@@ -76,7 +77,7 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 	bulla_rec_started_write(&w, &started);
 	bulla_msg_start_encode(&bare, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return book_append(e, index, BULLA_HOST_STARTED, 0, 0, body, m->follow == 0);
+	return book_append(e, index, BULLA_HOST_STARTED, 0, 0, body, m->follow == 0 || start_is_large(run));
 }
 
 /* Whether a run that is not known may begin now. BULLA_E_BUSY and BULLA_E_FULL: later. */
@@ -385,6 +386,8 @@ bulla_rc client_start_durable(struct bulla_engine *e, uint32_t index)
 	for (uint32_t s = 0; s < run->fold.slot_count; s++)
 		if (run->works[s].phase == WRITING && run->works[s].escrowed)
 			BULLA_TRY(runner_commit(e, ref_of(index, (uint16_t)s)));
+		else if (run->works[s].phase == PERMITTED && start_is_large(run))
+			BULLA_TRY(runner_retry(e, ref_of(index, (uint16_t)s)));
 	return run->recorded ? client_ended(e, index) : BULLA_OK;
 }
 

@@ -222,8 +222,8 @@ bulla_rc runner_retry(struct bulla_engine *e, ref r)
 	struct instance *i = instance_at(e, work_at(e, r));
 
 	work_at(e, r)->phase = PERMITTED;
-	if (!i)
-		return BULLA_OK;
+	if (!i || (start_is_large(run_by_ref(e, r)) && !run_by_ref(e, r)->start_durable))
+		return BULLA_OK; /* client_start_durable comes again */
 	if (i->open_count < i->window && i->head == NO_REF)
 		return runner_dispatch(e, r);
 	queue_push(e, &i->head, &i->tail, r);

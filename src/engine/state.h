@@ -429,6 +429,13 @@ struct instance *runner_pick(struct bulla_engine *e, const struct run *run, uint
 void runner_release(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_permitted(struct bulla_engine *e, ref r, bulla_bytes permit);
 BULLA_CHECK bulla_rc runner_retry(struct bulla_engine *e, ref r);
+/* A start that is written at once and before its first step runs: a few dozen such, and a result of each, that nobody had
+ * waited for would be the backlog that refuses more. */
+static inline bool start_is_large(const struct run *run)
+{
+	return run->started != NULL && run->started->size > ((size_t)16 << 10);
+}
+
 /* A result that is in the journal or in escrow, of a run that is durable: its commit is asked for. */
 BULLA_CHECK bulla_rc runner_commit(struct bulla_engine *e, ref r);
 BULLA_CHECK bulla_rc runner_dispatch(struct bulla_engine *e, ref r);
