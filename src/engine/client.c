@@ -143,11 +143,21 @@ static bulla_rc reply_result(struct bulla_engine *e, bulla_engine_peer peer, uin
 	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 }
 
+/* The broker refused its start: that is the answer, also for who asks a moment later. */
+static bool is_refused(const struct run *run)
+{
+	return run->recorded && run->why != BULLA_OK && run->fold.state == BULLA_RUN_FAILED && run->steps_done == 0;
+}
+
 static bulla_rc reply_resident(struct bulla_engine *e, uint32_t index, bulla_engine_peer peer, uint8_t op,
 			       uint32_t stream)
 {
 	struct history h;
 
+	if (op != BULLA_OP_GET && is_refused(run_at(e, index))) {
+		e->effects.error(e->effects.ctx, peer, op, stream, run_at(e, index)->why, 0);
+		return BULLA_OK;
+	}
 	BULLA_TRY(history_of_run(e, index, &h));
 	return reply_result(e, peer, op, stream, &h);
 }
@@ -394,7 +404,7 @@ bulla_rc client_start_durable(struct bulla_engine *e, uint32_t index)
 bulla_rc client_ended(struct bulla_engine *e, uint32_t index)
 {
 	struct run *run = run_at(e, index);
-	bool refused = run->why != BULLA_OK && run->fold.state == BULLA_RUN_FAILED && run->steps_done == 0;
+	bool refused = is_refused(run);
 
 	if (!has_ended(run))
 		return BULLA_OK; /* client_start_durable comes again */
