@@ -286,9 +286,9 @@ int attest_expect(struct attest_job *job)
 		code = read_hex(job, "--binder", job->cli->binder, sizeof(job->binder), job->binder, &job->binding.binder);
 	if (code != 0 || !job->foreign.has_binder)
 		return code;
-	/* a certificate's evidence is bound to its key: its claims' hash is the report data */
+	/* a certificate's evidence is bound to its key, Open Enclave's to its claims: their hash is the report data */
 	if (job->binding.binder.how != BULLA_EXPECT_ANY)
-		return refuse_two(job, "--any-nonce", "the certificate says what the report data must be: its key's hash");
+		return refuse_two(job, "--any-nonce", "the envelope says what the report data must be: the hash of a key, or of claims");
 	job->binding.binder = BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(job->foreign.binder));
 	return 0;
 }

@@ -211,6 +211,9 @@ def wrong_circumstances_are_refused():
             refused(*verify(case, collateral=False), family)
     code, text = verify(Case("snp-held"), None, "--nonce", "07" * 32, "--binder", "05" * 64, binding=False)
     assert code == 2 and "one field" in text, text  # or one of them would go unchecked
+    with open(os.path.join(ROOT, "tests", "fuzz", "corpus", "collateral", "ratls_ego"), "rb") as file:
+        code, text = verify(Case("sgx-held"), file.read(), "--nonce", "07" * 32, binding=False, anchor=False)
+    assert code == 2 and "the hash of a key" in text, text  # or the certificate's key would go unchecked
     code, text = verify(Case("nitro-held"), binding=False)
     assert code != 0 and "--any-nonce" in text, text  # nothing is waived in silence
 
