@@ -3,7 +3,7 @@ import re
 
 FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4; longer ones are only noted
 TEE_LINES, ATTEST_LINES = 12000, 15000  # doc/ARCHITECTURE.md section 9
-TEE_LINES_HELD = 15800  # not kept today; it must not get worse while that is so
+TEE_LINES_HELD = 15780  # not kept today; it must not get worse while that is so
 
 # Zone of each program (doc/ARCHITECTURE.md section 9).
 ZONES = {
