@@ -11,9 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PIECE 65536
+#define SETTLE_TRIES 100 /* 10 s: the last record of a run that has just ended is on its way to the disk */
+#define SETTLE_NS 100000000
 
 /* One reading of a bundle: the verifier and the collector see the same bytes. */
 struct reading {
@@ -271,10 +274,16 @@ bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct
 	uint8_t memory[64];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes body;
+	bulla_rc rc = BULLA_E_AGAIN;
 
 	bulla_msg_encode(&bulla_msg_fetch_desc, &message, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return client_call(client, BULLA_OP_BUNDLE, body, &(const struct client_events){ret, on_bundle_event}, 60000, ret);
+	for (unsigned i = 0; i < SETTLE_TRIES && rc == BULLA_E_AGAIN; i++) {
+		if (i > 0)
+			nanosleep(&(const struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+		rc = client_call(client, BULLA_OP_BUNDLE, body, &(const struct client_events){ret, on_bundle_event}, 60000, ret);
+	}
+	return rc;
 }
 
 int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run)

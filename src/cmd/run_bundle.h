@@ -39,7 +39,8 @@ void run_bundle_done(struct run_bundle *bundle);
 BULLA_CHECK bulla_rc run_bundle_receipt(const struct run_bundle *bundle, bulla_bytes *ret_record,
 	struct bulla_receipt_record *ret);
 
-/* Asks the engine for a run's bundle: its bytes are appended to ret. */
+/* Asks the engine for a run's bundle, again for 10 s while its end is not durable: its bytes are appended to ret.
+ * BULLA_E_STATE: the run goes on; BULLA_E_LIMIT: the engine makes none of this size. */
 BULLA_CHECK bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret);
 
 /* Says why the engine gives no bundle of this run; the exit code. */
