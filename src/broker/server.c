@@ -253,12 +253,12 @@ static bulla_rc listen_at(struct bulla_server *server, bulla_bytes where, struct
 
 static bulla_rc listen_all(struct bulla_server *server, const struct bulla_server_options *options)
 {
-	BULLA_TRY(listen_at(server, bulla_bytes_str(options->socket), &server->unix_listener, on_unix));
 	if (options->tls_socket != NULL)
 		BULLA_TRY(listen_at(server, bulla_bytes_str(options->tls_socket), &server->tls_listener, on_tls));
 	if (options->listen != NULL)
 		BULLA_TRY(listen_at(server, bulla_bytes_str(options->listen), &server->tcp_listener, on_tls));
-	return BULLA_OK;
+	/* the last one: who is answered there finds the others, too */
+	return listen_at(server, bulla_bytes_str(options->socket), &server->unix_listener, on_unix);
 }
 
 static bulla_rc read_collateral(struct bulla_server *server, const struct bulla_server_options *options)
