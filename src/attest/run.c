@@ -184,6 +184,12 @@ void bulla_run_fresh(struct bulla_attest_run *run, int64_t signed_ms, size_t at)
 		run->result->valid_to_ms = signed_ms + most;
 }
 
+/* An empty challenge is none: it would equal a field that is absent, or zeros. */
+static bool says_nothing(enum bulla_factor factor, bulla_bytes expected)
+{
+	return expected.n == 0 && (factor == BULLA_FACTOR_NONCE || factor == BULLA_FACTOR_BINDER);
+}
+
 static bool equals(bulla_bytes expected, bulla_bytes found, bool padded)
 {
 	if (!padded || expected.n >= found.n)
@@ -197,6 +203,8 @@ void bulla_run_bound(struct bulla_attest_run *run, enum bulla_factor factor,
 {
 	if (expected->how == BULLA_EXPECT_ANY)
 		bulla_run_skip(run, factor, BULLA_WHY_POLICY_ANY);
+	else if (says_nothing(factor, expected->value))
+		bulla_run_fail(run, factor, bulla_run_at(run, found), "the value that is expected is empty");
 	else
 		bulla_run_check(run, factor, equals(expected->value, found, padded), bulla_run_at(run, found),
 			"it is bound to something else");

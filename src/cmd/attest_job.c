@@ -254,8 +254,8 @@ static int read_hex(struct attest_job *job, const char *option, const char *text
 
 	if (text == NULL)
 		return 0;
-	if (bulla_foreign_hex(bulla_bytes_str(text), max, memory, &size) != BULLA_OK) {
-		say_error(job->cli, "usage", option, NULL, "hexadecimal digits are expected");
+	if (bulla_foreign_hex(bulla_bytes_str(text), max, memory, &size) != BULLA_OK || size == 0) {
+		say_error(job->cli, "usage", option, NULL, "hexadecimal digits are expected, two a byte, at least one byte");
 		return EXIT_USAGE;
 	}
 	*ret = BULLA_EXPECT_BYTES(bulla_bytes_of(memory, size));

@@ -368,6 +368,10 @@ static void what_it_is_bound_to_must_be_expected(void **state)
 	lab.binding.nonce.value = bulla_bytes_of(other, 32);
 	refused(&lab, BULLA_FACTOR_NONCE);
 	set_expectations(&lab);
+	lab.doc.nonce = lab.binding.nonce.value = bulla_bytes_of(NULL, 0); /* a challenge that was forgotten equals an absent one */
+	refused(&lab, BULLA_FACTOR_NONCE);
+	lab.doc.nonce = BULLA_BYTES_ARRAY(lab.nonce);
+	set_expectations(&lab);
 	lab.binding.public_key.value = BULLA_BYTES_LITERAL("other");
 	refused(&lab, BULLA_FACTOR_PUBLIC_KEY);
 	set_expectations(&lab);
