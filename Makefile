@@ -42,6 +42,7 @@ nightly: deps-real $(BUILD)/build.ninja
 	@meson configure $(BUILD) -Dtests=enabled
 	@$(MAKE) --no-print-directory all
 	@tools/check $(BUILD) nightly
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=1200
 
 # Sanitizers; and mutants: with its one check taken away, each attack must succeed, or the check stops nothing.
 asan: deps-test
@@ -52,7 +53,7 @@ asan: deps-test
 fuzz: deps-test
 	@[ -f $(BUILD)-fuzz/build.ninja ] || CC=clang meson setup $(BUILD)-fuzz -Dfuzz=true -Db_lundef=false
 	@ninja -C $(BUILD)-fuzz
-	@tools/fuzz $(BUILD)-fuzz
+	@tools/fuzz $(BUILD)-fuzz $(FUZZ_SECONDS)
 
 coverage: deps-test
 	@[ -f $(BUILD)-cov/build.ninja ] || meson setup $(BUILD)-cov -Db_coverage=true

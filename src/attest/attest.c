@@ -66,10 +66,10 @@ static bool unwrap(struct bulla_attest_run *run)
 	return true;
 }
 
-static const struct bulla_attest_ops *find_ops(const struct bulla_attest_run *run)
+static const struct bulla_attest_ops *find_ops(bulla_bytes evidence)
 {
 	for (size_t i = 0; i < bulla_attest_table_size; i++)
-		if (bulla_attest_table[i]->sniff(run->evidence))
+		if (bulla_attest_table[i]->sniff(evidence))
 			return bulla_attest_table[i];
 	return NULL;
 }
@@ -93,15 +93,21 @@ bool bulla_attest_has_nonce(enum bulla_tee tee)
 		tee == BULLA_TEE_AZ_TDX;
 }
 
-static void check_label(struct bulla_attest_run *run, const struct bulla_attest_ops *ops)
+/* Labels of others say nothing that we could check. */
+static bool label_fits(bulla_bytes label, const struct bulla_attest_ops *ops)
 {
 	static const char prefix[] = "application/vnd.bulla.";
 	const size_t size = sizeof(prefix) - 1;
-	bool ours = run->label.n > size && bulla_bytes_eq_str(bulla_bytes_of(run->label.p, size), prefix);
+	bool ours = label.n > size && bulla_bytes_eq_str(bulla_bytes_of(label.p, size), prefix);
 
-	if (ours && !bulla_bytes_eq_str(run->label, ops->media_type))
-		bulla_run_fail(run, BULLA_FACTOR_TEE, bulla_run_at(run, run->label),
-			"the label around the evidence names another kind");
+	return !ours || bulla_bytes_eq_str(label, ops->media_type);
+}
+
+bool bulla_attest_label_fits(bulla_bytes label, bulla_bytes evidence)
+{
+	const struct bulla_attest_ops *ops = find_ops(evidence);
+
+	return ops == NULL || label_fits(label, ops);
 }
 
 static void appraise(struct bulla_attest_run *run)
@@ -114,7 +120,7 @@ static void appraise(struct bulla_attest_run *run)
 	}
 	if (!unwrap(run))
 		return;
-	const struct bulla_attest_ops *ops = find_ops(run);
+	const struct bulla_attest_ops *ops = find_ops(run->evidence);
 	if (ops == NULL) {
 		bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the bytes are no evidence of a known kind");
 		return;
@@ -123,7 +129,9 @@ static void appraise(struct bulla_attest_run *run)
 		result->factors[ops->factors[i]] = (struct bulla_factor_result){
 			.state = BULLA_FACTOR_NOT_CHECKED, .why = BULLA_WHY_NOT_REACHED};
 	ops->appraise(run);
-	check_label(run, ops);
+	if (!label_fits(run->label, ops))
+		bulla_run_fail(run, BULLA_FACTOR_TEE, bulla_run_at(run, run->label),
+			"the label around the evidence names another kind");
 }
 
 /* Nothing may be left unreached when nothing failed: that would be a rule nobody looked at. */

@@ -138,14 +138,17 @@ struct found {
 	size_t count;
 };
 
-static void consider(struct found *found, uint64_t ind, bulla_bytes value)
+static bulla_rc consider(struct found *found, uint64_t ind, bulla_bytes label, bulla_bytes value)
 {
+	if (!bulla_attest_label_fits(label, value))
+		return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the label around the evidence names another kind");
 	if (ind == 0 || (ind & BULLA_CMW_EVIDENCE) != 0) {
 		found->evidence = value;
 		found->count++;
 	} else if ((ind & BULLA_CMW_ENDORSEMENTS) != 0 && bulla_foreign_collateral(found->foreign, value) != BULLA_OK) {
-		return; /* one that cannot be read will be missed */
+		return BULLA_OK; /* one that cannot be read will be missed */
 	}
+	return BULLA_OK;
 }
 
 static bulla_rc the_one(const struct found *found, bulla_bytes *ret)
@@ -161,7 +164,7 @@ static bulla_rc json_record(bulla_json array, struct found *found)
 	bulla_json name, item, value = array, type = array;
 	int64_t ind = 0;
 	size_t n = 0;
-	bulla_bytes text;
+	bulla_bytes text, label = {NULL, 0};
 
 	for (struct bulla_json_iter iter = bulla_json_begin(array); bulla_json_next(&iter, &name, &item); n++) {
 		if (n == 0)
@@ -174,10 +177,11 @@ static bulla_rc json_record(bulla_json array, struct found *found)
 	if (n < 2 || n > 3 ||
 		(bulla_json_type(type) != BULLA_JSON_STRING && bulla_json_type(type) != BULLA_JSON_NUMBER))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is no record");
+	if (bulla_json_type(type) == BULLA_JSON_STRING)
+		BULLA_TRY(bulla_json_string_view(type, &label));
 	BULLA_TRY(bulla_json_string_view(value, &text));
 	BULLA_TRY(bulla_foreign_text(found->foreign, text, &text));
-	consider(found, (uint64_t)ind, text);
-	return BULLA_OK;
+	return consider(found, (uint64_t)ind, label, text);
 }
 
 static bulla_rc json_item(bulla_json value, unsigned depth, struct found *found)
@@ -241,8 +245,7 @@ static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found
 		BULLA_TRY(bulla_foreign_cmw_tag(bytes, &record.value));
 	else
 		BULLA_TRY(bulla_cmw_parse(bytes, &record));
-	consider(found, record.ind, record.value);
-	return BULLA_OK;
+	return consider(found, record.ind, record.media_type, record.value);
 }
 
 bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)

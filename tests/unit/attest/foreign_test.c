@@ -194,6 +194,8 @@ static void cmw_is_opened_in_every_form(void **state)
 	framed("[\"application/x\",\"", put_url, "\"]", true);
 	framed("[\"application/x\",\"", put_url, "\",4]", true);
 	framed("[\"application/x\",\"", put_url, "\",8]", false); /* results, not evidence */
+	framed("[\"application/vnd.bulla.snp-report\",\"", put_url, "\",4]", true);
+	framed("[\"application/vnd.bulla.tdx-quote\",\"", put_url, "\",4]", false); /* our label of another kind */
 	framed("[\"", put_url, "\"]", false);
 	framed("{\"__cmwc_t\":\"tag:x\",\"a\":[\"application/x\",\"", put_url, "\"]}", true);
 	framed("{\"__cmwc_t\":\"tag:x\",\"b\":[\"y\",\"AAAA\"],\"a\":[\"application/x\",\"", put_url, "\"]}", false);
