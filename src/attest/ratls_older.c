@@ -4,10 +4,11 @@
 #include "base/rd.h"
 #include "crypto/hash.h"
 #include "wire/der.h"
+#include "wire/text.h"
 
 #define SGX_SIGNED (BULLA_QUOTE_HEADER_SIZE + BULLA_SGX_BODY_SIZE)
 #define SGX_REPORT_DATA (BULLA_QUOTE_HEADER_SIZE + 320)
-#define PEM_LINE 64
+#define PEM_LINE 48 /* bytes: 64 digits */
 #define PEM_MAX 2048
 #define REMOTE 2
 
@@ -83,25 +84,6 @@ bool bulla_oe_claims(bulla_bytes bytes, bulla_bytes *ret_quote, uint8_t ret_bind
 	return true;
 }
 
-static void put_base64(bulla_wr *w, bulla_bytes bytes)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-	for (size_t i = 0, column = 0; i < bytes.n; i += 3) {
-		uint32_t three = 0;
-
-		for (size_t k = 0; k < 3; k++)
-			three = three << 8 | (i + k < bytes.n ? bytes.p[i + k] : 0u);
-		for (size_t k = 0; k < 4; k++)
-			bulla_wr_u8(w, i + k <= bytes.n ? (uint8_t)digits[three >> (18 - 6 * k) & 63] : (uint8_t)'=');
-		column += 4;
-		if (column == PEM_LINE || i + 3 >= bytes.n) {
-			bulla_wr_u8(w, '\n');
-			column = 0;
-		}
-	}
-}
-
 /* The hash of the key's PEM text as C sees it: with the zero that ends it. */
 static bulla_rc put_pem_hash(bulla_bytes spki, uint8_t ret[64])
 {
@@ -110,7 +92,10 @@ static bulla_rc put_pem_hash(bulla_bytes spki, uint8_t ret[64])
 	bulla_bytes text;
 
 	bulla_wr_bytes(&w, bulla_bytes_str("-----BEGIN PUBLIC KEY-----\n"));
-	put_base64(&w, spki);
+	for (size_t at = 0; at < spki.n; at += PEM_LINE) {
+		bulla_text_wr_base64(&w, bulla_bytes_of(spki.p + at, spki.n - at < PEM_LINE ? spki.n - at : PEM_LINE));
+		bulla_wr_u8(&w, '\n');
+	}
 	bulla_wr_bytes(&w, bulla_bytes_str("-----END PUBLIC KEY-----\n"));
 	bulla_wr_u8(&w, 0);
 	BULLA_TRY(bulla_wr_end(&w, &text));

@@ -115,7 +115,8 @@ static void attest_run(struct bulla_job *base)
 	};
 
 	bulla_copy(instance.challenge, job->ask.nonce.b, sizeof(instance.challenge));
-	job->rc = bulla_collateral_judge(&job->server->kept, &job->epoch->manifest, &instance, job->now_ms, job->server->cache, &result);
+	job->rc = bulla_collateral_judge(&job->server->kept, &job->epoch->manifest, &instance, job->now_ms, job->server->cache,
+		&result);
 	if (job->rc == BULLA_OK && job->ask.collateral.n == 0) /* kept may be others when the answer is written */
 		job->rc = bulla_buf_append(&job->lent, instance.collateral);
 	job->valid_to_ms = result.valid_to_ms;

@@ -212,8 +212,7 @@ static bulla_rc op_generate(struct bulla_broker *broker, struct bulla_kms_use *u
 	if (rc == BULLA_OK && use->request.op == BULLA_KMS_GENERATE_DATA_KEY)
 		rc = put_plain(broker, use, j, view);
 	bulla_wipe(plain, sizeof(plain));
-	BULLA_TRY(rc);
-	return BULLA_OK;
+	return rc;
 }
 
 static bulla_rc op_decrypt(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
@@ -225,8 +224,7 @@ static bulla_rc op_decrypt(struct bulla_broker *broker, struct bulla_kms_use *us
 	BULLA_TRY(bulla_kms_blob_open(&key->material, &use->request.context, use->request.blob, &plain));
 	put_key_id(j, key);
 	put_str(j, "EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
-	BULLA_TRY(put_plain(broker, use, j, bulla_buf_view(&plain)));
-	return BULLA_OK;
+	return put_plain(broker, use, j, bulla_buf_view(&plain));
 }
 
 static bulla_rc op_encrypt(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
@@ -257,8 +255,7 @@ static bulla_rc op_random(struct bulla_broker *broker, struct bulla_kms_use *use
 	BULLA_TRY(bulla_random_fill(broker->random, plain, view.n));
 	rc = put_plain(broker, use, j, view);
 	bulla_wipe(plain, sizeof(plain));
-	BULLA_TRY(rc);
-	return BULLA_OK;
+	return rc;
 }
 
 static bulla_rc op_describe(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
@@ -486,7 +483,8 @@ static bulla_rc check_standing(const struct bulla_broker *broker, const struct b
 	return bulla_standing_check(&broker->standing, use->by != NULL ? bulla_bytes_digest(&use->kid) : use->module_id);
 }
 
-static bulla_rc answer(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key, struct bulla_buf *ret)
+static bulla_rc answer(struct bulla_broker *broker, struct bulla_kms_use *use, struct bulla_wrapping_key *key,
+	struct bulla_buf *ret)
 {
 	bulla_wr w = bulla_wr_buf(ret);
 	bulla_json_wr j = bulla_json_wr_of(&w);

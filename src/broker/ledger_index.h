@@ -1,7 +1,7 @@
 #pragma once
 /* Where the records of runs lie that are no longer in memory: 24 bytes a run. Built anew by each replay. The latest runs are
- * in a hash; each time that holds a block of them, they go to a file, sorted by run id, as one block of LEDGER_INDEX_BLOCK: run ids
- * begin with their time, so the first and the last id of a block tell nearly always that a run is not in it. A block keeps
+ * in a hash; each time that holds a block of them, they go to a file, sorted by run id, as one block of LEDGER_INDEX_BLOCK:
+ * run ids begin with their time, so the first and the last id of a block tell nearly always that a run is not in it. A block keeps
  * 32 bytes in memory. Pages of the file carry a checksum: a run that was lost by rot could be started again. */
 #include "journal/recover.h"
 #include "receipt/position.h"

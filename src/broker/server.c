@@ -269,7 +269,8 @@ static bulla_rc read_collateral(struct bulla_server *server, const struct bulla_
 
 		bulla_buf_init(&bytes, BULLA_MAX_EVIDENCE);
 		BULLA_TRY(bulla_sys_read_file(options->collateral[i], &bytes));
-		BULLA_TRY(bulla_collateral_keep(&server->kept, bulla_buf_view(&bytes), INT64_MAX)); /* its dates are looked at each time */
+		/* its dates are looked at each time */
+		BULLA_TRY(bulla_collateral_keep(&server->kept, bulla_buf_view(&bytes), INT64_MAX));
 	}
 	return BULLA_OK;
 }

@@ -1,5 +1,5 @@
-#include "base/log.h"
 #include "base/checks.h"
+#include "base/log.h"
 #include "broker/broker.h"
 #include "crypto/hash.h"
 #include "receipt/run_secret.h"

@@ -338,7 +338,8 @@ int cmd_up(struct cli *cli)
 		say(cli, "broker, engine, %u enclave%s ready in %s", up.context.project.agent_count,
 			up.context.project.agent_count == 1 ? "" : "s", took);
 		if (up.drain.count > 0 && up.in_force > 0)
-			say(cli, "runs of epoch %llu go on in its own enclaves, until they have ended", (unsigned long long)up.drain.open[0].epoch);
+			say(cli, "runs of epoch %llu go on in its own enclaves, until they have ended",
+				(unsigned long long)up.drain.open[0].epoch);
 		say_dev_only(cli);
 		say_json_done(cli, "up");
 	}

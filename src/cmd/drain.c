@@ -22,7 +22,7 @@ static void candidates(const struct bulla_manifest *m, struct drain *ret)
 }
 
 /* One bit per candidate that an open run is of; all of them when there may be more runs than were listed. */
-static bulla_rc ask(struct client *client, const struct drain *drain, uint32_t *ret_used, uint64_t *ret_runs)
+static bulla_rc ask(struct client *client, const struct drain *drain, uint32_t *ret_used)
 {
 	const struct bulla_msg_list wish = {.states = UINT64_C(1) << BULLA_RUN_OPEN};
 	uint8_t memory[64];
@@ -39,7 +39,6 @@ static bulla_rc ask(struct client *client, const struct drain *drain, uint32_t *
 	BULLA_TRY(client_call(client, BULLA_OP_LIST, body, NULL, ENGINE_MS, &answer));
 	BULLA_TRY(bulla_msg_decode(&bulla_msg_listing_desc, bulla_buf_view(&answer), &listing));
 	*ret_used = listing.runs.count >= LISTED_MAX ? UINT32_MAX : 0;
-	*ret_runs = listing.runs.count;
 	for (iter = bulla_pb_list_begin(&listing.runs); bulla_pb_list_next(&iter, &item);) {
 		BULLA_TRY(bulla_msg_decode(&bulla_msg_run_row_desc, item, &row));
 		for (size_t i = 0; i < drain->count; i++)
@@ -59,7 +58,7 @@ bulla_rc drain_find(struct context *context, struct drain *ret)
 	candidates(&context->manifest, ret);
 	path_join(path, context->runtime, "bullad.sock");
 	rc = local_connect(path, ENGINE_MS, &client);
-	rc = rc == BULLA_OK ? ask(client, ret, &used, &ret->runs) : rc;
+	rc = rc == BULLA_OK ? ask(client, ret, &used) : rc;
 	client_close(client);
 	if (rc == BULLA_E_MEMORY)
 		return rc;

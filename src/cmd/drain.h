@@ -9,7 +9,6 @@
 struct drain {
 	struct bulla_earlier open[DRAIN_MAX + 1]; /* falling */
 	size_t count;
-	uint64_t runs; /* that were counted; 0 when nobody could be asked */
 };
 
 /* Which epochs, of the one in force (context->manifest) and those that it leaves open, have open runs. An engine that does

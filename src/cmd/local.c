@@ -238,7 +238,8 @@ struct readiness {
 };
 
 /* Enclaves that serve, and the first reason why another does not. */
-static bulla_rc count_ready(struct client *client, const bulla_digest *manifest, unsigned *ret_ready, bool *ret_broker, bulla_rc *ret_why)
+static bulla_rc count_ready(struct client *client, const bulla_digest *manifest, unsigned *ret_ready, bool *ret_broker,
+	bulla_rc *ret_why)
 {
 	struct bulla_msg_status status;
 	struct bulla_msg_status_peer peer;
@@ -275,7 +276,8 @@ static int say_not_ready(struct context *context, const struct readiness *found,
 }
 
 /* One look: BULLA_E_AGAIN while something is not there yet. A client that broke is connected anew. */
-static bulla_rc look(const char *path, const bulla_digest *manifest, unsigned agents, int64_t wait_ms, struct client **client, struct readiness *ret)
+static bulla_rc look(const char *path, const bulla_digest *manifest, unsigned agents, int64_t wait_ms,
+	struct client **client, struct readiness *ret)
 {
 	bulla_rc rc = *client == NULL ? local_connect(path, wait_ms, client) : BULLA_OK;
 

@@ -244,7 +244,7 @@ struct bulla_engine *bulla_engine_free(struct bulla_engine *e)
 	bulla_buf_done(&e->journal);
 	bulla_buf_done(&e->out);
 	bulla_buf_done(&e->scratch);
-	bulla_free(e->replay_numbers);
+	replay_done(e);
 	bulla_free(e->advancing.items);
 	bulla_free(e->advancing.generations);
 	bulla_free(e->instances);
@@ -341,6 +341,8 @@ bulla_rc bulla_engine_step(struct bulla_engine *e, const struct bulla_engine_inp
 	if (in->now_ms > e->now_ms)
 		e->now_ms = in->now_ms;
 	e->wall_ms = in->wall_ms != 0 ? in->wall_ms : e->now_ms;
+	if (e->replay_numbers)
+		replay_done(e);
 	e->stepping = true;
 	rc = take(e, in);
 	e->stepping = false;

@@ -317,10 +317,13 @@ static uint8_t *carried_place(struct bulla_engine *e, bulla_engine_peer peer, bu
 	return p->start_links[id.p[0] % CARRIED_LINKS];
 }
 
-static void parcel_add_link(struct parcel *parcel, bulla_bytes item)
+/* False: the parcel is full; what does not fit is asked for. */
+static bool parcel_add_link(struct parcel *parcel, bulla_bytes item)
 {
-	if (parcel->link_count < PARCEL_LINKS && parcel_size(parcel) < PARCEL_OBJECTS)
-		parcel->links[parcel->link_count++] = item;
+	if (parcel->link_count == PARCEL_LINKS || parcel_size(parcel) >= PARCEL_OBJECTS)
+		return false;
+	parcel->links[parcel->link_count++] = item;
+	return true;
 }
 
 static bool names(bulla_bytes header, bulla_bytes id)
@@ -349,9 +352,8 @@ void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla
 		place = carried_place(e, peer, object.id);
 		if (place && bulla_bytes_eq(bulla_bytes_of(place, LINK_ID_BYTES), object.id))
 			continue;
-		if (place)
+		if (parcel_add_link(parcel, item) && place)
 			bulla_copy(place, object.id.p, LINK_ID_BYTES);
-		parcel_add_link(parcel, item);
 	}
 }
 
@@ -365,10 +367,8 @@ bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_b
 	if (!start_links(run, &list))
 		return false;
 	for (iter = bulla_pb_list_begin(&list); bulla_pb_list_next(&iter, &item);)
-		if (bulla_msg_object_decode(item, &object) == BULLA_OK && bulla_bytes_eq(object.id, id)) {
-			parcel_add_link(parcel, item);
-			return true;
-		}
+		if (bulla_msg_object_decode(item, &object) == BULLA_OK && bulla_bytes_eq(object.id, id))
+			return parcel_add_link(parcel, item);
 	return false;
 }
 

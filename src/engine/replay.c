@@ -39,6 +39,12 @@ void replay_forget(struct bulla_engine *e, uint32_t index)
 		*link = run->next_number;
 }
 
+void replay_done(struct bulla_engine *e)
+{
+	bulla_free(e->replay_numbers);
+	e->replay_numbers = NULL;
+}
+
 /* NO_REF: a run that began before what is replayed, or was forgotten since; it has ended then. */
 static uint32_t map_get(struct bulla_engine *e, uint64_t run_no)
 {

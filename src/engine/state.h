@@ -355,7 +355,7 @@ void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engin
 /* Links of the run's starter that this envelope names. */
 void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, const struct run *run,
 			    bulla_bytes envelope);
-/* The one with this id; false: the start brought none. */
+/* The one with this id; false: the start brought none, or the parcel is full. */
 bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_bytes id);
 static inline size_t parcel_size(const struct parcel *parcel)
 {
@@ -486,6 +486,7 @@ BULLA_CHECK bulla_rc broker_call(struct bulla_engine *e, enum bulla_op_number op
 
 /* --- replay.c --- */
 void replay_forget(struct bulla_engine *e, uint32_t run); /* its place goes to another one */
+void replay_done(struct bulla_engine *e); /* the first step: nothing is looked up by number any more */
 BULLA_CHECK bulla_rc sync_ask(struct bulla_engine *e);
 BULLA_CHECK bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body);
 BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those results: they are lost */

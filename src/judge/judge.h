@@ -15,7 +15,8 @@ struct bulla_judge_time {
  * manifest says, the vendors' anchors and the manifest's. *ret_result borrows from the evidence (claims of collateral are
  * copies in it); may be NULL.
  * Errors of attest/factors.def (BULLA_E_EVIDENCE_*, _MEASUREMENT, _BINDER), BULLA_E_NOT_FOUND: an agent the manifest does
- * not have, BULLA_E_EPOCH_OLD: attested under another manifest, BULLA_E_LIMIT: more claims of collateral than a result keeps. About 100 KiB of stack. */
+ * not have, BULLA_E_EPOCH_OLD: attested under another manifest, BULLA_E_LIMIT: more claims of collateral than a result
+ * keeps. About 100 KiB of stack. */
 BULLA_CHECK bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result);
 

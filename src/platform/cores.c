@@ -128,7 +128,7 @@ static unsigned percent(uint64_t part, uint64_t whole)
 	return whole == 0 ? 0 : (unsigned)(part * 100 / whole);
 }
 
-/* Books one core's ticks; seen: NULL at the first look. */
+/* Books one core's ticks; at the first look what is seen means nothing. */
 static void note_core(struct bulla_cores *cores, uint64_t number, uint64_t busy, uint64_t all, struct bulla_cores_seen *seen)
 {
 	for (unsigned i = 0; i < cores->count; i++) {

@@ -35,7 +35,9 @@ static bulla_rc ask(int fd, bulla_bytes td_report)
 	BULLA_TRY(wait_for(fd, POLLOUT));
 	BULLA_TRY(bulla_addr_dialled(fd));
 	/* a new connection takes 2 KiB at once */
-	return write(fd, memory, w.n) == (ssize_t)w.n ? BULLA_OK : BULLA_FAIL_OS(BULLA_E_UNREACHABLE, "the quote service hangs up", errno);
+	if (write(fd, memory, w.n) != (ssize_t)w.n)
+		return BULLA_FAIL_OS(BULLA_E_UNREACHABLE, "the quote service hangs up", errno);
+	return BULLA_OK;
 }
 
 /* Until the answer is whole: it views buf. */

@@ -76,7 +76,7 @@ static bulla_rc read_class(const struct line *line, struct bulla_trust_anchor *r
 	return BULLA_OK;
 }
 
-/* The word says how it is known: anchor_hows. */
+/* The word says how it is known: anchor_words. */
 static bulla_rc read_anchor(const struct line *line, struct bulla_trust *trust)
 {
 	struct bulla_trust_anchor anchor = {.how = BULLA_ANCHOR_CERTIFICATE, .id_size = sizeof(bulla_digest)};
