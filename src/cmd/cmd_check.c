@@ -1,5 +1,5 @@
 /* bulla check: checks bulla.yaml, prints steps and who could read what. Needs no key and no running part. */
-#include "cmd/context.h"
+#include "cmd/programs.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +63,7 @@ int cmd_check(struct cli *cli)
 	struct context context;
 	int code = context_open(&context, cli);
 
+	code = code == 0 ? programs_check(&context) : code;
 	if (code == 0 && cli->json)
 		print_json(&context.project);
 	else if (code == 0)

@@ -3,6 +3,7 @@
 #include "cmd/compile.h"
 #include "cmd/drain.h"
 #include "cmd/local.h"
+#include "cmd/programs.h"
 #include "cmd/stage.h"
 #include "cmd/wrapping.h"
 #include "manifest/approvals.h"
@@ -88,10 +89,13 @@ static int compile(struct up *up, bool *ret_changed)
 	code = compile_manifest(context, &up->facts, &up->manifest);
 	*ret_changed = rc == BULLA_E_NOT_FOUND ||
 		       !bulla_bytes_eq(bulla_buf_view(&up->manifest), bulla_buf_view(&context->manifest_bytes));
-	if (code == 0 && rc == BULLA_OK)
-		rc = drain_find(context, &up->drain);
-	if (code != 0 || !*ret_changed || rc != BULLA_OK)
-		return code != 0 || rc == BULLA_E_NOT_FOUND ? code : say_rc(context->cli, rc, "engine, runs", "bulla status");
+	if (code != 0 || rc == BULLA_E_NOT_FOUND) /* nothing is in force: this is the first */
+		return code;
+	rc = drain_find(context, &up->drain);
+	if (rc != BULLA_OK)
+		return say_rc(context->cli, rc, "engine, runs", "bulla status");
+	if (!*ret_changed)
+		return 0;
 	rc = drain_keep_manifest(context);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, context->state, "make the state folder writable");
@@ -329,6 +333,7 @@ int cmd_up(struct cli *cli)
 	bulla_buf_init(&up.manifest, BULLA_MAX_MANIFEST);
 	bulla_buf_init(&up.approval, BULLA_APPROVAL_MAX);
 	code = context_open(&up.context, cli);
+	code = code == 0 ? programs_check(&up.context) : code;
 	code = code == 0 ? prepare(&up, &changed) : code;
 	code = code == 0 ? put_in_force(&up, changed) : code;
 	bulla_sha256(bulla_buf_view(&up.manifest), &digest);

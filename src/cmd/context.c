@@ -67,6 +67,22 @@ static int find_project(struct context *context)
 	return has_project(context->dir) ? 0 : no_project(context->cli, named, "there is no bulla.yaml in");
 }
 
+int context_say(struct context *context, const struct diags *diags)
+{
+	if (diags->count == 0)
+		return 0;
+	if (context->cli->json)
+		for (const struct diag *diag = diags->first; diag != NULL; diag = diag->next) {
+			char where[64];
+
+			snprintf(where, sizeof(where), "bulla.yaml:%u:%u", diag->place.line, diag->place.column);
+			say_error(context->cli, diag->id, where, diag->hint, "%s", diag->what);
+		}
+	else
+		diag_print(diags, "bulla.yaml", bulla_buf_view(&context->text), stderr);
+	return EXIT_USAGE;
+}
+
 static int read_project(struct context *context)
 {
 	struct diags diags = {.arena = &context->arena};
@@ -82,18 +98,7 @@ static int read_project(struct context *context)
 	rc = project_parse(&context->arena, bulla_buf_view(&context->text), &diags, &context->project);
 	if (rc != BULLA_OK)
 		return say_rc(context->cli, rc, path, NULL);
-	if (diags.count == 0)
-		return 0;
-	if (context->cli->json)
-		for (const struct diag *diag = diags.first; diag != NULL; diag = diag->next) {
-			char where[64];
-
-			snprintf(where, sizeof(where), "bulla.yaml:%u:%u", diag->place.line, diag->place.column);
-			say_error(context->cli, diag->id, where, diag->hint, "%s", diag->what);
-		}
-	else
-		diag_print(&diags, "bulla.yaml", bulla_buf_view(&context->text), stderr);
-	return EXIT_USAGE;
+	return context_say(context, &diags);
 }
 
 static void find_folders(struct context *context)

@@ -26,6 +26,9 @@ struct context {
 int context_open(struct context *context, struct cli *cli);
 void context_done(struct context *context);
 
+/* Prints these mistakes of bulla.yaml as --json or as compilers do; EXIT_USAGE, or 0 when there are none. */
+int context_say(struct context *context, const struct diags *diags);
+
 /* Your key (--key, BULLA_KEY, ~/.config/bulla/owner.key); made when it is the owner's and make is true. */
 int context_key(struct context *context, bool make);
 

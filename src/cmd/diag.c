@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define EXCERPT_MAX 110 /* characters of a line that are shown */
+
 static bool before(const struct diag *a, const struct diag *b)
 {
 	if (a->place.line != b->place.line)
@@ -39,7 +41,7 @@ void diag_add(struct diags *diags, struct place place, const char *id, const cha
 	    arena_alloc(diags->arena, sizeof(struct diag), &p) != BULLA_OK)
 		return;
 	struct diag *diag = (struct diag *)p;
-	char *split = strchr(stored, '\n');
+	char *split = strrchr(stored, '\n'); /* of the format: names before it may hold others */
 	*diag = (struct diag){.place = place, .id = id, .what = stored, .hint = split == NULL ? NULL : split + 1};
 	if (split != NULL)
 		*split = '\0';
@@ -59,27 +61,59 @@ static bulla_bytes line_of(bulla_bytes text, unsigned line)
 	return bulla_bytes_of(p, (size_t)((newline == NULL ? end : newline) - p));
 }
 
-static void print_mark(const struct diag *diag, bulla_bytes line, FILE *out)
+/* The bytes of so many characters of UTF-8, or all there are. */
+static size_t bytes_of_characters(bulla_bytes text, unsigned count)
 {
-	for (unsigned i = 1; i < diag->place.column; i++)
-		fputc(i <= line.n && line.p[i - 1] == '\t' ? '\t' : ' ', out);
+	size_t n = 0;
+
+	for (; n < text.n; n++)
+		if ((text.p[n] & 0xc0) != 0x80 && count-- == 0)
+			break;
+	return n;
+}
+
+/* What is shown of a line: all of one that fits, else what stands around the mark. *ret_column: the mark's in that. */
+static bulla_bytes excerpt_of(bulla_bytes line, unsigned column, unsigned *ret_column)
+{
+	size_t skip;
+
+	*ret_column = column;
+	if (line.n > 0 && line.p[line.n - 1] == '\r') /* a file of Windows */
+		line.n--;
+	if (column > EXCERPT_MAX / 2 && bytes_of_characters(line, EXCERPT_MAX) < line.n) {
+		skip = bytes_of_characters(line, column - EXCERPT_MAX / 2);
+		line = bulla_bytes_of(line.p + skip, line.n - skip);
+		*ret_column = EXCERPT_MAX / 2;
+	}
+	return bulla_bytes_of(line.p, bytes_of_characters(line, EXCERPT_MAX));
+}
+
+static void print_mark(const struct diag *diag, bulla_bytes excerpt, unsigned column, FILE *out)
+{
+	for (unsigned i = 1; i < column; i++)
+		fputc(i <= excerpt.n && excerpt.p[i - 1] == '\t' ? '\t' : ' ', out);
 	fputc('^', out);
-	for (unsigned i = 1; i < diag->place.width; i++)
+	for (unsigned i = 1; i < diag->place.width && column + i <= EXCERPT_MAX; i++)
 		fputc('~', out);
-	if (diag->hint != NULL)
-		fprintf(out, " %s", diag->hint);
+	if (diag->hint != NULL && diag->hint[0] != '\0') {
+		fputc(' ', out);
+		plain_print(bulla_bytes_str(diag->hint), false, out);
+	}
 	fputc('\n', out);
 }
 
 void diag_print(const struct diags *diags, const char *file_name, bulla_bytes text, FILE *out)
 {
 	for (const struct diag *diag = diags->first; diag != NULL; diag = diag->next) {
-		bulla_bytes line = line_of(text, diag->place.line);
+		unsigned column;
+		bulla_bytes excerpt = excerpt_of(line_of(text, diag->place.line), diag->place.column, &column);
 
-		fprintf(out, "%s:%u:%u: error[%s]: %s\n", file_name, diag->place.line, diag->place.column, diag->id, diag->what);
-		plain_print(line, false, out); /* the file may come from somewhere else */
+		fprintf(out, "%s:%u:%u: error[%s]: ", file_name, diag->place.line, diag->place.column, diag->id);
+		plain_print(bulla_bytes_str(diag->what), false, out); /* the file may come from somewhere else */
 		fputc('\n', out);
-		print_mark(diag, line, out);
+		plain_print(excerpt, false, out);
+		fputc('\n', out);
+		print_mark(diag, excerpt, column, out);
 	}
 	if (diags->count > DIAG_MAX)
 		fprintf(out, "%s: %u more\n", file_name, diags->count - DIAG_MAX);

@@ -236,7 +236,7 @@ static int store(struct cli *cli, const struct option_row *row, const char *valu
 		good = parse_time(value, (int64_t *)(void *)field);
 	else if (row->kind == MANY && (good = cli->set_count < CLI_SETS))
 		cli->sets[cli->set_count++] = value;
-	else if (row->kind == TEXT && (good = is_choice(row, value)))
+	else if (row->kind == TEXT && (good = value[0] != '\0' && is_choice(row, value))) /* "$UNSET" is no id */
 		*(const char **)(void *)field = value;
 	return good ? 0 : bad_value(cli, row, value);
 }

@@ -77,6 +77,8 @@ static void parse_outcome(struct reader *reader, const struct yaml_node *node, s
 	if (!read_name(reader, values->key, &agent->outcome_field) ||
 	    !read_list(reader, values, BULLA_MAX_FLOW_OUTCOMES, &agent->outcomes, &agent->outcome_count))
 		return;
+	if (agent->outcome_count == 0)
+		diag_add(reader->diags, values->place, "no-outcome", "a field that may say nothing fails every step\n[WORD, ...]");
 	for (unsigned i = 1; i < agent->outcome_count; i++)
 		for (unsigned j = 0; j < i; j++)
 			if (strcmp(agent->outcomes[i], agent->outcomes[j]) == 0)

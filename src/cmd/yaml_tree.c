@@ -127,12 +127,27 @@ static bulla_rc handle(struct builder *b, const yaml_event_t *event)
 		b->ended = true;
 		return BULLA_OK;
 	case YAML_DOCUMENT_START_EVENT:
-		if (b->root != NULL)
-			diag_add(b->diags, ignored.place, "yaml", "a second document begins\none file, one document");
-		return BULLA_OK;
+		if (b->root == NULL)
+			return BULLA_OK;
+		diag_add(b->diags, ignored.place, "yaml", "a second document begins\none file, one document");
+		return BULLA_FAIL(BULLA_E_FORMAT, "the file has a second document");
 	default:
 		return BULLA_OK;
 	}
+}
+
+/* libyaml names the byte where its reader gave up, and no line. */
+static struct place place_of_byte(bulla_bytes text, size_t offset)
+{
+	struct place place = {1, 1, 1};
+
+	for (size_t i = 0; i < offset && i < text.n; i++) {
+		bool inside = (text.p[i] & 0xc0) == 0x80; /* columns count characters */
+
+		place.column = text.p[i] == '\n' ? 1 : place.column + !inside;
+		place.line += text.p[i] == '\n';
+	}
+	return place;
 }
 
 /* `key: a: b` is the mistake people make most: say it the way they can mend it. */
@@ -142,7 +157,9 @@ static void report_problem(struct builder *b)
 	struct place place = {(unsigned)parser->problem_mark.line + 1, (unsigned)parser->problem_mark.column + 1, 1};
 	const char *problem = parser->problem == NULL ? "the text is not YAML" : parser->problem;
 
-	if (strstr(problem, "mapping values are not allowed") != NULL)
+	if (parser->error == YAML_READER_ERROR)
+		diag_add(b->diags, place_of_byte(b->text, parser->problem_offset), "yaml", "%s\ntext in UTF-8", problem);
+	else if (strstr(problem, "mapping values are not allowed") != NULL)
 		diag_add(b->diags, place, "yaml", "`: ` inside a value needs quotes\nput the whole value into \"...\"");
 	else if (strstr(problem, "cannot start any token") != NULL)
 		diag_add(b->diags, place, "yaml", "this character cannot start a value\nindent with blanks; quote the value");

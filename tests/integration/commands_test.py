@@ -106,6 +106,7 @@ def what_is_typed_wrong_is_told_what_is_right():
         (("attest", "fetch", "x", "--nonce", "00"), 2, "`bulla attest fetch` has no option `--nonce`", "--help"),
         (("attest", "prove", "x"), 2, "show, verify, reference, fetch, serve", "prove"),
         (("key", "old", "sam"), 2, "`bulla key`", "new"),
+        (("run", "x", "--id", ""), 2, "`--id` does not take ``", "--id ID"),
         (("ls", "--checks=1"), 2, "`--checks` takes no value", ""),
         (("-C", "/nosuch", "ls"), 3, "there is no folder `/nosuch`", "init TEMPLATE"),
         (("-C", EMPTY, "ls"), 3, f"there is no bulla.yaml in `{EMPTY}`", "init TEMPLATE"),
@@ -123,10 +124,29 @@ def what_is_typed_wrong_is_told_what_is_right():
 
 
 @tap.case
+def programs_that_are_not_there_are_named_before_anything_starts():
+    folder = os.path.join(EMPTY, "lacking")
+    os.makedirs(os.path.join(folder, "agents/b"))
+    with open(os.path.join(folder, "agents/b/text"), "w", encoding="ascii") as file:
+        file.write("no program\n")
+    with open(os.path.join(folder, "bulla.yaml"), "w", encoding="ascii") as file:
+        file.write("project: lacking\nagents:\n  a: ./built-later\n  b: {run: ./text}\n  c: no-such-program .\n  d: cat\n"
+                   "workflows: {w: [a, b, c, d]}\n")
+    for command in ("check", "up"):
+        result = bulla("-C", folder, command)
+        assert result.returncode == 2, result
+        for what in ("bulla.yaml:3:3: error[no-program]: `./built-later` is no file in agents/a",
+                     "bulla.yaml:4:3: error[no-program]: `./text` in agents/b is no program",
+                     "bulla.yaml:5:3: error[no-program]: `no-such-program` is not in"):
+            assert what in result.stderr, (what, result.stderr)
+        assert result.stderr.count("error[") == 3, result.stderr
+
+
+@tap.case
 def a_time_is_a_date_or_seconds():
     corpus = os.path.join(ROOT, "tests/fuzz/corpus/nitro")
     evidence = os.path.join(corpus, sorted(os.listdir(corpus))[0])
-    for at in ("2025-12-99T16:04:19Z", "2025-12-25T16:04:19+02:00", "2025-12-25T16:04:19Zjunk", "2025-12-25", "99x", "-5", "",
+    for at in ("2025-12-99T16:04:19Z", "2025-12-25T16:04:19+02:00", "2025-12-25T16:04:19Zjunk", "2025-12-25", "99x", "-5",
                "2025-12-25T16:04:19"):
         result = bulla("attest", "verify", evidence, "--any-code", "--any-nonce", "--at=" + at)
         assert result.returncode == 2 and "`--at` takes a time in UTC" in result.stderr, (at, result)

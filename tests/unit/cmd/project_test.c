@@ -98,6 +98,13 @@ static const struct {
 	{"see: {underwriter", "see: {underwriters", "error[unknown-party]"},
 	{"risk.grade]", "risk..grade]", "error[bad-reference]"},
 	{"      - intake\n", "      - parallel: [intake]\n", "error[unsupported]: `parallel` is not built yet"},
+	{"[low, refer, high]", "[]", "bulla.yaml:5:40: error[no-outcome]: "},
+	{"[low, refer, high]", "[low, low]", "error[duplicate-outcome]: `low` is there twice\n"},
+	{"- intake\n", "- \xff\n", "bulla.yaml:11:9: error[yaml]: invalid leading UTF-8 octet\n"},
+	{"- intake\n", "- \x01\n", "bulla.yaml:11:9: error[yaml]: control characters are not allowed\n      - ?\n        ^ text in UTF-8\n"},
+	{"- intake\n", "- \"\\x1b[2J\"\n", "bulla.yaml:11:9: error[bad-name]: `?[2J` is not a name\n"},
+	{"- intake\n", "- \"a\\nb\"\n", "bulla.yaml:11:9: error[bad-name]: `a?b` is not a name\n"},
+	{"- intake\n", "- inta\r\n", "\n      - inta\n"},
 	{"decide: {stream: \"python3 'my file.py'\"}", "decide: \"python3 'open\"", "error[bad-command]"},
 };
 
@@ -123,6 +130,43 @@ static void mistakes_say_where_what_and_how(void **state)
 			fail_msg("case %zu wants:\n%s\ngot:\n%s", i, cases[i].says, out);
 		free(out);
 	}
+}
+
+/* A line of a thousand agents: the message shows what stands around the mistake, and marks it. */
+static void of_a_long_line_a_piece_is_shown(void **state)
+{
+	char text[20000], line[200] = "", *shown, *mark;
+	size_t n = (size_t)snprintf(text, sizeof(text), "project: x\nagents: {");
+	unsigned count = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%sa%u: jq .", i == 0 ? "" : ", ", i);
+	snprintf(text + n, sizeof(text) - n, ", wrong: {rum: x}, last: jq .}\nworkflows: {w: [a1]}\n");
+	char *out = mistakes(text, &count);
+	assert_int_equal(count, 2);
+	shown = strstr(out, "wrong: {rum: x}, last: jq .}\n");
+	assert_non_null(shown);
+	mark = strstr(shown, "\n") + 1;
+	while (shown > out && shown[-1] != '\n')
+		shown--;
+	assert_true(mark - shown < 130);
+	snprintf(line, sizeof(line), "%.*s", (int)(strchr(mark, '^') - mark), mark);
+	assert_memory_equal(shown + strlen(line), "wrong", 5);
+	assert_true(strlen(out) < 1000);
+	free(out);
+}
+
+/* What comes behind a second `---` is not judged as if it were the project. */
+static void a_second_document_is_one_mistake(void **state)
+{
+	unsigned count = 0;
+	char *out = mistakes("project: x\nagents: {a: jq .}\nworkflows: {w: [a]}\n---\nproject: y\n", &count);
+
+	(void)state;
+	assert_int_equal(count, 1);
+	assert_non_null(strstr(out, "bulla.yaml:4:1: error[yaml]: a second document begins\n"));
+	free(out);
 }
 
 static void any_text_is_survived(void **state)
@@ -165,6 +209,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_project_is_read),
 		cmocka_unit_test(mistakes_say_where_what_and_how),
+		cmocka_unit_test(of_a_long_line_a_piece_is_shown),
+		cmocka_unit_test(a_second_document_is_one_mistake),
 		cmocka_unit_test(any_text_is_survived),
 		cmocka_unit_test(an_empty_file_says_what_to_do),
 	};
