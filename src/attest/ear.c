@@ -6,6 +6,7 @@
 
 #define DEFAULT_PROFILE "tag:github.com,2023:veraison/ear"
 #define BODY_MAX 65536
+#define NONCE_MAX 1024 /* bytes: more than any evidence has */
 
 /* AR4SI section 2.3 */
 #define NO_CLAIM 0
@@ -188,7 +189,7 @@ static void json_submodule(bulla_json_wr *j, const struct bulla_attest_result *r
 
 static void json_nonce(bulla_json_wr *j, bulla_bytes nonce)
 {
-	uint8_t memory[256];
+	uint8_t memory[(NONCE_MAX + 2) / 3 * 4];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes text;
 

@@ -18,9 +18,9 @@ static int read_enclave(const struct cli *cli, uint8_t ret[sizeof(bulla_digest)]
 	*ret_size = sizeof(bulla_digest);
 	if (bulla_text_hex(bulla_bytes_str(cli->args[0]), sizeof(bulla_digest), ret) == BULLA_OK)
 		return 0;
-	say_error(cli, "not-found", "bulla attest demand", "without a name, of all enclaves",
+	say_error(cli, "usage", "ENCLAVE", "bulla attest demand: without a name, of all enclaves",
 		"an enclave is named by its key: 64 hex digits");
-	return EXIT_NOT_FOUND;
+	return EXIT_USAGE;
 }
 
 static bulla_rc demand(const struct context *context, bulla_bytes instance, int64_t within_ms)
@@ -35,14 +35,28 @@ static bulla_rc demand(const struct context *context, bulla_bytes instance, int6
 	return local_tell_broker(context, BULLA_OP_DEMAND, body);
 }
 
-static int demand_all(struct context *context)
+static int demand_all(struct context *context, bulla_bytes instance, int64_t within_ms)
 {
 	const struct cli *cli = context->cli;
+	char text[32];
+	bulla_rc rc = demand(context, instance, within_ms);
+
+	if (rc != BULLA_OK)
+		return say_rc(cli, rc, "broker", "bulla status");
+	if (cli->json)
+		printf("{\"v\":1,\"t\":\"demanded\",\"within_ms\":%lld}\n", (long long)within_ms);
+	duration_text(within_ms, text);
+	say(cli, "evidence demanded of %s: sessions not renewed within %s end (evidence-stale): no permit, no birth",
+		instance.n == 0 ? "every enclave" : "that enclave", text);
+	return EXIT_DONE;
+}
+
+int cmd_attest_demand(struct cli *cli)
+{
+	struct context context;
 	int64_t within_ms = cli->within_ms > 0 ? cli->within_ms : WITHIN_MS;
 	uint8_t instance[sizeof(bulla_digest)];
-	char text[32];
 	size_t size;
-	bulla_rc rc;
 	int code = read_enclave(cli, instance, &size);
 
 	if (code != 0)
@@ -51,23 +65,8 @@ static int demand_all(struct context *context)
 		say_error(cli, "limit", "--within", "--within 1h", "who demands evidence wants it within an hour");
 		return EXIT_USAGE;
 	}
-	rc = demand(context, bulla_bytes_of(instance, size), within_ms);
-	if (rc != BULLA_OK)
-		return say_rc(cli, rc, "broker", "bulla status");
-	if (cli->json)
-		printf("{\"v\":1,\"t\":\"demanded\",\"within_ms\":%lld}\n", (long long)within_ms);
-	duration_text(within_ms, text);
-	say(cli, "evidence demanded of %s: sessions not renewed within %s end (evidence-stale): no permit, no birth",
-		size == 0 ? "every enclave" : "that enclave", text);
-	return EXIT_DONE;
-}
-
-int cmd_attest_demand(struct cli *cli)
-{
-	struct context context;
-	int code = context_open(&context, cli);
-
-	code = code == 0 ? demand_all(&context) : code;
+	code = context_open(&context, cli);
+	code = code == 0 ? demand_all(&context, bulla_bytes_of(instance, size), within_ms) : code;
 	context_done(&context);
 	return code;
 }

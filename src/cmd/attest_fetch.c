@@ -1,6 +1,7 @@
 /* bulla attest fetch FILE: fetches the collateral of this evidence from the vendor (AMD KDS, Intel PCS) or a mirror, verifies
  * all of it against the evidence, and only then keeps it, for --collateral. Nothing that comes is trusted. */
 #include "cmd/attest_job.h"
+#include "cmd/attest_options.h"
 #include "cmd/download.h"
 
 #include "attest/snp.h"
@@ -47,15 +48,13 @@ static void need(struct fetch *fetch, const char *name, const char *ending, cons
 {
 	struct item *item = &fetch->items[fetch->count++];
 	const char *from = fetch->cli->from != NULL ? fetch->cli->from : base;
-	size_t size = strlen(from);
+	size_t size = strlen(from); /* below DOWNLOAD_URL / 2: attest_check_from */
 	va_list args;
 
 	size -= size > 0 && from[size - 1] == '/' ? 1 : 0;
 	*item = (struct item){.name = name, .ending = ending, .chain = chain};
 	bulla_buf_init(&item->body, BULLA_MAX_COLLATERAL);
 	bulla_buf_init(&item->issuers, BULLA_HTTP_HEAD_MAX);
-	if (size >= sizeof(item->url) / 2)
-		size = 0; /* no https URL: refused when it is fetched */
 	bulla_copy(item->url, from, size);
 	va_start(args, format);
 	(void)vsnprintf(item->url + size, sizeof(item->url) - size, format, args);
@@ -293,8 +292,12 @@ static int run(struct fetch *fetch)
 int cmd_attest_fetch(struct cli *cli)
 {
 	static struct fetch fetch;
-	int code = attest_open(cli, &fetch.job);
+	int code = attest_check_at(cli, NULL);
 
+	if (code == 0)
+		code = attest_check_from(cli);
+	if (code == 0)
+		code = attest_open(cli, &fetch.job);
 	if (code != 0)
 		return code;
 	if (fetch.job->unread != BULLA_OK) {
@@ -304,9 +307,8 @@ int cmd_attest_fetch(struct cli *cli)
 	}
 	fetch.cli = cli;
 	download_init(&fetch.download);
-	code = attest_read_time(fetch.job);
-	if (code == 0)
-		code = run(&fetch);
+	attest_read_time(fetch.job);
+	code = run(&fetch);
 	for (size_t i = 0; i < fetch.count; i++) {
 		bulla_buf_done(&fetch.items[i].body);
 		bulla_buf_done(&fetch.items[i].issuers);

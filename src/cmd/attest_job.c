@@ -7,6 +7,7 @@
 #include "crypto/x509.h"
 #include "io/sys.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,13 +25,9 @@ static int read_collateral(struct attest_job *job)
 {
 	for (unsigned i = 0; i < job->cli->set_count; i++) {
 		const char *path = job->cli->sets[i];
-		int code;
+		assert(job->extra_count < ATTEST_FILES); /* attest_check_files */
+		int code = read_file(job->cli, path, &job->extra[job->extra_count++]);
 
-		if (job->extra_count == ATTEST_FILES) {
-			say_error(job->cli, "limit", path, NULL, "there are too many --collateral");
-			return EXIT_USAGE;
-		}
-		code = read_file(job->cli, path, &job->extra[job->extra_count++]);
 		if (code != 0)
 			return code;
 		bulla_rc rc = bulla_foreign_collateral(&job->foreign, bulla_buf_view(&job->extra[job->extra_count - 1]));
@@ -40,7 +37,6 @@ static int read_collateral(struct attest_job *job)
 	return 0;
 }
 
-/* A root of the user's own: evidence under it is of class dev, whoever made it. */
 /* As what the evidence looks like; without any: Nitro's format. */
 static uint8_t family_of(const struct attest_job *job)
 {
@@ -51,6 +47,7 @@ static uint8_t family_of(const struct attest_job *job)
 	return tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX || tee == BULLA_TEE_AZ_TDX ? BULLA_TEE_TDX : BULLA_TEE_DEV;
 }
 
+/* A root of the user's own: evidence under it is of class dev, whoever made it. */
 static int add_certificate_anchor(struct attest_job *job, bulla_bytes der)
 {
 	struct bulla_cert cert;
@@ -255,7 +252,7 @@ static int read_hex(struct attest_job *job, const char *option, const char *text
 	if (text == NULL)
 		return 0;
 	if (bulla_foreign_hex(bulla_bytes_str(text), max, memory, &size) != BULLA_OK || size == 0) {
-		say_error(job->cli, "usage", option, NULL, "hexadecimal digits are expected, two a byte, at least one byte");
+		say_error(job->cli, "usage", option, NULL, "this evidence has room for %zu bytes there", max);
 		return EXIT_USAGE;
 	}
 	*ret = BULLA_EXPECT_BYTES(bulla_bytes_of(memory, size));

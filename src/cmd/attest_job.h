@@ -6,6 +6,8 @@
 #include "attest/reference.h"
 
 #define ATTEST_FILES 16
+#define ATTEST_NONCE_MAX 1024 /* bytes; Nitro's is up to 512 */
+#define ATTEST_BINDER_MAX 64
 
 struct attest_job {
 	struct cli *cli;
@@ -23,13 +25,14 @@ struct attest_job {
 	bulla_digest anchor_id;
 	struct bulla_buf anchor_file;
 	uint8_t device_key[256], device_id[33];
-	uint8_t nonce[1024], binder[64];
+	uint8_t nonce[ATTEST_NONCE_MAX], binder[ATTEST_BINDER_MAX];
 	struct bulla_attest_binding binding;
 	struct bulla_attest_time time;
 	struct bulla_attest_result result;
 };
 
-/* Reads evidence (args[0]), collateral (--collateral) and anchor (--anchor). 0, or the exit code after saying why. */
+/* Reads evidence (args[0]), collateral (--collateral) and anchor (--anchor); what was typed was looked at before
+ * (attest_options.h). 0, or the exit code after saying why. */
 int attest_open(struct cli *cli, struct attest_job **ret);
 void attest_close(struct attest_job *job);
 
@@ -39,8 +42,8 @@ int attest_new(struct cli *cli, struct attest_job **ret);
 /* --reference or --any-code into the job's policy, with --max-age, --debug, --no-collateral. 0 or an exit code. */
 int attest_read_policy(struct attest_job *job);
 
-/* --at, or now: the clock that certificates are judged by. 0 or an exit code. */
-int attest_read_time(struct attest_job *job);
+/* --at, or now: the clock that certificates are judged by. */
+void attest_read_time(struct attest_job *job);
 
 /* --nonce, --binder: where this kind of evidence carries them. 0 or an exit code. */
 int attest_expect(struct attest_job *job);

@@ -1,7 +1,7 @@
 /* bulla attest serve ADDRESS: the attestation service alone (channel/service.h): HTTP/1.1 over TLS 1.3 with a key of its own,
  * or --plain where nobody else can listen. Many connections at once in one loop, each with one deadline per request. */
 #include "cmd/attest_job.h"
-#include "cmd/keyfile.h"
+#include "cmd/attest_options.h"
 
 #include "base/mem.h"
 #include "channel/service.h"
@@ -327,46 +327,22 @@ static int check_options(struct program *program, struct bulla_addr *ret)
 
 	if (bulla_addr_parse(bulla_bytes_str(cli->args[0]), ret) != BULLA_OK)
 		return say_rc(cli, BULLA_E_ARGUMENT, cli->args[0], "unix:PATH, or HOST:PORT (numbers, or localhost)");
-	if (cli->key == NULL)
+	int code = attest_check_policy(cli);
+	if (code == 0)
+		code = attest_check_files(cli);
+	if (code != 0)
+		return code;
+	if (attest_key_path(cli) == NULL)
 		return say_usage(cli, NULL, "--key FILE: it is made when there is none", "verdicts are signed: with which key?");
 	if (cli->plain && !is_loopback(ret))
 		return say_usage(cli, cli->args[0], "without --plain; or on loopback, or unix:PATH",
 			"without TLS others would read and change what is said");
-	if ((cli->tls_key == NULL) != (cli->tls_cert == NULL) || (cli->plain && cli->tls_key != NULL))
+	if (cli->plain && (cli->tls_key != NULL || cli->tls_cert != NULL))
+		return say_usage(cli, "--plain", "one or the other", "without TLS there is no use for a TLS key or certificate");
+	if ((cli->tls_key == NULL) != (cli->tls_cert == NULL))
 		return say_usage(cli, NULL, "--tls-key FILE --tls-cert FILE (DER), or neither: then a key is made",
 			"a TLS key and its certificate go together");
 	return 0;
-}
-
-/* What openssl pkcs8 -topk8 -nocrypt -outform DER writes. */
-static bulla_rc read_pkcs8(const char *path, struct keyfile *ret)
-{
-	struct bulla_sign_key *key = NULL;
-	BULLA_AUTO_BUF bytes;
-
-	bulla_buf_init(&bytes, KEYFILE_MAX);
-	BULLA_TRY(bulla_sys_read_file(path, &bytes));
-	BULLA_TRY(bulla_sign_key_import(bulla_buf_view(&bytes), &key));
-	if (bulla_sign_key_alg(key) != BULLA_ES256) {
-		bulla_sign_key_free(key);
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "verdicts are signed with a P-256 key");
-	}
-	ret->sign = key;
-	return BULLA_OK;
-}
-
-/* A key of any project, or one of nobody's; where there is no file yet, the service makes its own. */
-static bulla_rc open_key(const struct cli *cli, struct keyfile *ret)
-{
-	bulla_rc rc = keyfile_read(cli->key, ret);
-
-	if (rc == BULLA_E_NOT_FOUND) {
-		rc = keyfile_make(cli->key, ret);
-		if (rc == BULLA_OK)
-			say(cli, "made a key: %s", cli->key);
-		return rc;
-	}
-	return rc == BULLA_OK ? rc : read_pkcs8(cli->key, ret);
 }
 
 static bulla_rc make_appraiser(struct program *program)
@@ -398,7 +374,6 @@ static int prepare(struct program *program)
 {
 	struct cli *cli = program->cli;
 	int code = attest_new(cli, &program->job);
-	bulla_rc rc;
 
 	if (code == 0)
 		code = attest_read_policy(program->job);
@@ -406,11 +381,10 @@ static int prepare(struct program *program)
 		code = read_references(program);
 	if (code != 0)
 		return code;
-	rc = bulla_secret_slab_size() > 0 ? BULLA_OK : bulla_secret_slab_init(16);
-	rc = rc == BULLA_OK ? open_key(cli, &program->key) : rc;
-	if (rc != BULLA_OK)
-		return say_rc(cli, rc, cli->key, "a key of bulla key new, a P-256 key as PKCS#8 in DER, or a new name");
-	rc = make_appraiser(program);
+	code = attest_open_key(cli, true, &program->key);
+	if (code != 0)
+		return code;
+	bulla_rc rc = make_appraiser(program);
 	return rc == BULLA_OK ? 0 : say_rc(cli, rc, NULL, NULL);
 }
 

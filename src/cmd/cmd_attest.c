@@ -1,18 +1,14 @@
 /* bulla attest show|verify|reference FILE: evidence of any TEE, offline. */
 #include "cmd/attest_job.h"
-#include "cmd/keyfile.h"
+#include "cmd/attest_options.h"
 
 #include "attest/ear.h"
 #include "attest/show.h"
 #include "io/sys.h"
-#include "wire/date.h"
-#include "wire/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define AT_MAX UINT64_C(253402300799) /* the last second of year 9999 */
 
 static int64_t now_ms(void)
 {
@@ -109,8 +105,10 @@ static void print_today(struct attest_job *job)
 int cmd_attest_show(struct cli *cli)
 {
 	struct attest_job *job = NULL;
-	int code = attest_open(cli, &job);
+	int code = attest_check_files(cli);
 
+	if (code == 0)
+		code = attest_open(cli, &job);
 	if (code != 0)
 		return code;
 	attest_lax(job);
@@ -167,14 +165,6 @@ int attest_read_policy(struct attest_job *job)
 	struct bulla_attest_policy *policy = &job->reference.policy;
 	int code = 0;
 
-	if (cli->reference != NULL && cli->any_code) {
-		say_error(cli, "usage", NULL, NULL, "`--reference` and `--any-code` do not go together");
-		return EXIT_USAGE;
-	}
-	if (cli->reference == NULL && !cli->any_code) {
-		say_error(cli, "usage", NULL, "--reference FILE, or --any-code", "nothing says which code is expected");
-		return EXIT_USAGE;
-	}
 	if (cli->any_code)
 		waive_code(job);
 	else
@@ -186,55 +176,25 @@ int attest_read_policy(struct attest_job *job)
 	return code;
 }
 
-/* Unix seconds, or a date in UTC. */
-static bool parse_at(const char *text, int64_t *ret_ms)
+void attest_read_time(struct attest_job *job)
 {
-	uint64_t seconds;
-
-	if (bulla_date_parse(bulla_bytes_str(text), ret_ms) != BULLA_OK) {
-		if (bulla_text_uint(bulla_bytes_str(text), AT_MAX, &seconds) != BULLA_OK)
-			return false;
-		*ret_ms = (int64_t)seconds;
-	}
-	*ret_ms *= 1000;
-	return *ret_ms > 0;
-}
-
-int attest_read_time(struct attest_job *job)
-{
-	struct cli *cli = job->cli;
+	const struct cli *cli = job->cli;
 
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_ONLINE};
-	if (cli->at != NULL) {
-		job->time.clock = BULLA_CLOCK_AT;
-		if (cli->max_age_ms == 0)
-			job->reference.policy.max_age_ms = INT64_MAX; /* the chain's dates are what remains */
-		if (!parse_at(cli->at, &job->time.now_ms)) {
-			say_error(cli, "usage", NULL, "--at 2025-12-25T16:04:19Z",
-				"`--at` takes a time in UTC like 2025-12-25T16:04:19Z, or Unix seconds");
-			return EXIT_USAGE;
-		}
-	}
-	return 0;
+	if (attest_check_at(cli, &job->time.now_ms) != 0 || cli->at == NULL)
+		return;
+	job->time.clock = BULLA_CLOCK_AT;
+	if (cli->max_age_ms == 0)
+		job->reference.policy.max_age_ms = INT64_MAX; /* the chain's dates are what remains */
 }
 
 static int prepare(struct attest_job *job)
 {
-	struct cli *cli = job->cli;
 	int code = attest_read_policy(job);
 
 	if (code == 0)
 		code = attest_expect(job);
-	if (code == 0)
-		code = attest_read_time(job);
-	if (code == 0 && cli->any_nonce && (cli->nonce != NULL || cli->binder != NULL)) {
-		say_error(cli, "usage", NULL, NULL, "`--any-nonce` does not go with `--nonce` or `--binder`");
-		return EXIT_USAGE;
-	}
-	if (code == 0 && cli->nonce == NULL && cli->binder == NULL && !cli->any_nonce) {
-		say_error(cli, "usage", NULL, "--nonce HEX, --binder HEX, or --any-nonce", "nothing says what the evidence answers");
-		return EXIT_USAGE;
-	}
+	attest_read_time(job);
 	return code;
 }
 
@@ -280,79 +240,108 @@ static bulla_rc write_ear(const struct attest_job *job, struct bulla_sign_key *k
 	return bulla_ear_jwt(&job->result, &about, key, ret);
 }
 
-static int save_ear(const struct attest_job *job)
+static int save_ear(const struct attest_job *job, struct bulla_sign_key *key)
 {
-	struct cli *cli = job->cli;
-	struct keyfile key;
+	const struct cli *cli = job->cli;
 	BULLA_AUTO_BUF buf;
-	bulla_rc rc;
 
 	bulla_buf_init(&buf, 1 << 17);
 	if (cli->out == NULL)
 		return 0;
-	if (cli->key == NULL) {
-		say_error(cli, "usage", NULL, "bulla key new NAME; --key FILE", "a verdict is signed: with which key?");
-		return EXIT_USAGE;
-	}
-	rc = bulla_secret_slab_size() > 0 ? BULLA_OK : bulla_secret_slab_init(16);
-	if (rc == BULLA_OK)
-		rc = keyfile_read(cli->key, &key);
-	if (rc != BULLA_OK)
-		return say_rc(cli, rc, cli->key, NULL);
-	rc = write_ear(job, key.sign, &buf);
-	keyfile_done(&key);
+	bulla_rc rc = write_ear(job, key, &buf);
 	if (rc == BULLA_OK)
 		rc = bulla_sys_write_file(cli->out, bulla_buf_view(&buf), 0644);
 	return rc == BULLA_OK ? 0 : say_rc(cli, rc, cli->out, NULL);
 }
 
-int cmd_attest_verify(struct cli *cli)
+static int check_verify(const struct cli *cli)
 {
-	struct attest_job *job = NULL;
-	int code = attest_open(cli, &job);
+	int code = attest_check_policy(cli);
+
+	if (code == 0)
+		code = attest_check_binding(cli);
+	if (code == 0)
+		code = attest_check_at(cli, NULL);
+	if (code == 0)
+		code = attest_check_files(cli);
+	if (code == 0 && cli->out != NULL && attest_key_path(cli) == NULL) {
+		say_error(cli, "usage", "--out", "bulla key new NAME; --key FILE", "a verdict is signed: with which key?");
+		return EXIT_USAGE;
+	}
+	return code;
+}
+
+static int verify(struct attest_job *job, struct bulla_sign_key *key)
+{
+	int code = prepare(job);
 
 	if (code != 0)
 		return code;
-	code = prepare(job);
-	if (code == 0) {
-		bulla_rc rc = appraise(job);
-
-		if (cli->json) {
-			attest_print(job, bulla_attest_show_json);
-			printf("\n");
-		} else {
-			print_verdict(job);
-		}
-		code = save_ear(job);
-		if (code == 0 && rc != BULLA_OK)
-			code = EXIT_FAILED;
-		else if (code == 0 && job->result.assurance < BULLA_ASSURANCE_HARDWARE)
-			code = EXIT_HOLDS;
+	bulla_rc rc = appraise(job);
+	if (job->cli->json) {
+		attest_print(job, bulla_attest_show_json);
+		printf("\n");
+	} else {
+		print_verdict(job);
 	}
-	attest_close(job);
+	code = save_ear(job, key);
+	if (code == 0 && rc != BULLA_OK)
+		return EXIT_FAILED;
+	return code == 0 && job->result.assurance < BULLA_ASSURANCE_HARDWARE ? EXIT_HOLDS : code;
+}
+
+int cmd_attest_verify(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	struct keyfile key = {.sign = NULL};
+	int code = check_verify(cli);
+
+	if (code == 0 && cli->out != NULL)
+		code = attest_open_key(cli, false, &key);
+	if (code == 0)
+		code = attest_open(cli, &job);
+	if (code == 0)
+		code = verify(job, key.sign);
+	if (job != NULL)
+		attest_close(job);
+	keyfile_done(&key);
 	return code;
 }
 
 /* ---- reference ---- */
-int cmd_attest_reference(struct cli *cli)
+/* Values of debug mode say nothing of the code (Nitro's are zeros), and are a trap for who copies them. */
+static int refuse_debug(const struct cli *cli, bool allowed)
 {
-	struct attest_job *job = NULL;
-	BULLA_AUTO_BUF buf;
-	bulla_bytes text;
-	int code = attest_open(cli, &job);
+	if (allowed) {
+		say(cli, "debug mode: these values are for trials; `bulla attest verify` takes such evidence with --debug only");
+		return 0;
+	}
+	say_error(cli, bulla_rc_id(BULLA_E_EVIDENCE_DEBUG), cli->args[0],
+		"start without debug, take evidence anew; --debug: values for trials all the same",
+		"debug mode is on: whoever runs the machine reads its memory, and the measurements prove no code");
+	return EXIT_REFUSED;
+}
 
-	bulla_buf_init(&buf, 1 << 16);
-	if (code != 0)
-		return code;
-	attest_lax(job);
-	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
-	(void)appraise(job);
+/* Reference values come from genuine evidence only, of no debug mode unless that is said. */
+static int check_sample(const struct attest_job *job)
+{
+	const struct bulla_attest_claim *debug = bulla_attest_find(&job->result, BULLA_CLAIM_DEBUG, 0);
+
 	if (!is_genuine(&job->result)) {
-		say_error(cli, bulla_rc_id(job->result.rc), cli->args[0], "bulla attest show FILE",
+		say_error(job->cli, bulla_rc_id(job->result.rc), job->cli->args[0], "bulla attest show FILE",
 			"reference values come from genuine evidence only");
-		attest_close(job);
 		return EXIT_REFUSED;
 	}
+	return debug != NULL && debug->number != 0 ? refuse_debug(job->cli, job->cli->debug) : 0;
+}
+
+static int write_reference(const struct attest_job *job)
+{
+	const struct cli *cli = job->cli;
+	BULLA_AUTO_BUF buf;
+	bulla_bytes text;
+
+	bulla_buf_init(&buf, 1 << 16);
 	bulla_wr w = bulla_wr_buf(&buf);
 	bulla_reference_write(&w, &job->result);
 	bulla_rc rc = bulla_wr_end(&w, &text);
@@ -360,6 +349,24 @@ int cmd_attest_reference(struct cli *cli)
 		rc = bulla_sys_write_file(cli->out, text, 0644);
 	else if (rc == BULLA_OK)
 		fwrite(text.p, 1, text.n, stdout);
-	attest_close(job);
 	return rc == BULLA_OK ? EXIT_DONE : say_rc(cli, rc, cli->out, NULL);
+}
+
+int cmd_attest_reference(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	int code = attest_check_files(cli);
+
+	if (code == 0)
+		code = attest_open(cli, &job);
+	if (code != 0)
+		return code;
+	attest_lax(job);
+	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
+	(void)appraise(job);
+	code = check_sample(job);
+	if (code == 0)
+		code = write_reference(job);
+	attest_close(job);
+	return code;
 }

@@ -72,6 +72,13 @@ static bulla_rc parse_url(const char *text, struct url *ret)
 	return BULLA_OK;
 }
 
+bool download_is_base(const char *url)
+{
+	struct url ignored;
+
+	return strlen(url) < DOWNLOAD_URL / 2 && parse_url(url, &ignored) == BULLA_OK;
+}
+
 static bulla_rc wait_ready(const struct exchange *x, short events)
 {
 	int64_t left = x->until_us - bulla_mono_us(bulla_sys_clock());

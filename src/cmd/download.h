@@ -18,6 +18,9 @@ struct download {
 void download_init(struct download *ret);
 void download_done(struct download *download);
 
+/* True for https://NAME[:PORT][/PATH], short enough that paths can follow. */
+bool download_is_base(const char *url);
+
 /* Whatever status there is in the end, BULLA_OK: the caller looks at it. BULLA_E_ARGUMENT: no https URL; BULLA_E_UNREACHABLE,
  * BULLA_E_TIMEOUT, BULLA_E_SIGNATURE (the server's certificate), BULLA_E_TRUNCATED (it ended early), BULLA_E_LIMIT (too
  * large), BULLA_E_FORMAT, BULLA_E_DENIED (a second redirect, or to somewhere else than https). */

@@ -25,7 +25,7 @@ const struct command commands[] = {
 	{"attest verify", "FILE", "judge it: every expectation is said or waived", "machine", 1, 1,
 		"reference any-code nonce any-nonce binder at anchor collateral no-collateral max-age debug checks out",
 		cmd_attest_verify},
-	{"attest reference", "FILE", "reference values of genuine evidence", "machine", 1, 1, "anchor collateral out",
+	{"attest reference", "FILE", "reference values of genuine evidence", "machine", 1, 1, "anchor collateral debug out",
 		cmd_attest_reference},
 	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor at",
 		cmd_attest_fetch},
