@@ -3,20 +3,21 @@ import re
 
 FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4; longer ones are only noted
 TEE_LINES, ATTEST_LINES = 12000, 15000  # doc/ARCHITECTURE.md section 9
-TEE_LINES_HELD = 15780  # not kept today; it must not get worse while that is so
+# Not kept today; it must not get worse while that is so. One program an image: each links the driver of its TEE.
+TEE_LINES_HELD = {'bulla-enclave': 15120, 'bulla-enclave-tsm': 15070, 'bulla-enclave-gramine': 14960, 'bulla-enclave-azure': 15280}
 
 # Zone of each program (doc/ARCHITECTURE.md section 9).
 ZONES = {
     'bulla': {'O', 'P', 'H', 'B', 'T'},  # the CLI: owner and auditor; talks to all, holds no one's keys but its owner's
     'bullad': {'H'},
-    'bulla-enclave': {'T'},
+    **{name: {'T'} for name in TEE_LINES_HELD},
     'bulla-kms': {'B'},
     'bulla-platform': {'P'},
 }
 # Symbols that a program may not contain.
 NOT_IN_PROGRAM = {
     'bullad': [r'bulla_(seal|agent|zygote|tee|aead|cms|link|envelope|hpke)_', r'EVP_Decrypt'],
-    'bulla-enclave': [r'bulla_(store|engine|http2|broker|ledger)_', r'sqlite3_'],
+    **{name: [r'bulla_(store|engine|http2|broker|ledger)_', r'sqlite3_'] for name in TEE_LINES_HELD},
 }
 
 # Archives for others that hold several folders.

@@ -179,35 +179,17 @@ static bulla_rc load_agents(struct bulla_tee_base *tee, const struct bulla_tee_b
 	return bulla_zygote_seal(&tee->zygote);
 }
 
-/* Extends and locks; the register must then hold exactly what the manifest lets everybody compute. */
-static bulla_rc seal_register(const struct bulla_nsm *nsm, uint16_t index, bulla_bytes data,
-	const uint8_t expected[BULLA_PCR_BYTES])
+static bulla_rc measure(const struct bulla_tee_base *tee)
 {
-	uint8_t value[BULLA_NSM_PCR_SIZE] = {0};
-
-	for (size_t at = 0; at < data.n; at += 32)
-		BULLA_TRY(bulla_nsm_extend_pcr(nsm, index, bulla_bytes_of(data.p + at, 32), value));
-	BULLA_TRY(bulla_nsm_lock_pcr(nsm, index));
-	if (!bulla_bytes_eq(BULLA_BYTES_ARRAY(value), bulla_bytes_of(expected, BULLA_PCR_BYTES)))
-		return BULLA_FAIL(BULLA_E_MEASUREMENT, "a register was used before");
-	return BULLA_OK;
-}
-
-static bulla_rc seal_registers(struct bulla_tee_base *tee)
-{
-	uint8_t manifest[BULLA_PCR_BYTES], bundles[BULLA_PCR_BYTES];
 	uint8_t memory[BULLA_TEE_AGENTS * 32];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes data;
 
-	bulla_pcr_manifest(&tee->manifest.digest, manifest);
-	BULLA_TRY(bulla_pcr_bundles(&tee->manifest, bulla_tee_handles(tee), bundles));
+	if (tee->source.ops->measure == NULL)
+		return BULLA_OK;
 	BULLA_TRY(bulla_pcr_bundle_data(&tee->manifest, bulla_tee_handles(tee), &w));
 	BULLA_TRY(bulla_wr_end(&w, &data));
-	if (tee->source.tee != BULLA_TEE_NITRO)
-		return bulla_source_measure(&tee->source, &tee->manifest.digest, data);
-	BULLA_TRY(seal_register(&tee->source.nsm, BULLA_PCR_MANIFEST, bulla_bytes_digest(&tee->manifest.digest), manifest));
-	return seal_register(&tee->source.nsm, BULLA_PCR_BUNDLES, data, bundles);
+	return tee->source.ops->measure(&tee->source, &tee->manifest.digest, data);
 }
 
 bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path, const struct bulla_tee_bundle *bundles,
@@ -219,7 +201,7 @@ bulla_rc bulla_tee_boot(struct bulla_tee_base *tee, const char *manifest_path, c
 	tee->random = random;
 	BULLA_TRY(read_manifest(tee, manifest_path));
 	BULLA_TRY(load_agents(tee, bundles, bundle_count));
-	BULLA_TRY(seal_registers(tee));
+	BULLA_TRY(measure(tee));
 	BULLA_TRY(bulla_random_secret(random, 32, &tee->instance_secret));
 	BULLA_TRY(bulla_sign_key_new(BULLA_ES256, &tee->receipt_key));
 	tee->kid = *bulla_sign_key_kid(tee->receipt_key);

@@ -20,13 +20,10 @@ void bulla_evidence_done(struct bulla_evidence *evidence);
 
 /* configfs-tsm (Documentation/ABI/testing/configfs-tsm-report): SNP, TDX, CCA by `provider`. The entry's `generation` rises
  * by one per write: when it did not, or rises while the blobs are read, another writer interfered, and all is tried again,
- * as on EBUSY; at most `tries` times (BULLA_E_BUSY). The report must carry the binder (BULLA_E_BINDER). privlevel < 0: the
- * kernel's default. BULLA_E_IO, BULLA_E_UNSUPPORTED for another provider. */
-BULLA_CHECK bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], int privlevel,
-	unsigned tries, struct bulla_evidence *ret);
-
-/* What configfs-tsm gives here: SNP, TDX or CCA by `provider`. Errors as of bulla_evidence_tsm. */
-BULLA_CHECK bulla_rc bulla_evidence_tsm_provider(const char *root, enum bulla_tee *ret);
+ * as on EBUSY; at most `tries` times (BULLA_E_BUSY). The report must carry the binder (BULLA_E_BINDER). The privilege level
+ * is the kernel's default. BULLA_E_IO, BULLA_E_UNSUPPORTED for another provider. */
+BULLA_CHECK bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], unsigned tries,
+	struct bulla_evidence *ret);
 
 /* Gramine: /dev/attestation/{attestation_type,user_report_data,quote}; DCAP only (BULLA_E_UNSUPPORTED). */
 BULLA_CHECK bulla_rc bulla_evidence_gramine(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER],
@@ -47,9 +44,6 @@ struct bulla_tpm bulla_tpm_device(int fd);
  * BULLA_E_FORMAT, BULLA_E_DENIED: the TPM refuses; BULLA_E_UNSUPPORTED: neither SNP nor TDX; errors of the service. */
 BULLA_CHECK bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, const char *service, bulla_bytes user_data,
 	bulla_bytes nonce, struct bulla_evidence *ret);
-
-/* Which of the two it is here: BULLA_TEE_AZ_SNP, BULLA_TEE_AZ_TDX. Errors of the TPM as above. */
-BULLA_CHECK bulla_rc bulla_evidence_azure_kind(const struct bulla_tpm *tpm, enum bulla_tee *ret);
 
 /* Azure's metadata service, or one like it: POST /acc/tdquote {"report": base64url}, {"quote": base64url}. It is on the
  * untrusted side: it turns a report that only this machine's TDX module verifies into a quote that all can, and cannot make

@@ -1,4 +1,4 @@
-#include "tee/evidence.h"
+#include "tee/source.h"
 
 #include "wire/json.h"
 #include "wire/text.h"
@@ -278,19 +278,6 @@ static bulla_rc hardware_of(bulla_bytes hcl, enum bulla_tee *ret, bulla_bytes *r
 	return BULLA_OK;
 }
 
-bulla_rc bulla_evidence_azure_kind(const struct bulla_tpm *tpm, enum bulla_tee *ret)
-{
-	struct exchange x = {.tpm = tpm};
-	BULLA_AUTO_BUF hcl;
-	bulla_bytes ignored;
-
-	bulla_buf_init(&hcl, REPORT_MAX);
-	bulla_buf_init(&x.response, RESPONSE_MAX);
-	bulla_rc rc = nv_read(&x, NV_REPORT, &hcl);
-	bulla_buf_done(&x.response);
-	return rc == BULLA_OK ? hardware_of(bulla_buf_view(&hcl), ret, &ignored) : rc;
-}
-
 static bulla_rc put_base64(bulla_json_wr *j, const char *name, const struct bulla_buf *value)
 {
 	BULLA_AUTO_BUF text;
@@ -369,3 +356,39 @@ bulla_rc bulla_evidence_azure(const struct bulla_tpm *tpm, const char *service, 
 	parts_done(&parts);
 	return rc;
 }
+
+/* --- as a source --- */
+
+static bulla_rc find_kind(const struct bulla_tpm *tpm, enum bulla_tee *ret)
+{
+	struct exchange x = {.tpm = tpm};
+	BULLA_AUTO_BUF hcl;
+	bulla_bytes ignored;
+
+	bulla_buf_init(&hcl, REPORT_MAX);
+	bulla_buf_init(&x.response, RESPONSE_MAX);
+	bulla_rc rc = nv_read(&x, NV_REPORT, &hcl);
+	bulla_buf_done(&x.response);
+	return rc == BULLA_OK ? hardware_of(bulla_buf_view(&hcl), ret, &ignored) : rc;
+}
+
+static bulla_rc open_azure(struct bulla_source *source)
+{
+	int fd;
+
+	BULLA_TRY(bulla_source_device(source->root, "/dev/tpmrm0", &fd));
+	source->tpm = bulla_tpm_device(fd);
+	return find_kind(&source->tpm, &source->tee);
+}
+
+static bulla_rc make_azure(const struct bulla_source *source, const uint8_t binder[BULLA_EVIDENCE_BINDER],
+	bulla_bytes nonce, bulla_bytes public_key, struct bulla_evidence *ret)
+{
+	const char *service = source->given != NULL ? source->given : BULLA_EVIDENCE_QUOTE_SERVICE;
+
+	(void)public_key;
+	return bulla_evidence_azure(&source->tpm, service, bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER), nonce, ret);
+}
+
+const struct bulla_source_ops bulla_source_azure = {.option = "quotes", .argument = "ADDRESS",
+	.help = "on TDX: who makes quotes of reports; else 169.254.169.254:80", .open = open_azure, .make = make_azure};

@@ -1,4 +1,4 @@
-#include "tee/evidence.h"
+#include "tee/source.h"
 
 #include "tee/evidence_files.h"
 
@@ -28,3 +28,22 @@ bulla_rc bulla_evidence_gramine(const char *root, const uint8_t binder[BULLA_EVI
 		return BULLA_FAIL(BULLA_E_BINDER, "the quote carries something else than was asked for");
 	return BULLA_OK;
 }
+
+/* --- as a source --- */
+
+static bulla_rc open_gramine(struct bulla_source *source)
+{
+	source->tee = BULLA_TEE_SGX;
+	return bulla_evidence_exists(source->root, FOLDER "/quote") ? BULLA_OK
+	                                                            : BULLA_FAIL(BULLA_E_NOT_FOUND, "Gramine gives no quotes here");
+}
+
+static bulla_rc make_gramine(const struct bulla_source *source, const uint8_t binder[BULLA_EVIDENCE_BINDER],
+	bulla_bytes nonce, bulla_bytes public_key, struct bulla_evidence *ret)
+{
+	(void)nonce; /* it is in the binder */
+	(void)public_key;
+	return bulla_evidence_gramine(source->root, binder, ret);
+}
+
+const struct bulla_source_ops bulla_source_gramine = {.open = open_gramine, .make = make_gramine};

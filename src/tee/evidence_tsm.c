@@ -1,5 +1,6 @@
-#include "tee/evidence.h"
+#include "tee/source.h"
 
+#include "crypto/hash.h"
 #include "tee/evidence_files.h"
 #include "wire/text.h"
 
@@ -14,6 +15,8 @@
 #define NUMBER_MAX 64
 #define PAUSE_MS 10
 #define RAISE_TRIES 10
+#define TRIES 50 /* for a report */
+#define RTMR3 "/sys/class/misc/tdx_guest/measurements/rtmr3:sha384"
 
 struct provider {
 	const char *name;
@@ -67,21 +70,15 @@ static bulla_rc read_raised(const char *root, uint64_t before, uint64_t *ret)
 	return BULLA_OK;
 }
 
-/* Both writes count; *ret is the generation that the blobs must have. */
-static bulla_rc write_request(const char *root, const uint8_t *binder, int privlevel, uint64_t *ret)
+/* *ret is the generation that the blobs must have. */
+static bulla_rc write_request(const char *root, const uint8_t *binder, uint64_t *ret)
 {
-	uint64_t before, after, writes = 1;
+	uint64_t before, after;
 
 	BULLA_TRY(read_generation(root, &before));
-	if (privlevel >= 0) {
-		uint8_t digit = (uint8_t)('0' + privlevel);
-
-		BULLA_TRY(bulla_evidence_write(root, ENTRY "/privlevel", (bulla_bytes){&digit, 1}));
-		writes++;
-	}
 	BULLA_TRY(bulla_evidence_write(root, ENTRY "/inblob", bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER)));
 	BULLA_TRY(read_raised(root, before, &after));
-	if (after != before + writes)
+	if (after != before + 1)
 		return BULLA_FAIL(BULLA_E_BUSY, "another writer uses the same report entry");
 	*ret = after;
 	return BULLA_OK;
@@ -111,13 +108,13 @@ static bulla_rc check_binder(const struct provider *provider, bulla_bytes report
 		BULLA_FAIL(BULLA_E_BINDER, "the report carries something else than was asked for");
 }
 
-static bulla_rc try_once(const char *root, const uint8_t *binder, int privlevel, struct bulla_evidence *ret)
+static bulla_rc try_once(const char *root, const uint8_t *binder, struct bulla_evidence *ret)
 {
 	const struct provider *provider = NULL;
 	uint64_t generation;
 
 	BULLA_TRY(read_provider(root, &provider));
-	BULLA_TRY(write_request(root, binder, privlevel, &generation));
+	BULLA_TRY(write_request(root, binder, &generation));
 	BULLA_TRY(read_blobs(root, generation, ret));
 	ret->tee = provider->tee;
 	return check_binder(provider, bulla_buf_view(&ret->report), binder);
@@ -143,7 +140,7 @@ static void remove_entry(const char *root)
 		(void)rmdir(name);
 }
 
-bulla_rc bulla_evidence_tsm_provider(const char *root, enum bulla_tee *ret)
+static bulla_rc find_provider(const char *root, enum bulla_tee *ret)
 {
 	const struct provider *provider = NULL;
 	bool made = false;
@@ -158,22 +155,56 @@ bulla_rc bulla_evidence_tsm_provider(const char *root, enum bulla_tee *ret)
 	return BULLA_OK;
 }
 
-bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], int privlevel, unsigned tries,
+bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENCE_BINDER], unsigned tries,
 	struct bulla_evidence *ret)
 {
 	bulla_rc rc = BULLA_E_BUSY;
 	bool made = false;
 
-	if (privlevel > 3)
-		return BULLA_FAIL(BULLA_E_ARGUMENT, "privilege levels are 0 to 3");
 	ret->report.max = OUTBLOB_MAX;
 	ret->aux.max = OUTBLOB_MAX;
 	BULLA_TRY(make_entry(root, &made));
 	for (unsigned i = 0; i < tries && rc == BULLA_E_BUSY; i++) {
 		if (i > 0)
 			(void)poll(NULL, 0, PAUSE_MS);
-		rc = try_once(root, binder, privlevel, ret);
+		rc = try_once(root, binder, ret);
 	}
 	remove_entry(root);
 	return rc;
 }
+
+/* --- as a source --- */
+
+static bulla_rc open_tsm(struct bulla_source *source)
+{
+	return find_provider(source->root, &source->tee);
+}
+
+static bulla_rc make_tsm(const struct bulla_source *source, const uint8_t binder[BULLA_EVIDENCE_BINDER], bulla_bytes nonce,
+	bulla_bytes public_key, struct bulla_evidence *ret)
+{
+	(void)nonce; /* it is in the binder */
+	(void)public_key;
+	return bulla_evidence_tsm(source->root, binder, TRIES, ret);
+}
+
+static bulla_rc extend(const struct bulla_source *source, const uint8_t *digest)
+{
+	uint8_t hash[BULLA_SHA384_SIZE];
+
+	bulla_sha384(bulla_bytes_of(digest, sizeof(bulla_digest)), hash);
+	return bulla_evidence_write(source->root, RTMR3, BULLA_BYTES_ARRAY(hash));
+}
+
+/* TDX: the kernel extends RTMR3 by what is written. Others have no register for the guest. */
+static bulla_rc measure_tsm(const struct bulla_source *source, const bulla_digest *manifest, bulla_bytes bundles)
+{
+	if (source->tee != BULLA_TEE_TDX)
+		return BULLA_OK;
+	BULLA_TRY(extend(source, manifest->b));
+	for (size_t at = 0; at < bundles.n; at += sizeof(bulla_digest))
+		BULLA_TRY(extend(source, bundles.p + at));
+	return BULLA_OK;
+}
+
+const struct bulla_source_ops bulla_source_tsm = {.open = open_tsm, .make = make_tsm, .measure = measure_tsm};

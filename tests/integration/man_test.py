@@ -71,8 +71,12 @@ def each_exit_code_has_its_place():
 
 @tap.case
 def each_daemon_has_a_page():
-    for program in ("bullad", "bulla-kms", "bulla-enclave", "bulla-platform"):
-        text, told = page(program + ".8"), usage(program)
+    kinds = [name for name in os.listdir(os.path.join(BUILD, "src/cmd")) if re.fullmatch(r"bulla-enclave(-[a-z]+)?", name)]
+    assert len(kinds) == 4, kinds
+    for program, programs in (("bullad", ["bullad"]), ("bulla-kms", ["bulla-kms"]), ("bulla-enclave", kinds),
+                              ("bulla-platform", ["bulla-platform"])):
+        text, told = page(program + ".8"), "".join(usage(name) for name in programs)
+        assert all(re.search(rf"\b{name}\b", text) for name in programs), program
         assert options(told) | {"--help"} == options(text), (program, options(told) ^ options(text))
         assert all(f"\n{o} " in text or f"\n{o}\n" in text or f", {o}\n" in text for o in options(told)), program
 

@@ -45,14 +45,16 @@ class World:
 
     def words_of_enclave(self, enclaves):
         """One process for all agents: a machine has one register for what is measured."""
-        words = [os.path.join(BUILD, "src/cmd/bulla-enclave")]
+        words = [os.path.join(BUILD, "src/cmd/bulla-enclave-" + SOURCES[self.kind])]
         taken = enclaves[0][1:]
         for name in ("--listen", "--manifest"):
             words += [name, taken[taken.index(name) + 1]]
         for other in enclaves:
             words += ["--agent", other[other.index("--agent") + 1]]
         out = os.path.join(self.project.work, "machine")
-        words += ["--evidence", SOURCES[self.kind], "--root", out + "/root", "--quotes", f"unix:{out}/quotes.sock"]
+        words += ["--root", out + "/root"]
+        if SOURCES[self.kind] == "azure":
+            words += ["--quotes", f"unix:{out}/quotes.sock"]
         first = self.host.index("--enclave")
         self.host = self.host[:first] + ["--enclave", words[words.index("--listen") + 1]]
         return words

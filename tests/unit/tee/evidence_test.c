@@ -122,7 +122,6 @@ static void fake_open(struct fake *fake, const char *provider)
 	put_text(fake, ENTRY "/provider", provider);
 	put_text(fake, ENTRY "/generation", "7\n");
 	put_text(fake, ENTRY "/inblob", "");
-	put_text(fake, ENTRY "/privlevel", "");
 	(void)snprintf(name, sizeof(name), "%s" ENTRY "/inblob", fake->root);
 	fake->notify = inotify_init1(IN_CLOEXEC);
 	assert_true(inotify_add_watch(fake->notify, name, IN_CLOSE_WRITE) >= 0);
@@ -150,7 +149,7 @@ static void a_report_comes_out_of_the_kernel_s_files(void **state)
 	(void)state;
 	fake_open(&fake, "sev_guest\n");
 	bulla_evidence_init(&evidence);
-	assert_ok(bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	assert_ok(bulla_evidence_tsm(fake.root, binder, 200, &evidence));
 	assert_int_equal(evidence.tee, BULLA_TEE_SNP);
 	assert_int_equal(evidence.report.n, 1184);
 	assert_bytes(bulla_bytes_of(evidence.report.p + 0x50, 64), BULLA_BYTES_ARRAY(binder));
@@ -168,10 +167,10 @@ static void another_writer_between_means_again(void **state)
 	fake_open(&fake, "sev_guest");
 	fake.interfere = 3;
 	bulla_evidence_init(&evidence);
-	assert_ok(bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	assert_ok(bulla_evidence_tsm(fake.root, binder, 200, &evidence));
 	assert_true(atomic_load(&fake.writes) > 3);
 	fake.interfere = 1000;
-	assert_rc(BULLA_E_BUSY, bulla_evidence_tsm(fake.root, binder, -1, 20, &evidence));
+	assert_rc(BULLA_E_BUSY, bulla_evidence_tsm(fake.root, binder, 20, &evidence));
 	bulla_evidence_done(&evidence);
 	fake_close(&fake);
 }
@@ -185,10 +184,9 @@ static void a_report_of_something_else_is_not_taken(void **state)
 	fake_open(&fake, "sev_guest");
 	fake.stale = true;
 	bulla_evidence_init(&evidence);
-	assert_rc(BULLA_E_BINDER, bulla_evidence_tsm(fake.root, binder, -1, 200, &evidence));
+	assert_rc(BULLA_E_BINDER, bulla_evidence_tsm(fake.root, binder, 200, &evidence));
 	put_text(&fake, ENTRY "/provider", "abacus\n");
-	assert_rc(BULLA_E_UNSUPPORTED, bulla_evidence_tsm(fake.root, binder, -1, 5, &evidence));
-	assert_rc(BULLA_E_ARGUMENT, bulla_evidence_tsm(fake.root, binder, 4, 5, &evidence));
+	assert_rc(BULLA_E_UNSUPPORTED, bulla_evidence_tsm(fake.root, binder, 5, &evidence));
 	bulla_evidence_done(&evidence);
 	fake_close(&fake);
 }
@@ -207,7 +205,7 @@ static void *rival_main(void *arg)
 	struct bulla_evidence evidence;
 
 	bulla_evidence_init(&evidence);
-	rival->rc = bulla_evidence_tsm(rival->root, rival->binder, -1, 300, &evidence);
+	rival->rc = bulla_evidence_tsm(rival->root, rival->binder, 300, &evidence);
 	rival->own = rival->rc == BULLA_OK &&
 		bulla_bytes_eq(bulla_bytes_of(evidence.report.p + 0x50, 64), BULLA_BYTES_ARRAY(rival->binder));
 	bulla_evidence_done(&evidence);
@@ -230,39 +228,49 @@ static void concurrent_writers_never_mix(void **state)
 		pthread_join(threads[i], NULL);
 		assert_true(rivals[i].own || rivals[i].rc == BULLA_E_BUSY || rivals[i].rc == BULLA_E_BINDER);
 	}
+	assert_true(rivals[0].own || rivals[1].own);
 	fake_close(&fake);
 }
 
-static bulla_rc no_module(const struct bulla_nsm *nsm, bulla_bytes request, struct bulla_buf *ret)
-{
-	(void)nsm;
-	(void)request;
-	(void)ret;
-	return BULLA_E_IO;
-}
-
-static void what_is_there_is_found(void **state)
+static void what_is_there_is_opened(void **state)
 {
 	struct fake fake;
 	struct bulla_source source;
-	const struct bulla_nsm nsm = {.fd = -1, .call = no_module};
 
 	(void)state;
 	fake_open(&fake, "tdx_guest");
-	assert_ok(bulla_source_open("auto", fake.root, NULL, NULL, &source));
+	assert_ok(bulla_source_open(&bulla_source_tsm, fake.root, NULL, &source));
 	assert_int_equal(source.tee, BULLA_TEE_TDX);
 	assert_bytes(bulla_source_word(&source), BULLA_BYTES_LITERAL("tdx"));
-	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("gramine", fake.root, NULL, NULL, &source));
+	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open(&bulla_source_gramine, fake.root, NULL, &source));
 	make_folders(&fake, "/dev/attestation");
 	put_text(&fake, "/dev/attestation/quote", "");
-	assert_ok(bulla_source_open("gramine", fake.root, NULL, NULL, &source));
+	assert_ok(bulla_source_open(&bulla_source_gramine, fake.root, NULL, &source));
 	assert_int_equal(source.tee, BULLA_TEE_SGX);
-	assert_ok(bulla_source_open("auto", fake.root, &nsm, NULL, &source)); /* the module comes first */
+	assert_rc(BULLA_E_IO, bulla_source_open(&bulla_source_tsm, "/nowhere", NULL, &source));
+	assert_rc(BULLA_E_IO, bulla_source_open(&bulla_source_azure, fake.root, NULL, &source));
+	assert_rc(BULLA_E_IO, bulla_source_open(&bulla_source_nsm, fake.root, NULL, &source));
+	make_folders(&fake, "/dev");
+	put_text(&fake, "/dev/nsm", "");
+	assert_ok(bulla_source_open(&bulla_source_nsm, fake.root, NULL, &source));
 	assert_bytes(bulla_source_word(&source), BULLA_BYTES_LITERAL("nitro"));
-	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("auto", "/nowhere", NULL, NULL, &source));
-	assert_rc(BULLA_E_ARGUMENT, bulla_source_open("abacus", "", &nsm, NULL, &source));
-	assert_rc(BULLA_E_NOT_FOUND, bulla_source_open("azure", "", &nsm, NULL, &source));
+	close(source.nsm.fd);
 	fake_close(&fake);
+}
+
+/* --nsm: a socket by its number, or a device by its path */
+static void the_module_is_taken_from_where_the_command_line_says(void **state)
+{
+	struct bulla_source source;
+
+	(void)state;
+	assert_ok(bulla_source_open(&bulla_source_nsm, "", "fd:7", &source));
+	assert_int_equal(source.nsm.fd, 7);
+	assert_rc(BULLA_E_FORMAT, bulla_source_open(&bulla_source_nsm, "", "fd:", &source));
+	assert_rc(BULLA_E_FORMAT, bulla_source_open(&bulla_source_nsm, "", "fd:7x", &source));
+	assert_rc(BULLA_E_IO, bulla_source_open(&bulla_source_nsm, "", "/nowhere", &source));
+	assert_ok(bulla_source_open(&bulla_source_nsm, "/nowhere", "/dev/null", &source)); /* a path as it is: no root before it */
+	close(source.nsm.fd);
 }
 
 static void gramine_s_files_give_a_quote(void **state)
@@ -409,7 +417,8 @@ int main(void)
 		cmocka_unit_test(another_writer_between_means_again),
 		cmocka_unit_test(a_report_of_something_else_is_not_taken),
 		cmocka_unit_test(concurrent_writers_never_mix),
-		cmocka_unit_test(what_is_there_is_found),
+		cmocka_unit_test(what_is_there_is_opened),
+		cmocka_unit_test(the_module_is_taken_from_where_the_command_line_says),
 		cmocka_unit_test(gramine_s_files_give_a_quote),
 		cmocka_unit_test(azure_s_tpm_gives_report_and_quote),
 	};

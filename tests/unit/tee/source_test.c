@@ -226,11 +226,11 @@ static void open_tsm(struct bulla_source *ret)
 	put(ENTRY "/outblob", BULLA_BYTES_LITERAL(""));
 	put_generation();
 	put(RTMR3, BULLA_BYTES_LITERAL(""));
-	assert_ok(bulla_source_open("auto", root, NULL, NULL, ret));
+	assert_ok(bulla_source_open(&bulla_source_tsm, root, NULL, ret));
 	assert_int_equal(ret->tee, BULLA_TEE_TDX);
 	lab.tdx = true;
 	make_manifest("tdx", bulla_bytes_of(lab.body + 136, 48));
-	assert_ok(bulla_source_measure(ret, &manifest.digest, bulla_bytes_digest(&agent.bundle)));
+	assert_ok(ret->ops->measure(ret, &manifest.digest, bulla_bytes_digest(&agent.bundle)));
 }
 
 static void joins_over_configfs_tsm(void **state)
@@ -284,10 +284,10 @@ static void joins_over_gramine_s_files(void **state)
 	put("/dev/attestation/attestation_type", BULLA_BYTES_LITERAL("dcap\n"));
 	put("/dev/attestation/user_report_data", BULLA_BYTES_LITERAL(""));
 	put("/dev/attestation/quote", BULLA_BYTES_LITERAL(""));
-	assert_ok(bulla_source_open("gramine", root, NULL, NULL, &source));
+	assert_ok(bulla_source_open(&bulla_source_gramine, root, NULL, &source));
 	become_sgx();
 	make_manifest("sgx", bulla_bytes_of(lab.body + 64, 32));
-	assert_ok(bulla_source_measure(&source, &manifest.digest, bulla_bytes_digest(&agent.bundle)));
+	assert_null(source.ops->measure); /* the binder says it all */
 	assert_ok(join(&source, true));
 	anchor.id = bulla_bytes_digest(&other);
 	assert_rc(BULLA_E_EVIDENCE_CHAIN, join(&source, true));
