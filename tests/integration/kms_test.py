@@ -163,6 +163,15 @@ HELLO, PING, ADVANCE, BIRTH_ASK, CHALLENGE, ATTEST = 1, 2, 64, 82, 80, 81
 CLIENT, HOST, ENCLAVE, BROKER = 1, 2, 3, 4
 
 
+def forget_failures():
+    """With libcrypto 3.4 and newer, a TLS connection that met a broken pipe leaves that in the thread's error queue, and the next
+    read of any other one that has to wait fails by it (CPython issues 127257, 148594). A handshake begins with an empty queue."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="x").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+
+
 class Frames:
     """The broker's frames as a stranger speaks them: 12 bytes of header, little-endian, and a body."""
 
@@ -188,7 +197,7 @@ class Frames:
         try:
             self.sock.sendall(data)
         except OSError:
-            pass
+            forget_failures()
 
     def take(self):
         while len(self.data) < 12 or len(self.data) < 12 + struct.unpack("<I", self.data[:4])[0]:
@@ -211,7 +220,10 @@ class Frames:
         try:
             while True:
                 self.take()
-        except (EOFError, OSError):
+        except EOFError:
+            return True
+        except OSError:
+            forget_failures()
             return True
 
 
