@@ -69,14 +69,14 @@ ROWS = [
      r'faccessat|symlink|readlink|f?statvfs(64)?|posix_fallocate(64)?|fallocate(64)?|posix_fadvise(64)?|rmdir|link|getcwd|chdir|dup|dup3|fchdir', {
          'io', 'journal', 'agent', 'tee', 'platform', 'cmd'}),
     (r'sched_getaffinity|__sched_cpucount', {'cmd'}),  # cmd/verify_pool.c: one helper for each further CPU
-    (r'getrandom', {'io', 'cmd'}),
+    (r'getrandom', {'io', 'cmd', 'agent'}),
     (r'getrlimit(64)?', {'io'}),  # how many connections there may be
     (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs
     (r'(get|free)addrinfo', {'cmd'}),  # src/cmd/download.c: no daemon resolves names
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)|sigfillset', {'io', 'journal', 'store', 'engine'}),
     (r'fork|exec\w+|waitpid|wait4|waitid|kill|_exit|dup2|close_range|setsid|getpid|getppid|get(e?)[ug]id|usleep|nanosleep|sigaction|setpgid|execveat|pipe2|pidfd_\w+', {
         'agent', 'platform', 'tee', 'cmd'}),
-    (r'mount|umount2|unshare|setns|sethostname|set(res)?[ug]id|setgroups|syscall|ioctl|getrusage|prlimit(64)?|reboot|'
+    (r'mount|umount2|unshare|setns|sethostname|set(res)?[ug]id|setfsuid|setgroups|syscall|ioctl|getrusage|prlimit(64)?|reboot|'
      r'cap\w*_\w+|seccomp_\w+|clone|personality|chroot|pivot_root|chown|fchown|lchown|mknod|mknodat|sched_\w+', {'agent', 'tee', 'platform'}),
     (r'(EVP|BN|CRYPTO|ERR|OSSL|RAND|SHA\d+|X509|ASN1|OBJ|EC|ECDSA|RSA|PKCS\w*|HMAC|CMS|BIO|PEM|d2i|i2d|OPENSSL|AES|KDF|DH|'
      r'CONF|GENERAL_NAME\w*|NCONF|OCSP)_\w+', {'crypto'}),

@@ -2,6 +2,7 @@
 
 #include "base/rd.h"
 #include "base/wr.h"
+#include "io/addr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,10 +90,8 @@ bulla_rc bulla_zygote_start(struct bulla_zygote *ret)
 
 void bulla_zygote_stop(struct bulla_zygote *zygote)
 {
-	if (zygote->fd >= 0)
-		close(zygote->fd);
-	if (zygote->pid_fd >= 0)
-		close(zygote->pid_fd);
+	bulla_addr_close(zygote->fd);
+	bulla_addr_close(zygote->pid_fd);
 	*zygote = (struct bulla_zygote){.fd = -1, .pid_fd = -1};
 }
 
@@ -267,7 +266,6 @@ void bulla_sandbox_close(struct bulla_sandbox *sandbox)
 	const int fds[] = {sandbox->pid_fd, sandbox->control, sandbox->in, sandbox->out, sandbox->err};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+		bulla_addr_close(fds[i]);
 	*sandbox = (struct bulla_sandbox){.pid_fd = -1, .control = -1, .in = -1, .out = -1, .err = -1};
 }

@@ -20,7 +20,11 @@ enum bulla_zygote_message {
 #define BULLA_ZYGOTE_PATH 1024
 #define BULLA_SANDBOX_FDS 5      /* pid_fd, control, in, out, err */
 #define BULLA_SANDBOX_UID 1000   /* inside */
-#define BULLA_SANDBOX_OUTER_UID 64000 /* + slot: outside, where root makes the sandboxes */
+/* Outside, where root makes the sandboxes, each has a user of its own: the zygote's first + slot. A zygote's first is random
+ * among 2^24, from a range that no user, no container and no daemon has (2^31 to 2^31 + 2^30): the kernel counts a user's
+ * processes over the whole machine. Where not every user is mapped, all zygotes share the low range. */
+#define BULLA_SANDBOX_OUTER_UID UINT32_C(0x80000000)
+#define BULLA_SANDBOX_OUTER_UID_SHARED 64000
 #define BULLA_SANDBOX_ENVIRONMENT 4096
 
 /* To a sandbox's first process: GO + environment, TERM, SOCKET. From it: EXITED how u8, value u8, memory u8; SOCKET + fd. */

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "io/addr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,6 +29,7 @@ struct nursery {
 	int proc;
 	bool userns_outside; /* made without root: sandboxes' user 1000 is our only user */
 	bool userns;         /* sandboxes get user namespaces */
+	uint32_t users;      /* outside: the sandbox in slot n is user n + this */
 	bool landlock;
 	bool sealed;
 	struct bulla_cgroups cgroups;
@@ -61,9 +65,19 @@ static bool try_userns(void)
 
 	if (pid == 0)
 		_exit(0);
-	if (pid_fd >= 0)
-		close(pid_fd);
+	bulla_addr_close(pid_fd);
 	return pid > 0;
+}
+
+/* First of this zygote's users outside. */
+static uint32_t choose_users(void)
+{
+	uint32_t n = 0;
+	bool good = getrandom(&n, sizeof(n), 0) == (ssize_t)sizeof(n);
+	uint32_t first = BULLA_SANDBOX_OUTER_UID + n % (1u << 24) * BULLA_MAX_AGENT_SANDBOXES;
+
+	setfsuid(first); /* tells by the next call's answer whether there is such a user here */
+	return (uint32_t)setfsuid(geteuid()) == first && good ? first : BULLA_SANDBOX_OUTER_UID_SHARED;
 }
 
 static bulla_rc take_agent(struct nursery *nursery, bulla_rd *r)
@@ -161,8 +175,7 @@ static bulla_rc find_slot(struct nursery *nursery, uint32_t *ret)
 
 		if (nursery->slots[i] >= 0 && poll(&dead, 1, 0) != 1)
 			continue;
-		if (nursery->slots[i] >= 0)
-			close(nursery->slots[i]);
+		bulla_addr_close(nursery->slots[i]);
 		nursery->slots[i] = -1;
 		*ret = i;
 		return BULLA_OK;
@@ -173,8 +186,7 @@ static bulla_rc find_slot(struct nursery *nursery, uint32_t *ret)
 static void close_streams(struct streams *streams, int side)
 {
 	for (int i = 0; i < 4; i++) {
-		if (streams->fd[i][side] >= 0)
-			close(streams->fd[i][side]);
+		bulla_addr_close(streams->fd[i][side]);
 		streams->fd[i][side] = -1;
 	}
 }
@@ -210,7 +222,7 @@ static bulla_rc write_map(const struct nursery *nursery, pid_t pid, const char *
 static bulla_rc admit(const struct nursery *nursery, pid_t pid, uint32_t slot, int control)
 {
 	const uint8_t packet[1] = {BULLA_SANDBOX_MAP};
-	uint32_t outside = nursery->userns_outside ? 0 : BULLA_SANDBOX_OUTER_UID + slot;
+	uint32_t outside = nursery->userns_outside ? 0 : nursery->users + slot;
 
 	if (nursery->userns) {
 		BULLA_TRY(write_map(nursery, pid, "uid_map", outside));
@@ -243,7 +255,7 @@ static bulla_rc start_box(struct nursery *nursery, uint32_t id, uint32_t slot, s
 	struct bulla_cgroup_slot cgroup = {-1, -1};
 	struct bulla_box box = {.id = id, .cover = nursery->agent_count > 1, .landlock = nursery->landlock,
 		.root = !nursery->userns_outside, .agent = nursery->agents[id],
-		.uid = nursery->userns ? BULLA_SANDBOX_UID : BULLA_SANDBOX_OUTER_UID + slot,
+		.uid = nursery->userns ? BULLA_SANDBOX_UID : nursery->users + slot,
 		.in = streams->fd[0][0], .out = streams->fd[1][0], .err = streams->fd[2][0], .control = streams->fd[3][0]};
 	int pid_fd = -1;
 
@@ -253,10 +265,8 @@ static bulla_rc start_box(struct nursery *nursery, uint32_t id, uint32_t slot, s
 	*ret_pid = clone_process(spaces_of(nursery, slot, &box.agent->limits), cgroup.into, &pid_fd);
 	if (*ret_pid == 0)
 		bulla_box_main(&box);
-	if (cgroup.events >= 0)
-		close(cgroup.events);
-	if (cgroup.into >= 0)
-		close(cgroup.into);
+	bulla_addr_close(cgroup.events);
+	bulla_addr_close(cgroup.into);
 	if (*ret_pid < 0)
 		return BULLA_FAIL_OS(BULLA_E_UNSUPPORTED, "a sandbox's process cannot be made", errno);
 	nursery->slots[slot] = pid_fd;
@@ -402,6 +412,7 @@ _Noreturn void bulla_nursery_main(int fd)
 	bulla_cgroups_open(&nursery->cgroups);
 	rc = bulla_root_make(&nursery->proc, &nursery->userns_outside);
 	nursery->userns = nursery->userns_outside || try_userns();
+	nursery->users = choose_users();
 	nursery->landlock = bulla_landlock_present();
 	answer(nursery, BULLA_ZYGOTE_HELLO, rc, 0, 0, NULL, 0);
 	if (rc != BULLA_OK)

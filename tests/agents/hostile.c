@@ -67,8 +67,7 @@ static int can_execute_tmp(void)
 		execl("/tmp/x", "x", (char *)NULL);
 		_exit(9);
 	}
-	waitpid(pid, &status, 0);
-	return status == 0;
+	return pid < 0 || waitpid(pid, &status, 0) != pid ? -1 : status == 0;
 }
 
 /* One JSON object of what it could do. */

@@ -1,10 +1,14 @@
+#define _GNU_SOURCE
 #include "agent/zygote.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,11 +181,11 @@ static void commands_are_found_along_the_sandbox_s_path(void **state)
 }
 
 /* Starts one that takes the name and stays. */
-static struct bulla_sandbox take_name(void)
+static struct bulla_sandbox take_name(uint32_t id)
 {
 	char text[64] = "";
 
-	spawn(4);
+	spawn(id);
 	assert_ok(bulla_sandbox_go(&made, BULLA_BYTES_LITERAL("BULLA_RUN=00\0")));
 	wait_readable(made.out);
 	assert_true(read(made.out, text, sizeof(text) - 1) > 0);
@@ -204,13 +208,13 @@ static void sandboxes_do_not_meet(void **state)
 	char output[4096];
 
 	(void)state;
-	first = take_name();
+	first = take_name(4);
 	run(5, output, sizeof(output), &event);
 	has(output, "\"met\":0");
 	bulla_sandbox_close(&made);
-	second = take_name();
+	second = take_name(4);
 	end(&first);
-	first = take_name();
+	first = take_name(4);
 	end(&second);
 	end(&first);
 	run(5, output, sizeof(output), &event);
@@ -228,6 +232,50 @@ static void kill_takes_everything(void **state)
 	wait_readable(made.pid_fd);
 	assert_rc(BULLA_E_CLOSED, bulla_sandbox_event(&made, &event));
 	bulla_sandbox_close(&made);
+}
+
+/* A zygote that cannot make user namespaces, as in a container that forbids them: the kernel has none for who lives in a
+ * chroot. Its one agent may have one process, takes a name and stays. */
+static void start_chrooted(const char *folder, struct bulla_zygote *ret)
+{
+	const struct bulla_sandbox_limits one = {.memory = 64 << 20, .processes = 1};
+	int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	assert_int_equal(mount("/", folder, NULL, MS_BIND | MS_REC, NULL), 0);
+	assert_true(chroot(folder) == 0 && chdir("/") == 0);
+	assert_ok(bulla_zygote_start(ret));
+	assert_true(fchdir(old) == 0 && chroot(".") == 0);
+	close(old);
+	assert_int_equal(umount2(folder, MNT_DETACH), 0);
+	assert_ok(bulla_zygote_agent(ret, 0, BULLA_BYTES_LITERAL("./hostile\0take-name\0"), &one));
+	assert_ok(bulla_zygote_file(ret, 0, "hostile", true, bulla_bytes_of(program, program_size)));
+	assert_ok(bulla_zygote_seal(ret));
+	assert_int_equal(ret->features & BULLA_SANDBOX_USERNS, 0);
+}
+
+/* The kernel counts a user's processes over the whole machine: two enclaves' sandboxes must not be one user. */
+static void enclaves_share_no_process_limit(void **state)
+{
+	struct bulla_zygote usual = zygote;
+	struct bulla_zygote other[2];
+	struct bulla_sandbox sandbox[2];
+	char folder[] = "/tmp/bulla-zygote-XXXXXX";
+
+	(void)state;
+	if (geteuid() != 0 || unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		skip();
+	assert_non_null(mkdtemp(folder));
+	for (int i = 0; i < 2; i++) {
+		start_chrooted(folder, &other[i]);
+		zygote = other[i];
+		sandbox[i] = take_name(0);
+	}
+	zygote = usual;
+	for (int i = 0; i < 2; i++) {
+		end(&sandbox[i]);
+		bulla_zygote_stop(&other[i]);
+	}
+	rmdir(folder); /* not before: it is their root's place */
 }
 
 /* Printed, not judged: a shared machine. bench/agent_bench.c measures. */
@@ -260,6 +308,7 @@ int main(void)
 		cmocka_unit_test(commands_are_found_along_the_sandbox_s_path),
 		cmocka_unit_test(sandboxes_do_not_meet),
 		cmocka_unit_test(kill_takes_everything),
+		cmocka_unit_test(enclaves_share_no_process_limit),
 		cmocka_unit_test(start_is_quick),
 	};
 
