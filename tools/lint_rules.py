@@ -4,7 +4,7 @@ import re
 FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4; longer ones are only noted
 TEE_LINES, ATTEST_LINES = 12000, 15000  # doc/ARCHITECTURE.md section 9
 # Not kept today; it must not get worse while that is so. One program an image: each links the driver of its TEE.
-TEE_LINES_HELD = {'bulla-enclave': 15120, 'bulla-enclave-tsm': 15070, 'bulla-enclave-gramine': 14960, 'bulla-enclave-azure': 15280}
+TEE_LINES_HELD = {'bulla-enclave': 14960, 'bulla-enclave-tsm': 14910, 'bulla-enclave-gramine': 14800, 'bulla-enclave-azure': 15120}
 
 # Zone of each program (doc/ARCHITECTURE.md section 9).
 ZONES = {

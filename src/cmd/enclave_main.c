@@ -188,9 +188,10 @@ static bulla_rc start(struct program *program, const struct options *options, co
 		bulla_sys_clock(), &program->random.table));
 	BULLA_TRY(bulla_loop_init(&program->loop, bulla_sys_clock(), &hooks));
 	BULLA_TRY(watch_signals(program));
-	BULLA_TRY(bulla_enclave_new(&program->base, &program->loop, &program->enclave));
+	/* the host may connect and wait: what follows takes a tenth of a second */
 	BULLA_TRY(bulla_addr_parse(bulla_bytes_str(options->listen), &addr));
 	BULLA_TRY(bulla_addr_listen(&addr, 0600, &fd));
+	BULLA_TRY(bulla_enclave_new(&program->base, &program->loop, &program->enclave));
 	BULLA_TRY(bulla_listener_start(&program->listener, &program->loop, fd, program, host_accepted));
 	bulla_log(BULLA_LOG_INFO, "enclave.listening", bulla_log_u64("sandbox", program->base.zygote.features),
 		bulla_log_digest("manifest", &program->base.manifest.digest));

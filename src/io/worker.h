@@ -1,5 +1,5 @@
 #pragma once
-/* A thread for slow pure jobs (appraisal, RSA, P-384; the enclave's RSA key): jobs go in and come back in order over
+/* A thread for slow pure jobs (appraisal, RSA, P-384): jobs go in and come back in order over
  * two rings. A job touches nothing but itself. */
 #include "base/ring.h"
 #include "io/loop.h"

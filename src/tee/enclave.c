@@ -341,7 +341,7 @@ static bulla_rc init(struct bulla_enclave *enclave)
 	enclave->mine = memory;
 	BULLA_TRY(start_agents(enclave));
 	BULLA_TRY(make_works(enclave));
-	return bulla_join_init(&enclave->join, enclave->base, &enclave->peers, enclave->loop, &events);
+	return bulla_join_init(&enclave->join, enclave->base, &enclave->peers, &events);
 }
 
 bulla_rc bulla_enclave_new(struct bulla_tee_base *base, struct bulla_loop *loop, struct bulla_enclave **ret)

@@ -12,22 +12,6 @@
 #define RENEW_PART 4 / 5 /* of a session's life */
 #define RENEW_LEAST_MS 1000
 
-/* --- the RSA key --- */
-
-static void make_rsa(struct bulla_job *job)
-{
-	struct bulla_rsa_job *rsa = (struct bulla_rsa_job *)(void *)job; /* its first member */
-
-	rsa->rc = bulla_rsa_key_new(&rsa->key);
-}
-
-static void rsa_made(struct bulla_job *job)
-{
-	struct bulla_rsa_job *rsa = (struct bulla_rsa_job *)(void *)job;
-
-	rsa->done = true;
-}
-
 /* --- start and end of attempts --- */
 
 static void fail(struct bulla_join *join, bulla_rc why)
@@ -247,7 +231,7 @@ static bulla_rc broker_ready(void *ctx)
 /* --- outside --- */
 
 bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, struct bulla_peers *peers,
-	struct bulla_loop *loop, const struct bulla_join_events *events)
+	const struct bulla_join_events *events)
 {
 	bulla_zero(join, sizeof(*join));
 	join->base = base;
@@ -256,7 +240,6 @@ bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, s
 	join->broker = (struct bulla_uplink){.ctx = join, .on_ready = broker_ready, .on_end = uplink_ended};
 	join->kms = (struct bulla_uplink){
 		.ctx = join, .on_ready = bulla_join_kms_ready, .on_bytes = bulla_join_kms_bytes, .on_end = uplink_ended};
-	join->rsa = (struct bulla_rsa_job){.job = {.run = make_rsa, .done = rsa_made}, .join = join};
 	bulla_evidence_init(&join->evidence);
 	bulla_buf_init(&join->record, BULLA_MAX_EVIDENCE * 2);
 	bulla_buf_init(&join->scratch, BULLA_MAX_EVIDENCE * 2);
@@ -268,15 +251,13 @@ bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, s
 	BULLA_TRY(bulla_kem_of_suite(base->manifest.suite, &join->kem));
 	BULLA_TRY(bulla_random_fill(base->random, join->boot_id, sizeof(join->boot_id)));
 	BULLA_TRY(bulla_tls_client_new(&base->manifest.broker_tls, &join->tls));
-	BULLA_TRY(bulla_worker_new(loop, 2, &join->worker));
-	return bulla_worker_put(join->worker, &join->rsa.job);
+	return bulla_rsa_key_new(&join->rsa);
 }
 
 void bulla_join_done(struct bulla_join *join)
 {
 	bulla_join_host_down(join);
-	join->worker = bulla_worker_free(join->worker);
-	join->rsa.key = bulla_rsa_key_free(join->rsa.key);
+	join->rsa = bulla_rsa_key_free(join->rsa);
 	join->tls = bulla_tls_context_free(join->tls);
 	for (size_t i = 0; i < BULLA_TEE_AGENTS; i++) {
 		if (join->agents[i].born)
@@ -345,14 +326,6 @@ void bulla_join_turn(struct bulla_join *join, int64_t now_us)
 	if (renew || (join->retry_us != 0 && now_us >= join->retry_us)) {
 		join->renew_ms = 0;
 		start(join);
-	}
-	/* a birth waits for the RSA key */
-	if (join->rsa.done && join->kms.host == NULL && !join->close_soon &&
-		(join->state == BULLA_JOIN_POLICY || join->state == BULLA_JOIN_DECRYPT)) {
-		bulla_rc rc = bulla_uplink_open(&join->kms, join->host, join->tls, BULLA_TLS_HTTP);
-
-		if (rc != BULLA_OK)
-			fail(join, rc);
 	}
 }
 

@@ -4,7 +4,6 @@
  * host's connection gives it frames, the turn gives it time. Renews the session before it lapses. */
 #include "channel/session.h"
 #include "crypto/rsa.h"
-#include "io/worker.h"
 #include "tee/boot.h"
 #include "tee/peers.h"
 #include "tee/uplink.h"
@@ -39,22 +38,12 @@ struct bulla_join_agent {
 	struct bulla_buf birth; /* its birth record */
 };
 
-/* The RSA key is made in a thread of its own while the session is set up. */
-struct bulla_rsa_job {
-	struct bulla_job job;
-	struct bulla_join *join;
-	struct bulla_rsa_key *key;
-	bulla_rc rc;
-	bool done;
-};
-
 struct bulla_join {
 	struct bulla_tee_base *base;
 	struct bulla_peers *peers;
 	struct bulla_join_events events;
 	struct bulla_tls_context *tls;
-	struct bulla_worker *worker;
-	struct bulla_rsa_job rsa;
+	struct bulla_rsa_key *rsa; /* the KMS answers to it */
 	struct bulla_frames *host;
 	struct bulla_uplink broker, kms;
 	enum bulla_join_state state;
@@ -79,9 +68,9 @@ struct bulla_join {
 	bool close_soon;          /* both uplinks have done their work */
 };
 
-/* base, peers: borrowed, booted. Starts the RSA key in a worker thread of the loop. */
+/* base, peers: borrowed, booted. Makes the RSA key, which takes a tenth of a second: nobody waits yet but the host. */
 BULLA_CHECK bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, struct bulla_peers *peers,
-	struct bulla_loop *loop, const struct bulla_join_events *events);
+	const struct bulla_join_events *events);
 void bulla_join_done(struct bulla_join *join);
 
 /* The host's connection stands (after HELLO) / is gone. */

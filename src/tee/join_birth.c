@@ -69,7 +69,7 @@ static bulla_rc release_challenge(struct bulla_join *join, struct bulla_recipien
 static bulla_rc show_recipient(struct bulla_join *join, struct bulla_evidence *shown)
 {
 	bool own = join->base->source.ops->carries_key;
-	struct bulla_recipient recipient = {.spki = bulla_rsa_key_spki(join->rsa.key),
+	struct bulla_recipient recipient = {.spki = bulla_rsa_key_spki(join->rsa),
 		.instance = {.tee = bulla_source_word(&join->base->source), .purpose = BULLA_PURPOSE_BOOT,
 			.receipt_key = bulla_sign_key_spki(join->base->receipt_key), .agents = bulla_tee_handles(join->base),
 			.manifest = join->base->manifest.digest}};
@@ -93,7 +93,6 @@ static bulla_rc boot_evidence(struct bulla_join *join)
 	struct bulla_evidence shown;
 	bulla_rc rc;
 
-	BULLA_TRY(join->rsa.rc);
 	join->answer.n = 0;
 	bulla_evidence_init(&shown);
 	rc = show_recipient(join, &shown);
@@ -136,11 +135,13 @@ bulla_rc bulla_join_kms_ready(void *ctx)
 	return send_request(ctx);
 }
 
-/* Goes to the KMS; opens the relay unless it is open (the turn does it once the RSA key is there). */
+/* Goes to the KMS; opens the relay unless it is open. */
 static bulla_rc go_to_kms(struct bulla_join *join, enum bulla_join_state state)
 {
 	join->state = state;
-	if (join->kms.host == NULL || !bulla_tls_ready(join->kms.tls))
+	if (join->kms.host == NULL)
+		return bulla_uplink_open(&join->kms, join->host, join->tls, BULLA_TLS_HTTP);
+	if (!bulla_tls_ready(join->kms.tls))
 		return BULLA_OK;
 	BULLA_TRY(send_request(join));
 	bulla_uplink_flush(&join->kms);
@@ -226,7 +227,7 @@ static bulla_rc take_answer(struct bulla_join *join, const struct bulla_http_mes
 	}
 	if (generate)
 		join->blob.n = 0;
-	BULLA_TRY(bulla_kms_read_key(response, join->rsa.key, current_row(join)->wrapping_key, generate ? &join->blob : NULL, &seed));
+	BULLA_TRY(bulla_kms_read_key(response, join->rsa, current_row(join)->wrapping_key, generate ? &join->blob : NULL, &seed));
 	return take_seed(join, seed);
 }
 

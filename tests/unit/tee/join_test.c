@@ -15,6 +15,7 @@
 #include "wire/kinds.h"
 #include "wire/messages.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -65,7 +66,6 @@ struct house {
 	struct bulla_dev_nsm nsm;
 	struct bulla_peers peers;
 	struct bulla_join join;
-	struct bulla_loop loop;
 	struct bulla_frames *host, *side;
 	struct relay relays[2];
 	struct bulla_session_server server;
@@ -431,13 +431,6 @@ static bool carry(struct bulla_frames *from, struct bulla_frames *to)
 	return true;
 }
 
-static void drain(void *ctx, int64_t now_us)
-{
-	struct house *house = ctx;
-
-	bulla_join_turn(&house->join, now_us + house->late_ms * 1000);
-}
-
 static void turn(struct house *house)
 {
 	bool moved = false;
@@ -445,7 +438,9 @@ static void turn(struct house *house)
 	module.dev = &house->nsm;
 	while (carry(house->host, house->side) || carry(house->side, house->host))
 		moved = true;
-	assert_ok(bulla_loop_turn(&house->loop, moved ? 0 : 5000));
+	bulla_join_turn(&house->join, bulla_mono_us(bulla_sys_clock()) + house->late_ms * 1000);
+	if (!moved)
+		(void)poll(NULL, 0, 1);
 }
 
 static void settle(struct house *house, const uint32_t *counter, uint32_t until)
@@ -484,8 +479,7 @@ static void open_house(struct house *house)
 {
 	const struct bulla_join_events events = {
 		.ctx = house, .on_session = on_session, .on_ready = on_ready, .on_failed = on_failed};
-	const struct bulla_loop_hooks hooks = {.ctx = house, .drain = drain};
-	uint8_t value[BULLA_NSM_PCR_SIZE];
+	uint8_t value[BULLA_NSM_PCR_SIZE] = {0};
 
 	*house = (struct house){.clock = {house, house_wall, house_mono}};
 	assert_ok(bulla_dev_nsm_init(&house->nsm, &town.pki, bulla_sys_clock(), bulla_random_os(), measured));
@@ -496,17 +490,14 @@ static void open_house(struct house *house)
 	house->base.agents[0] = (struct bulla_tee_agent){
 		.handle = town.manifest.agents[0].handle, .row = &town.manifest.agents[0]};
 	bulla_copy(house->base.handles, town.manifest.agents[0].handle.b, 8);
-	assert_ok(bulla_nsm_extend_pcr(&house->base.source.nsm, 16, bulla_bytes_digest(&town.manifest.digest), value));
-	assert_ok(bulla_nsm_extend_pcr(&house->base.source.nsm, 17, bulla_bytes_digest(&town.manifest.agents[0].bundle), value));
-	assert_ok(bulla_nsm_lock_pcr(&house->base.source.nsm, 16));
-	assert_ok(bulla_nsm_lock_pcr(&house->base.source.nsm, 17));
+	assert_ok(bulla_source_nsm.measure(&house->base.source, &town.manifest.digest,
+		bulla_bytes_digest(&town.manifest.agents[0].bundle)));
 	assert_rc(BULLA_E_DENIED, bulla_nsm_extend_pcr(&house->base.source.nsm, 16, BULLA_BYTES_ARRAY(value), value));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &house->base.instance_secret));
 	assert_ok(bulla_sign_key_new(BULLA_ES256, &house->base.receipt_key));
 	house->base.kid = *bulla_sign_key_kid(house->base.receipt_key);
 	assert_ok(bulla_peers_init(&house->peers, &town.manifest));
-	assert_ok(bulla_loop_init(&house->loop, bulla_sys_clock(), &hooks));
-	assert_ok(bulla_join_init(&house->join, &house->base, &house->peers, &house->loop, &events));
+	assert_ok(bulla_join_init(&house->join, &house->base, &house->peers, &events));
 	connect(house);
 }
 
@@ -515,7 +506,6 @@ static void close_house(struct house *house)
 	disconnect(house);
 	bulla_join_done(&house->join);
 	bulla_peers_done(&house->peers);
-	bulla_loop_done(&house->loop);
 	bulla_sign_key_free(house->base.receipt_key);
 	bulla_secret_free(&house->base.instance_secret);
 	bulla_dev_nsm_done(&house->nsm);
