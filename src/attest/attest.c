@@ -74,12 +74,16 @@ static const struct bulla_attest_ops *find_ops(bulla_bytes evidence)
 	return NULL;
 }
 
-enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
+bulla_bytes bulla_attest_inside(bulla_bytes evidence)
 {
 	struct bulla_cmw record;
 
-	if (is_record(evidence) && bulla_cmw_parse(evidence, &record) == BULLA_OK)
-		evidence = record.value;
+	return is_record(evidence) && bulla_cmw_parse(evidence, &record) == BULLA_OK ? record.value : evidence;
+}
+
+enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
+{
+	evidence = bulla_attest_inside(evidence);
 	for (size_t i = 0; i < bulla_attest_table_size; i++)
 		if (bulla_attest_table[i]->sniff(evidence))
 			return bulla_attest_table[i]->guess_of != NULL ? bulla_attest_table[i]->guess_of(evidence)
@@ -91,6 +95,13 @@ bool bulla_attest_has_nonce(enum bulla_tee tee)
 {
 	return tee == BULLA_TEE_NITRO || tee == BULLA_TEE_NITROTPM || tee == BULLA_TEE_DEV || tee == BULLA_TEE_AZ_SNP ||
 		tee == BULLA_TEE_AZ_TDX;
+}
+
+const char *bulla_attest_media_type(bulla_bytes evidence)
+{
+	const struct bulla_attest_ops *ops = find_ops(evidence);
+
+	return ops != NULL ? ops->media_type : NULL;
 }
 
 /* Labels of others say nothing that we could check. */

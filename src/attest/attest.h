@@ -287,6 +287,12 @@ BULLA_CHECK bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bu
 /* What the bytes look like before anything is checked: where a nonce would be, which collateral to look for. A guess. */
 enum bulla_tee bulla_attest_guess(bulla_bytes evidence);
 
+/* The evidence without the one CMW record (RFC 9999, CBOR) that may be around it: a view, unchecked. */
+bulla_bytes bulla_attest_inside(bulla_bytes evidence);
+
+/* The media type of an envelope (RFC 9999) around this evidence; NULL for bytes of no known kind. A literal. */
+const char *bulla_attest_media_type(bulla_bytes evidence);
+
 /* Whether the media type of an envelope (RFC 9999) may stand around this evidence: false when it is one of ours, of another
  * kind; labels of others and bytes of no known kind fit. Also for a reader of envelopes of its own. */
 BULLA_CHECK bool bulla_attest_label_fits(bulla_bytes label, bulla_bytes evidence);

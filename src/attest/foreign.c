@@ -7,6 +7,7 @@
 #include "attest/ratls.h"
 #include "attest/textual.h"
 #include "wire/cbor.h"
+#include "wire/der.h"
 
 #define EVENT_NO_ACTION 3
 #define TABLE_MIN 24
@@ -79,6 +80,15 @@ static bool is_byte_string(bulla_bytes bytes, bulla_bytes *ret)
 		bulla_cbor_rd_end(&r) == BULLA_OK;
 }
 
+/* The value of CMW's extension without the certificate: an OCTET STRING of DER around a record or a collection. */
+static bool is_extension_value(bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_rd r = bulla_rd_of(bytes);
+
+	return bytes.n > 4 && bytes.p[0] == BULLA_DER_OCTET_STRING &&
+		bulla_der_rd_value(&r, BULLA_DER_OCTET_STRING, ret) == BULLA_OK && bulla_rd_end(&r) == BULLA_OK;
+}
+
 static bulla_bytes without_space(bulla_bytes bytes)
 {
 	static const uint8_t mark[] = {0xef, 0xbb, 0xbf}; /* the byte order mark that some editors write */
@@ -137,11 +147,11 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 		return text_evidence(foreign, text, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
 		return bulla_foreign_certificate(foreign, bytes, ret);
-	if (bytes.n > 4 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xa8)
+	if (bytes.n > 4 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xb1) /* as many items as a collection has, and its type */
 		return cbor_evidence(foreign, bytes, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
 		return bulla_foreign_cmw_tag(bytes, ret);
-	if (is_byte_string(bytes, ret) || bulla_oe_header(bytes, ret))
+	if (is_byte_string(bytes, ret) || is_extension_value(bytes, ret) || bulla_oe_header(bytes, ret))
 		return BULLA_OK;
 	if (!bulla_foreign_snp_response(foreign, bytes, ret))
 		*ret = bytes;
@@ -163,7 +173,7 @@ bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes
 		foreign->has_binder = true;
 	*ret_evidence = inside;
 	if (foreign->parts.pck_crl_chain.n == 0)
-		note_quote(foreign, *ret_evidence);
+		note_quote(foreign, bulla_attest_inside(*ret_evidence));
 	return BULLA_OK;
 }
 
@@ -300,7 +310,14 @@ static bool is_event_log(bulla_bytes bytes)
 		bulla_bytes_eq(bulla_bytes_of(bytes.p + 32, 15), bulla_bytes_str("Spec ID Event03"));
 }
 
-bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes bytes)
+static void note_piece(struct bulla_foreign *foreign, bulla_bytes bytes)
+{
+	if (foreign->piece_count < BULLA_FOREIGN_PIECES)
+		foreign->pieces[foreign->piece_count] = bytes;
+	foreign->piece_count++;
+}
+
+static bulla_rc add_file(struct bulla_foreign *foreign, bulla_bytes bytes)
 {
 	bulla_bytes text = without_space(bytes);
 
@@ -322,6 +339,13 @@ bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes byt
 	if (bytes.n < TABLE_MIN)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the file is no collateral of a known kind");
 	foreign->collateral.certificate_table = bytes;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes bytes)
+{
+	BULLA_TRY(add_file(foreign, bytes));
+	note_piece(foreign, bytes);
 	return BULLA_OK;
 }
 

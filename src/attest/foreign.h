@@ -5,6 +5,7 @@
 #include "attest/dcap.h"
 
 #define BULLA_FOREIGN_MEMORY (1 << 20)
+#define BULLA_FOREIGN_PIECES 16
 
 struct bulla_foreign {
 	struct bulla_attest_collateral collateral;
@@ -13,6 +14,8 @@ struct bulla_foreign {
 	struct bulla_buf memory; /* decoded bytes; reserved once, nothing in it moves */
 	uint8_t binder[64];      /* what the report data must be, where the envelope says so (RA-TLS) */
 	bool has_binder;
+	bulla_bytes pieces[BULLA_FOREIGN_PIECES]; /* each file of collateral as it came, also from within an envelope */
+	size_t piece_count;                       /* of all; only so many are kept */
 };
 
 /* About 20 KiB and 1 MiB of memory; heap. BULLA_E_MEMORY. */

@@ -75,7 +75,7 @@ static const struct bulla_snp_generation *generation_of(const struct attest_job 
 	static const struct bulla_snp_generation milan = {"Milan", false};
 	struct bulla_snp_report report;
 
-	if (bulla_snp_read(job->evidence, &report) != BULLA_OK || report.version < 3)
+	if (bulla_snp_read(bulla_attest_inside(job->evidence), &report) != BULLA_OK || report.version < 3)
 		return &milan;
 	const struct bulla_snp_generation *found = bulla_snp_generation_of_cpu(report.cpu_family, report.cpu_model);
 	return found != NULL ? found : &milan;

@@ -125,7 +125,8 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 
 	if (rc != BULLA_OK)
 		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
-	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(job->evidence, &id) : bulla_cca_instance(job->evidence, &id);
+	bulla_bytes token = bulla_attest_inside(job->evidence);
+	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(token, &id) : bulla_cca_instance(token, &id);
 	if (rc != BULLA_OK)
 		return 0; /* a token that names no instance: the appraisal says where it breaks */
 	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
@@ -192,7 +193,7 @@ static void note_unread(struct attest_job *job, bulla_rc rc)
 	job->unread_why = count > 0 && trail[0].what != NULL ? trail[0].what : bulla_rc_text(rc);
 }
 
-static int fill(struct attest_job *job)
+static int fill_evidence(struct attest_job *job)
 {
 	int code = read_file(job->cli, job->cli->args[0], &job->file);
 	bulla_rc rc;
@@ -203,7 +204,21 @@ static int fill(struct attest_job *job)
 	rc = bulla_foreign_evidence(&job->foreign, bulla_buf_view(&job->file), &job->evidence);
 	if (rc != BULLA_OK)
 		note_unread(job, rc);
-	return read_anchor_and_collateral(job);
+	return 0;
+}
+
+static int fill(struct attest_job *job)
+{
+	int code = fill_evidence(job);
+
+	return code == 0 ? read_anchor_and_collateral(job) : code;
+}
+
+static int fill_unjudged(struct attest_job *job)
+{
+	int code = fill_evidence(job);
+
+	return code == 0 ? read_collateral(job) : code;
 }
 
 static int open_job(struct cli *cli, int (*fill_in)(struct attest_job *job), struct attest_job **ret)
@@ -232,6 +247,11 @@ int attest_new(struct cli *cli, struct attest_job **ret)
 int attest_open(struct cli *cli, struct attest_job **ret)
 {
 	return open_job(cli, fill, ret);
+}
+
+int attest_open_unjudged(struct cli *cli, struct attest_job **ret)
+{
+	return open_job(cli, fill_unjudged, ret);
 }
 
 void attest_close(struct attest_job *job)

@@ -36,6 +36,9 @@ struct attest_job {
 int attest_open(struct cli *cli, struct attest_job **ret);
 void attest_close(struct attest_job *job);
 
+/* The same without an anchor, and without judging collateral: to see what is in a file. */
+int attest_open_unjudged(struct cli *cli, struct attest_job **ret);
+
 /* A job without evidence: vendors' anchors, --anchor, --collateral. */
 int attest_new(struct cli *cli, struct attest_job **ret);
 

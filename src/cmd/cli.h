@@ -39,6 +39,7 @@ struct cli {
 	const char *reference, *nonce, *binder, *anchor; /* attest */
 	const char *tls_key, *tls_cert, *from, *ca, *cache; /* attest serve, fetch */
 	bool plain;
+	const char *as; /* attest convert */
 	bool any_nonce, any_code, debug, no_collateral;
 	int64_t max_age_ms;
 	int64_t within_ms;
@@ -87,6 +88,7 @@ COMMAND(explain);
 COMMAND(attest_show);
 COMMAND(attest_verify);
 COMMAND(attest_reference);
+COMMAND(attest_convert);
 COMMAND(attest_demand);
 COMMAND(attest_fetch);
 COMMAND(attest_serve);

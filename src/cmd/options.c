@@ -58,6 +58,7 @@ static const struct option_row {
 	{"from", 0, TEXT, offsetof(struct cli, from), "URL", "a mirror of KDS, PCS in their place", false},
 	{"ca", 0, TEXT, offsetof(struct cli, ca), "FILE", "roots of HTTPS servers, PEM; else the system's", false},
 	{"cache", 0, TEXT, offsetof(struct cli, cache), "DIR", "where collateral is kept", false},
+	{"as", 0, TEXT, offsetof(struct cli, as), "FORM", "raw, cmw, cmw-json, cmw-x509", false, {"raw", "cmw", "cmw-json", "cmw-x509"}},
 	{"host", 0, FLAG, offsetof(struct cli, host), NULL, "only what the host sees", false},
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/limits.h"
 #include "wire/cbor.h"
+#include "wire/json.h"
+#include "wire/text.h"
 
 #define MEDIA_TYPE_MAX 255
 #define LABEL_MAX 64
@@ -60,6 +62,23 @@ void bulla_cmw_write(bulla_wr *w, const struct bulla_cmw *record)
 	bulla_cbor_wr_bytes(w, record->value);
 	if (record->ind != 0)
 		bulla_cbor_wr_uint(w, record->ind);
+}
+
+void bulla_cmw_write_json(bulla_wr *w, const struct bulla_cmw *record)
+{
+	bulla_wr_u8(w, '[');
+	if (record->media_type.n > 0)
+		bulla_json_quote(w, record->media_type);
+	else
+		bulla_text_wr_uint(w, record->content_format);
+	bulla_text_wr(w, ",\"");
+	bulla_text_wr_base64url(w, record->value);
+	bulla_wr_u8(w, '"');
+	if (record->ind != 0) {
+		bulla_wr_u8(w, ',');
+		bulla_text_wr_uint(w, record->ind);
+	}
+	bulla_wr_u8(w, ']');
 }
 
 static bulla_rc read_item(bulla_cbor_rd *r, struct bulla_cmw_item *item)
@@ -134,4 +153,22 @@ void bulla_cmw_collection_write(bulla_wr *w, bulla_bytes type, const struct bull
 		bulla_cbor_wr_text(w, items[i].label);
 		bulla_cmw_write(w, &items[i].record);
 	}
+}
+
+void bulla_cmw_collection_write_json(bulla_wr *w, const struct bulla_cmw_item *items, size_t count)
+{
+	bulla_bytes last = {NULL, 0};
+
+	if (count == 0 || count > BULLA_CMW_ITEMS)
+		bulla_wr_fail(w, BULLA_E_ARGUMENT);
+	for (size_t i = 0; i < count; i++) {
+		if (!before(last, items[i].label) || bulla_bytes_eq_str(items[i].label, TYPE_LABEL))
+			bulla_wr_fail(w, BULLA_E_ARGUMENT);
+		last = items[i].label;
+		bulla_wr_u8(w, i == 0 ? '{' : ',');
+		bulla_json_quote(w, items[i].label);
+		bulla_wr_u8(w, ':');
+		bulla_cmw_write_json(w, &items[i].record);
+	}
+	bulla_wr_u8(w, '}');
 }

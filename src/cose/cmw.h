@@ -1,5 +1,5 @@
 #pragma once
-/* Conceptual Message Wrapper (RFC 9999), CBOR form. A record is [type, value, ? ind]; a collection a map from label to CMW.
+/* Conceptual Message Wrapper (RFC 9999), CBOR form; its JSON form is written only (attest/foreign.h reads it). A record is [type, value, ? ind]; a collection a map from label to CMW.
  * We write records and flat collections of records under text labels. */
 #include "base/bytes.h"
 #include "base/wr.h"
@@ -28,6 +28,8 @@ struct bulla_cmw_item {
 /* Exactly one record; deterministic CBOR, nothing after. */
 BULLA_CHECK bulla_rc bulla_cmw_parse(bulla_bytes message, struct bulla_cmw *ret);
 void bulla_cmw_write(bulla_wr *w, const struct bulla_cmw *record);
+/* The JSON form: ["type", "base64url", ? ind]. */
+void bulla_cmw_write_json(bulla_wr *w, const struct bulla_cmw *record);
 
 /* A flat collection, in its order; at most BULLA_CMW_ITEMS (BULLA_E_LIMIT). type is the text of "__cmwc_t" (view; empty when
  * absent). Nested collections and integer labels are BULLA_E_UNSUPPORTED. */
@@ -36,3 +38,6 @@ BULLA_CHECK bulla_rc bulla_cmw_collection_parse(bulla_bytes message, bulla_bytes
 
 /* Items must come in deterministic order of their labels (shorter first, then bytewise): BULLA_E_ARGUMENT sticks in w. */
 void bulla_cmw_collection_write(bulla_wr *w, bulla_bytes type, const struct bulla_cmw_item *items, size_t count);
+
+/* The JSON form, without a type: one member for each item, in their order; BULLA_E_ARGUMENT sticks as above. */
+void bulla_cmw_collection_write_json(bulla_wr *w, const struct bulla_cmw_item *items, size_t count);

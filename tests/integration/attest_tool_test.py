@@ -1,12 +1,14 @@
 """`bulla attest` as somebody uses it who has a file of evidence: what is typed wrong is refused before any file is read, reference values come
 from what deserves it."""
+import base64
 import json
 import os
+import pty
 import subprocess
 import time
 
 import ear
-from attest_cases import FAMILIES, FOLDER, Case, write
+from attest_cases import FAMILIES, FOLDER, ROOT, Case, write
 from project import BUILD, Tap
 
 DONE, FAILED, USAGE, NOT_FOUND, HOLDS, REFUSED = 0, 1, 2, 3, 4, 5
@@ -47,6 +49,10 @@ def what_cannot_work_is_refused_before_anything_is_read():
         ([*verify, *many], "more than 16"),
         (["show", NOWHERE, *many], "more than 16"),
         (["reference", NOWHERE, *many], "more than 16"),
+        (["convert", NOWHERE], "which form"),
+        (["convert", NOWHERE, "--as", "x"], "`--as` does not take `x`"),
+        (["convert", NOWHERE, "--as", "raw", "--collateral", NOWHERE], "no place for collateral"),
+        (["convert", NOWHERE, "--as", "cmw", *many], "more than 16"),
         (["serve", "nobody", "--any-code", "--key", NOWHERE], "address"),
         (["serve", "unix:" + NOWHERE, "--key", NOWHERE], "which code is expected"),
         ([*serve, *reference, "--key", NOWHERE], "do not go together"),
@@ -162,6 +168,118 @@ def verdicts_say_the_same_as_jwt_and_cwt():
         assert results["ear.status"] == "contraindicated" or worst < 96, (name, results)
         tiers.add(results["ear.status"])
     assert len(tiers) > 1, tiers
+
+
+MEDIA = {"nitro": "nitro-document+cbor", "snp": "snp-report", "tdx": "tdx-quote", "sgx": "sgx-quote", "azure": "azure-vtpm+json",
+         "psa": "psa-token+cbor", "cca": "cca-token+cbor"}
+EVIDENCE, ENDORSEMENTS = 4, 2  # RFC 9999: bits of `ind`
+
+
+def convert(path, form, *words):
+    out = f"{path}.{form}"
+    done = attest("convert", path, "--as", form, "-o", out, *words)
+    assert done.returncode == DONE and done.stdout == "", done
+    with open(out, "rb") as file:
+        return out, file.read(), done.stderr
+
+
+def check_record(record, family, case):
+    kind, value, ind = record
+    value = ear.base64url(value) if isinstance(value, str) else value
+    assert kind == "application/vnd.bulla." + MEDIA[family] and value == case.evidence and ind == EVIDENCE, (family, kind, ind)
+
+
+def check_collection(items, family, case):
+    """Evidence under `tee`, each file of collateral as it was under names in order."""
+    values = [ear.base64url(value) if isinstance(value, str) else value for _, value, _ in list(items.values())[1:]]
+    assert list(items)[0] == "tee" and list(items)[1:] == [f"collateral-{i:02}" for i in range(1, len(items))], list(items)
+    check_record(items["tee"], family, case)
+    assert values == list(case.files()), family
+    assert all(ind == ENDORSEMENTS and kind.startswith("application/") for kind, _, ind in list(items.values())[1:]), items
+
+
+def der_octets(data):
+    assert data[0] == 4
+    size = data[1] & 0x7f if data[1] & 0x80 else 0
+    assert len(data) == 2 + size + (int.from_bytes(data[2:2 + size], "big") if size else data[1])
+    return data[2 + size:]
+
+
+@tap.case
+def evidence_travels_in_every_envelope_and_back():
+    for family in FAMILIES:
+        case = Case(family + "-held")
+        path = evidence(case)
+        collateral = [word for word in case.options() if "collateral" in word]
+        anchor = case.options()[:2]
+        for more, look in [([], check_record)] + ([(collateral, check_collection)] if collateral else []):
+            paths = {form: convert(path, form, *more) for form in ("cmw", "cmw-json", "cmw-x509")}
+            look(ear.whole(paths["cmw"][1]), family, case)
+            look(json.loads(paths["cmw-json"][1]), family, case)
+            assert der_octets(paths["cmw-x509"][1]) == paths["cmw"][1], family
+            for form, (wrapped, data, _) in paths.items():
+                assert convert(wrapped, "raw")[1] == case.evidence, (family, form)
+                for other in paths:
+                    assert convert(wrapped, other)[1] == paths[other][1], (family, form, other)
+                done = attest("verify", wrapped, "--any-code", "--at", str(case.now // 1000), *(case.expected() or ["--any-nonce"]), *anchor,
+                              *([] if more else collateral))
+                assert done.returncode in (DONE, HOLDS) and done.stdout.startswith("ACCEPTED"), (family, form, done)
+        assert ("left out" in convert(paths["cmw"][0], "raw")[2]) == bool(collateral), family
+        assert convert(path, "raw")[1] == case.evidence
+
+
+@tap.case
+def a_certificate_carries_the_extension():
+    """Put there by openssl, found by bulla."""
+    case = Case("tdx-held")
+    collateral = [word for word in case.options() if "collateral" in word]
+    assert "larger than those" in convert(evidence(case), "cmw-x509", *collateral)[2]
+    for family in ("nitro", "snp"):
+        case = Case(family + "-held")
+        collateral = [word for word in case.options() if "collateral" in word]
+        _, value, _ = convert(evidence(case), "cmw-x509", *collateral)
+        pem = os.path.join(FOLDER.name, family + ".pem")
+        config = write("openssl.cnf", b"[req]\ndistinguished_name=dn\nx509_extensions=v3\n[dn]\n[v3]\n1.3.6.1.5.5.7.1.35=DER:" +
+                       b":".join(b"%02x" % byte for byte in value) + b"\n")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=enclave",
+                        "-keyout", os.devnull, "-out", pem, "-config", config], check=True, capture_output=True)
+        assert convert(pem, "raw")[1] == case.evidence
+        assert convert(pem, "cmw-json")[1] == convert(evidence(case), "cmw-json", *collateral)[1]
+        done = attest("verify", pem, "--any-code", *(case.expected() or ["--any-nonce"]), "--at", str(case.now // 1000), *case.options()[:2])
+        assert done.returncode in (DONE, HOLDS) and done.stdout.startswith("ACCEPTED"), done
+
+
+@tap.case
+def what_cannot_be_converted_is_said():
+    case = Case("nitro-held")
+    record = convert(evidence(case), "cmw")[1]
+    text = json.dumps(["application/vnd.bulla.snp-report", base64.urlsafe_b64encode(case.evidence).decode().rstrip("="), 4]).encode()
+    for name, data, said in (("garbage", os.urandom(300), "known kind"), ("nothing", b"", "known kind"), ("half", record[:-1], "known kind"),
+                             ("label", record.replace(b"nitro-document+cbor", b"nitro-document+text"), "another kind"),
+                             ("label in JSON", text, "another kind"), ("results", record[:-1] + b"\x08", "no evidence")):
+        out = os.path.join(FOLDER.name, "never")
+        done = attest("convert", write("bad", data), "--as", "cmw-json", "-o", out)
+        assert done.returncode == REFUSED and said in done.stderr and done.stdout == "" and not os.path.exists(out), (name, done)
+    done = attest("convert", evidence(case), "--as", "cmw", "--collateral", write("bad", b"no certificate"))
+    assert done.returncode == REFUSED and "no collateral" in done.stderr and done.stdout == "", done
+    done = attest("convert", NOWHERE, "--as", "cmw-json")
+    assert done.returncode == NOT_FOUND, done
+    main, side = pty.openpty()
+    done = subprocess.run([BULLA, "attest", "convert", evidence(case), "--as", "cmw"], stdout=side, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == USAGE and "do not go to a terminal" in done.stderr, done
+    os.close(side)
+    os.close(main)
+
+
+@tap.case
+def a_lost_binding_is_told():
+    """RA-TLS certificates bind their key through the report data: the evidence alone does so only for who expects that value."""
+    pem = os.path.join(ROOT, "tests/fuzz/corpus/collateral/ratls_ego")
+    with open(pem, "rb") as file:
+        out, _, told = convert(write("ratls", file.read()), "cmw")
+    binder = told.split("--binder ")[1].strip()
+    assert len(binder) == 128, told
+    assert json.loads(attest("show", out, "--json").stdout)["tee"] in ("sgx", "none")
 
 
 tap.main()

@@ -104,7 +104,7 @@ def what_is_typed_wrong_is_told_what_is_right():
         (("attest", "fetch", "x", "--checks"), 2, "has no option `--checks`", "--help"),
         (("attest", "show", "x", "--any-code"), 2, "`bulla attest show` has no option `--any-code`", "--help"),
         (("attest", "fetch", "x", "--nonce", "00"), 2, "`bulla attest fetch` has no option `--nonce`", "--help"),
-        (("attest", "prove", "x"), 2, "show, verify, reference, fetch, serve", "prove"),
+        (("attest", "prove", "x"), 2, "show, verify, reference, convert, fetch, serve", "prove"),
         (("key", "old", "sam"), 2, "`bulla key`", "new"),
         (("run", "x", "--id", ""), 2, "`--id` does not take ``", "--id ID"),
         (("ls", "--checks=1"), 2, "`--checks` takes no value", ""),

@@ -35,7 +35,7 @@ def commands():
 def split(name):
     """`attest show`: two words only where help says so."""
     words = name.split()
-    known = {("attest", "show"), ("attest", "verify"), ("attest", "reference"), ("attest", "fetch"), ("attest", "serve"),
+    known = {("attest", "show"), ("attest", "verify"), ("attest", "reference"), ("attest", "convert"), ("attest", "fetch"), ("attest", "serve"),
              ("attest", "demand"),
              ("key", "new")}
     return words if tuple(words) in known else words[:1]

@@ -107,6 +107,31 @@ static void collections_have_one_order_and_a_limit(void **state)
 	assert_rc(BULLA_E_UNSUPPORTED, bulla_cmw_collection_parse(BULLA_BYTES_LITERAL("\xa1\x61\x61\xa0"), &type, back, &count));
 }
 
+static void json_is_written(void **state)
+{
+	static const struct bulla_cmw by_number = {.content_format = 30001, .value = {(const uint8_t *)"\xfb\xff", 2}};
+	const struct bulla_cmw_item items[] = {{BULLA_BYTES_LITERAL("a"), eat}, {BULLA_BYTES_LITERAL("bc"), by_number}};
+	const struct bulla_cmw_item wrong[] = {{BULLA_BYTES_LITERAL("bc"), eat}, {BULLA_BYTES_LITERAL("a"), eat}};
+	const struct bulla_cmw_item typed[] = {{BULLA_BYTES_LITERAL("__cmwc_t"), eat}};
+	uint8_t memory[256];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes written;
+
+	(void)state;
+	bulla_cmw_write_json(&w, &eat);
+	assert_ok(bulla_wr_end(&w, &written));
+	assert_bytes(written, BULLA_BYTES_LITERAL("[\"" EAT "\",\"dmFsdWU\",4]"));
+	w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_cmw_collection_write_json(&w, items, 2);
+	assert_ok(bulla_wr_end(&w, &written));
+	assert_bytes(written, BULLA_BYTES_LITERAL("{\"a\":[\"" EAT "\",\"dmFsdWU\",4],\"bc\":[30001,\"-_8\"]}"));
+	for (unsigned i = 0; i < 3; i++) { /* no order, a reserved label, nothing */
+		w = bulla_wr_fixed(memory, sizeof(memory));
+		bulla_cmw_collection_write_json(&w, i == 0 ? wrong : typed, i == 0 ? 2 : i % 2);
+		assert_rc(BULLA_E_ARGUMENT, bulla_wr_end(&w, &written));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +139,7 @@ int main(void)
 		cmocka_unit_test(odd_records_are_refused),
 		cmocka_unit_test(collections_travel),
 		cmocka_unit_test(collections_have_one_order_and_a_limit),
+		cmocka_unit_test(json_is_written),
 	};
 
 	return cmocka_run_group_tests_name("cose_cmw", tests, NULL, NULL);
