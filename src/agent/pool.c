@@ -399,7 +399,8 @@ static bulla_rc init_box(struct bulla_agent_pool *pool, struct bulla_agent_box *
 
 	box->pool = pool;
 	bulla_buf_init(&box->out, line);
-	bulla_buf_init(&box->in, (size_t)BULLA_MAX_AGENT_IN_FLIGHT * (BULLA_MAX_PAYLOAD + 1));
+	/* what is written goes when it is more than what is not */
+	bulla_buf_init(&box->in, (size_t)BULLA_MAX_AGENT_IN_FLIGHT * 2 * (BULLA_MAX_AGENT_INPUT + 1));
 	for (uint8_t i = 0; i < WATCH_COUNT; i++)
 		box->watch[i] = (struct bulla_agent_watch){.pool = pool, .box = box, .fd = -1, .what = i};
 	if (pool->spec->binding != BULLA_AGENT_SERVE)

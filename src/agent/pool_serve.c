@@ -57,7 +57,7 @@ bulla_rc bulla_agent_links_new(struct bulla_agent_box *box)
 
 		link->fd = -1;
 		link->watch = (struct bulla_agent_watch){.pool = pool, .box = box, .fd = -1, .what = (uint8_t)(WATCH_COUNT + i)};
-		bulla_buf_init(&link->out, BULLA_MAX_PAYLOAD + HEAD);
+		bulla_buf_init(&link->out, BULLA_MAX_AGENT_INPUT + HEAD);
 		bulla_buf_init(&link->in, (size_t)pool->output_max + BULLA_HTTP_HEAD_MAX);
 	}
 	return BULLA_OK;

@@ -50,6 +50,10 @@ static void begin(struct bulla_agent_box *box, struct bulla_agent_job *job)
 		break_off(box, BULLA_OUTCOME_OUTPUT);
 		return;
 	}
+	if (box->in_at > box->in.n / 2) { /* where inputs are larger than the pipe, it is never all written */
+		bulla_buf_consume(&box->in, box->in_at);
+		box->in_at = 0;
+	}
 	if (append_line(&box->in, job->input) != BULLA_OK)
 		break_off(box, BULLA_OUTCOME_MEMORY);
 }

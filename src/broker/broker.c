@@ -9,7 +9,7 @@
 
 #include <limits.h>
 
-#define SUBMIT_BYTES ((size_t)BULLA_MAX_JOURNAL_BATCH / 2)
+#define SUBMIT_BYTES ((size_t)BULLA_MAX_JOURNAL_BATCH / 4)
 #define SUBMISSIONS_MAX 2 /* the rest gathers in the outbox: larger batches, less memory */
 #define OUTBOX_BYTES ((size_t)32 << 20)
 #define BACKLOG_BYTES ((size_t)8 << 20)

@@ -46,6 +46,7 @@ static void print_row(const struct context *context, const struct bulla_msg_run_
 {
 	const struct workflow *workflow = NULL;
 	char name[BULLA_RUN_NAME_SIZE], state[48], since[32];
+	const char *why;
 	bulla_run_id run = {{0}};
 	bulla_digest digest = {{0}};
 
@@ -55,14 +56,15 @@ static void print_row(const struct context *context, const struct bulla_msg_run_
 	bulla_copy(digest.b, row->workflow.p, sizeof(digest.b));
 	workflow = context_workflow(context, &digest);
 	bulla_run_id_name(&run, name);
-	snprintf(state, sizeof(state), "%s%s", row->why == 0 ? "" : "waits: ",
-		row->why == 0 ? runs_state(row->state) : bulla_rc_id((bulla_rc)row->why));
+	why = row->why != 0 ? bulla_rc_id((bulla_rc)row->why) : runs_stuck(row->state, row->outcome);
+	snprintf(state, sizeof(state), "%s%s%s", row->why != 0 ? "waits" : runs_state(row->state), why == NULL ? "" : ": ",
+		why == NULL ? "" : why);
 	duration_text(now_ms - (int64_t)row->started_ms, since);
 	if (context->cli->json)
 		printf("{\"v\":1,\"t\":\"run\",\"run\":\"%s\",\"workflow\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"steps_done\":%llu,"
 		       "\"steps\":%llu,\"started_ms\":%llu,\"ended_ms\":%llu,\"epoch\":%llu}\n",
 			name, workflow == NULL ? "" : workflow->name, runs_state(row->state),
-			row->why == 0 ? "" : bulla_rc_id((bulla_rc)row->why), (unsigned long long)row->steps_done,
+			why == NULL ? "" : why, (unsigned long long)row->steps_done,
 			(unsigned long long)row->steps, (unsigned long long)row->started_ms, (unsigned long long)row->ended_ms,
 			(unsigned long long)row->epoch);
 	else

@@ -96,17 +96,24 @@ static int report_end(struct context *context, const struct bulla_workflow *work
 	const bulla_run_id *run, const struct bulla_msg_run_result *result)
 {
 	char took[32];
+	const char *why = runs_stuck(result->state, result->outcome);
 	int code = result->receipts.count > 0 ? print_result(context, workflow, run, result) : 0;
 
 	if (code != 0)
 		return code;
 	duration_text((int64_t)(result->ended_ms - result->started_ms), took);
 	if (context->cli->json)
-		printf("{\"v\":1,\"t\":\"run\",\"run\":\"%s\",\"state\":\"%s\",\"ms\":%llu,\"assurance\":\"dev\"}\n", follow->run,
-			runs_state(result->state), (unsigned long long)(result->ended_ms - result->started_ms));
+		printf("{\"v\":1,\"t\":\"run\",\"run\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"ms\":%llu,\"assurance\":\"dev\"}\n",
+			follow->run, runs_state(result->state), why == NULL ? "" : why,
+			(unsigned long long)(result->ended_ms - result->started_ms));
 	if (result->state == BULLA_RUN_DONE) {
 		say(context->cli, "done in %s.  DEV ONLY.  next: bulla show %.8s", took, follow->run);
 		return EXIT_DONE;
+	}
+	if (why != NULL) {
+		say(context->cli, "stuck at step %s: %s.  DEV ONLY.  next: bulla explain %s", follow_step(follow, result->failed_step),
+			why, why);
+		return EXIT_FAILED;
 	}
 	say(context->cli, "%s at step %s: %s.  DEV ONLY.  next: bulla logs %.8s", runs_state(result->state),
 		follow_step(follow, result->failed_step), follow_outcome(follow, result->failed_step, result->outcome), follow->run);
@@ -170,6 +177,16 @@ static int no_keys(const struct cli *cli, bulla_rc rc)
 	return rc == BULLA_E_CANCELLED ? EXIT_INTERRUPTED : EXIT_AGAIN;
 }
 
+static int not_sealed(const struct cli *cli, bulla_rc rc)
+{
+	const char *next = rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" :
+		rc == BULLA_E_LIMIT ? "give the run a reference to it instead" :
+		rc == BULLA_E_BIRTH_MISSING ? "bulla status: that enclave is not up yet; nothing was started" : "bulla status";
+	int code = say_rc(cli, rc, "sealing the input", next);
+
+	return rc == BULLA_E_LIMIT ? EXIT_USAGE : code;
+}
+
 /* A run that was started: without following it, its name is all. */
 static int after_start(struct context *context, struct client *client, const struct bulla_workflow *workflow,
 	struct follow *follow, const bulla_run_id *run, bool follow_it)
@@ -208,8 +225,7 @@ static int start_run(struct context *context, struct client *client, bool follow
 	rc = rc == BULLA_OK ? owner_starter_make(starter, bulla_buf_view(&input), context->cli->id, false, &body, &run) : rc;
 	owner_starter_free(starter);
 	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, "sealing the input", rc == BULLA_E_ARGUMENT ? "bulla check shows what steps read" :
-			rc == BULLA_E_BIRTH_MISSING ? "bulla status: that enclave is not up yet; nothing was started" : "bulla status");
+		return not_sealed(context->cli, rc);
 	follow_init(&follow, context, context_workflow(context, &workflow->digest), bulla_run_id_view(&run));
 	rc = send_start(client, bulla_buf_view(&body), context->cli->timeout_ms);
 	if (rc == BULLA_E_EXISTS && context->cli->id != NULL)

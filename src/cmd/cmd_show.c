@@ -127,6 +127,7 @@ static int show(struct context *context, const bulla_run_id *run, struct client 
 	struct shown s = {.context = context};
 	bulla_digest digest = {{0}};
 	char took[32], agents[32];
+	const char *why;
 	BULLA_AUTO_BUF answer;
 	uint64_t agents_us;
 	int code;
@@ -143,9 +144,10 @@ static int show(struct context *context, const bulla_run_id *run, struct client 
 		return 0;
 	}
 	duration_text((int64_t)s.result.ended_ms - (int64_t)s.result.started_ms, took);
+	why = runs_stuck(s.result.state, s.result.outcome);
 	if (!context->cli->json)
-		printf("%s %.8s   %s%s%s   dev   epoch %llu\n", s.follow.workflow == NULL ? "(older)" : s.follow.workflow->name,
-			s.follow.run, runs_state(s.result.state), s.result.state == BULLA_RUN_OPEN ? "" : " in ",
+		printf("%s %.8s   %s%s%s%s%s   dev   epoch %llu\n", s.follow.workflow == NULL ? "(older)" : s.follow.workflow->name,
+			s.follow.run, runs_state(s.result.state), why == NULL ? "" : ": ", why == NULL ? "" : why, s.result.state == BULLA_RUN_OPEN ? "" : " in ",
 			s.result.state == BULLA_RUN_OPEN ? "" : took, (unsigned long long)context->manifest.epoch);
 	agents_us = print_events(&s);
 	if (context->cli->json)

@@ -300,7 +300,10 @@ static bulla_rc write_message(struct owner_starter *s, bulla_bytes payload, cons
 	};
 	w = bulla_wr_buf(ret);
 	bulla_msg_encode(&bulla_msg_start_desc, &message, &w);
-	return bulla_wr_end(&w, &ignored);
+	BULLA_TRY(bulla_wr_end(&w, &ignored));
+	if (ignored.n > BULLA_MAX_RECORD)
+		return BULLA_FAIL(BULLA_E_LIMIT, "the input, sealed piece by piece for its readers, is more than a start holds");
+	return BULLA_OK;
 }
 
 struct owner_starter *owner_starter_free(struct owner_starter *s)

@@ -12,6 +12,11 @@ const char *runs_state(uint64_t state)
 	return state < sizeof(words) / sizeof(words[0]) ? words[state] : "?";
 }
 
+const char *runs_stuck(uint64_t state, uint64_t outcome)
+{
+	return state == BULLA_RUN_STUCK && outcome > 0 && outcome < BULLA_RC_COUNT ? bulla_rc_id((bulla_rc)outcome) : NULL;
+}
+
 int runs_open(struct context *context, struct cli *cli, struct client **ret)
 {
 	int code = context_open(context, cli);

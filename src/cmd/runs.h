@@ -11,6 +11,8 @@ int runs_get(struct context *context, struct client *client, const bulla_run_id 
 
 /* "done", "failed", ... */
 const char *runs_state(uint64_t state);
+/* Why a run is stuck, for `bulla explain`: its outcome is the code of that. NULL: it is not. */
+const char *runs_stuck(uint64_t state, uint64_t outcome);
 
 /* What every command about runs begins with: project, key, name key, manifest, engine. Exit code or 0. */
 int runs_open(struct context *context, struct cli *cli, struct client **ret);

@@ -105,6 +105,8 @@ static uint32_t fitting(struct bulla_engine *e, size_t *ret_bytes)
 	return n;
 }
 
+_Static_assert(BULLA_MAX_RECORD + 2 * BULLA_JOURNAL_PAGE <= BULLA_MAX_JOURNAL_BATCH, "a record goes into a batch");
+
 /* Submits what was gathered, in pieces of a batch; what does not go now goes with a later turn. */
 bulla_rc book_flush(struct bulla_engine *e)
 {
@@ -356,13 +358,14 @@ ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *ru
 
 struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run)
 {
-	bool done = run->fold.state == BULLA_RUN_DONE;
+	bool done = run->fold.state == BULLA_RUN_DONE, stuck = run->fold.state == BULLA_RUN_STUCK;
 	int64_t started_ms = run->fold.started_ms, ended_ms = run->fold.ended_ms;
 
 	return (struct bulla_rec_closed){.started_ms = started_ms,
 					 .ended_ms = ended_ms > started_ms ? ended_ms : started_ms, /* the clock was set back */
 					 .state = run->fold.state,
-					 .outcome = done ? run->fold.slots[run->fold.result].outcome : run->fold.why,
+					 .outcome = done ? run->fold.slots[run->fold.result].outcome :
+						    stuck ? (uint8_t)run->why : run->fold.why,
 					 .failed_step = done ? 0 : run->fold.failed_step,
 					 .steps_done = run->steps_done,
 					 .steps = (uint16_t)(run_flow(e, run)->forward_count - 1)};

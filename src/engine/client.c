@@ -93,7 +93,7 @@ static bulla_rc may_start(struct bulla_engine *e, const struct bulla_engine_inpu
 	rc = check_time(e, &start->run);
 	if (rc != BULLA_OK)
 		return rc;
-	if (in->body.n > RECORD_BODY_MAX)
+	if (in->body.n > BULLA_MAX_RECORD)
 		return BULLA_E_LIMIT;
 	rc = links_of_start(&m->objects);
 	if (rc != BULLA_OK)

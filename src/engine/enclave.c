@@ -100,7 +100,7 @@ static bulla_rc take_result(struct bulla_engine *e, ref r, struct instance *i, b
 	work->outcome = receipt.receipt.outcome;
 	work->source = work->instance;
 	runner_release(e, r);
-	if (body.n > RECORD_BODY_MAX) /* the enclave sealed more than is taken: it would again */
+	if (body.n > BULLA_MAX_RECORD) /* the enclave sealed more than is taken: it would again */
 		return book_abort(e, run_of(r), BULLA_RUN_STUCK, BULLA_E_LIMIT);
 	work->phase = WRITING;
 	work->durable = work->escrowed = false;

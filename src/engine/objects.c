@@ -116,7 +116,7 @@ bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *obj
 	bulla_bytes body;
 	bool is_new;
 
-	if (object->body.n > RECORD_BODY_MAX)
+	if (object->body.n > BULLA_MAX_RECORD)
 		return BULLA_FAIL(BULLA_E_LIMIT, "an object larger than a record");
 	BULLA_TRY(object_keep(e, object, maker, &is_new));
 	if (!is_new)

@@ -23,7 +23,7 @@ struct bulla_rec_result {
 struct bulla_rec_closed {
 	int64_t started_ms, ended_ms;
 	uint8_t state;   /* enum bulla_run_state */
-	uint8_t outcome; /* of the last step, or the failure */
+	uint8_t outcome; /* of the last step, or the failure; stuck: why, a bulla_rc */
 	uint16_t failed_step, steps_done, steps;
 };
 

@@ -179,6 +179,7 @@ static bulla_rc replay_closed(struct bulla_engine *e, uint32_t index, bulla_byte
 	run->fold.recorded = run->fold.announced = 1;
 	if (closed.state != BULLA_RUN_DONE) {
 		run->fold.why = closed.outcome;
+		run->why = closed.state == BULLA_RUN_STUCK && closed.outcome < BULLA_RC_COUNT ? (bulla_rc)closed.outcome : BULLA_OK;
 		run->fold.failed_step = closed.failed_step;
 	}
 	run->recorded = true;

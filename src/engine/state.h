@@ -24,7 +24,6 @@
 #define PENDING_MAX 1024 /* questions under way */
 #define ADVANCE_RUNS 256 /* runs in one ADVANCE frame */
 #define SPECULATE_SLOTS 64
-#define RECORD_BODY_MAX (BULLA_MAX_JOURNAL_BATCH - 2 * BULLA_JOURNAL_PAGE) /* larger payloads would be blobs */
 
 /* A slot of a resident run: run index and step. (for_each: items will need a wider one.) */
 typedef uint32_t ref;

@@ -317,8 +317,8 @@ static bulla_rc make_works(struct bulla_enclave *enclave)
 	enclave->works = memory;
 	for (uint32_t i = 0; i < enclave->window; i++) {
 		enclave->works[i].enclave = enclave;
-		bulla_buf_init(&enclave->works[i].input, (size_t)BULLA_MAX_PAYLOAD * 2);
-		bulla_buf_init(&enclave->works[i].sealed, BULLA_ENVELOPE_MAX * 4);
+		bulla_buf_init(&enclave->works[i].input, BULLA_MAX_AGENT_INPUT);
+		bulla_buf_init(&enclave->works[i].sealed, BULLA_MAX_SEALED);
 	}
 	return BULLA_OK;
 }

@@ -35,6 +35,7 @@ struct bulla_work {
 	bulla_secret run_secret;
 	char run_text[33], step_text[12];
 	struct bulla_buf input;         /* the document for the agent */
+	bool too_large;                 /* the document is: no agent gets it, the step fails */
 	struct bulla_buf sealed;        /* output envelopes, end to end */
 	size_t ends[BULLA_TEE_OUTPUTS]; /* where each ends in `sealed` */
 	struct bulla_pair pairs[BULLA_TEE_OUTPUTS];

@@ -280,7 +280,7 @@ static bulla_rc build_input(struct bulla_work *work, const struct bulla_work_req
 	w = bulla_wr_buf(&work->input);
 	if (!alone)
 		bulla_wr_u8(&w, '{');
-	for (size_t i = 0; i < step->binding_count; i++) {
+	for (size_t i = 0; i < step->binding_count && rc == BULLA_OK; i++) {
 		bulla_bytes value = BULLA_BYTES_LITERAL("null");
 
 		if (step->bindings[i].parent != BULLA_FLOW_NO_SLOT) {
@@ -288,20 +288,21 @@ static bulla_rc build_input(struct bulla_work *work, const struct bulla_work_req
 			rc = open_input(work, &request->envelopes[at], &step->inputs[at], &enclave->plain, &value);
 			at++;
 		}
-		if (rc != BULLA_OK)
-			break;
-		if (!alone) {
+		if (rc == BULLA_OK && !alone) {
 			if (i > 0)
 				bulla_wr_u8(&w, ',');
 			bulla_json_quote(&w, inputs[step->bindings[i].input].key);
 			bulla_wr_u8(&w, ':');
 		}
-		bulla_wr_bytes(&w, value);
+		if (rc == BULLA_OK)
+			bulla_wr_bytes(&w, value);
 		bulla_wipe(enclave->plain.p, enclave->plain.p == NULL ? 0 : enclave->plain.n);
 	}
 	if (!alone)
 		bulla_wr_u8(&w, '}');
-	return rc != BULLA_OK ? rc : bulla_wr_end(&w, &ignored);
+	rc = rc == BULLA_OK ? bulla_wr_end(&w, &ignored) : rc;
+	work->too_large = rc == BULLA_E_LIMIT && w.rc == rc; /* not another limit, which may hold another time */
+	return work->too_large ? BULLA_OK : rc;
 }
 
 /* --- the step begins --- */
@@ -366,9 +367,20 @@ static bulla_rc begin(struct bulla_work *work, const struct bulla_work_request *
 	fill_job(work, step, request);
 	bulla_used_add(&enclave->used, &step->attempt, step->permit.sequence);
 	work->state = BULLA_WORK_OPENED;
-	BULLA_TRY(bulla_agent_submit(work->agent->pool, &work->job));
+	if (!work->too_large)
+		BULLA_TRY(bulla_agent_submit(work->agent->pool, &work->job));
 	work->state = BULLA_WORK_RUNNING;
 	return BULLA_OK;
+}
+
+/* The same inputs are as large at every try: a failure that is sealed and signed, not an attempt that is lost. */
+static void fail_too_large(struct bulla_work *work)
+{
+	bulla_wipe(work->input.p, work->input.p == NULL ? 0 : work->input.n);
+	work->input.n = 0;
+	work->job.result = (struct bulla_agent_result){.outcome = BULLA_OUTCOME_FAILED,
+		.log = BULLA_BYTES_LITERAL("bulla: the inputs of this step are more, together, than an agent is given\n")};
+	bulla_work_agent_done(work, &work->job);
 }
 
 bulla_rc bulla_work_execute(struct bulla_enclave *enclave, uint32_t stream, bulla_bytes body)
@@ -398,5 +410,7 @@ bulla_rc bulla_work_execute(struct bulla_enclave *enclave, uint32_t stream, bull
 		return rc;
 	}
 	enclave->open++;
+	if (work->too_large)
+		fail_too_large(work);
 	return BULLA_OK;
 }

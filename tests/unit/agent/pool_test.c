@@ -278,6 +278,30 @@ static void stream_answers_in_order(void **state)
 	bulla_agent_pool_free(pool);
 }
 
+/* Inputs larger than the pipe, one behind the other: what waits to be written is never empty, and goes on and on. */
+static void stream_takes_large_inputs_without_a_pause(void **state)
+{
+	enum { JOBS = 120, SIZE = 250000 };
+	static struct outcome outcomes[JOBS];
+	static char text[SIZE + 1];
+	struct bulla_agent_pool *pool = open_pool(HOSTILE_STREAM);
+
+	(void)state;
+	for (size_t i = 0; i < SIZE; i++)
+		text[i] = i == 0 || i == SIZE - 1 ? '"' : 'x';
+	for (int i = 0; i < JOBS; i++)
+		submit(pool, &outcomes[i], text, 60 * (int64_t)SECOND);
+	drive(pool, outcomes, JOBS);
+	for (int i = 0; i < JOBS; i++) {
+		char expected[64];
+
+		snprintf(expected, sizeof(expected), "{\"served\":%d,\"size\":%d}", i, SIZE + 1); /* with its line end */
+		assert_int_equal(outcomes[i].outcome, BULLA_OUTCOME_OK);
+		assert_string_equal(outcomes[i].output, expected);
+	}
+	bulla_agent_pool_free(pool);
+}
+
 /* The misdeed's step fails with this class; the three behind it did not start and succeed. */
 static void stream_misdeed(const char *word, uint32_t expected)
 {
@@ -442,6 +466,7 @@ int main(void)
 		cmocka_unit_test(run_ends_in_each_class),
 		cmocka_unit_test(log_is_kept_and_cut),
 		cmocka_unit_test(stream_answers_in_order),
+		cmocka_unit_test(stream_takes_large_inputs_without_a_pause),
 		cmocka_unit_test(stream_misdeeds_cost_one_step),
 		cmocka_unit_test(stream_death_between_two_jobs),
 		cmocka_unit_test(stream_that_speaks_first_fails),

@@ -9,6 +9,9 @@ static void limits_fit_each_other(void **state)
 	assert_true(BULLA_MAX_PAYLOAD_RECORD <= BULLA_MAX_FRAME_BODY);
 	assert_true(BULLA_MAX_EVIDENCE <= BULLA_MAX_FRAME_BODY);
 	assert_true(BULLA_MAX_JOURNAL_BATCH <= BULLA_MAX_JOURNAL_SEGMENT);
+	assert_true(BULLA_MAX_RECORD < BULLA_MAX_JOURNAL_BATCH);
+	assert_true(BULLA_MAX_PAYLOAD + 65536 < BULLA_MAX_SEALED); /* one of full size, padded, for all readers */
+	assert_true(BULLA_MAX_SEALED + 65536 < BULLA_MAX_RECORD);
 	assert_true(BULLA_MAX_FLOW_ITEMS <= BULLA_MAX_FLOW_FACTS);
 	assert_true(BULLA_MAX_FLOW_INPUTS <= BULLA_MAX_MESSAGE_ITEMS);
 }

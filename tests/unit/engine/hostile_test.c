@@ -212,9 +212,16 @@ static void inputs_larger_than_a_message_end_their_run(void **state)
 	town_settle(&town);
 	assert_int_equal(town.results, 1);
 	assert_int_equal(town.result.state, BULLA_RUN_STUCK);
+	assert_int_equal(town.result.outcome, BULLA_E_LIMIT); /* why, and after a crash too */
+	town_crash(&town);
+	town_settle(&town);
+	town_ask(&town, BULLA_OP_GET, 1, false);
+	town_settle(&town);
+	assert_int_equal(town.result.state, BULLA_RUN_STUCK);
+	assert_int_equal(town.result.outcome, BULLA_E_LIMIT);
 	town.output.n = 100;
 	town_start(&town, 2, true);
-	settle_well(2);
+	settle_well(3);
 	town_close(&town);
 }
 
