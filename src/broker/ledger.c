@@ -293,54 +293,81 @@ static bulla_rc record_item(bulla_bytes bytes, struct bulla_buf *ret_reply)
 	return bulla_wr_end(&w, &ignored);
 }
 
-static bulla_rc record_entry(const struct bulla_entry *entry, struct bulla_merkle *tree, struct bulla_buf *ret_reply)
+/* One page of a run's record in the making. */
+struct record_page {
+	struct bulla_merkle tree; /* of all entries, when it is the last page */
+	uint64_t from, at, to;    /* entries: first of the page, the next, the one behind it */
+	bool last;
+	struct bulla_buf *reply;
+};
+
+/* order: of a REVOKE, else nothing. */
+static bulla_rc record_entry(const struct bulla_entry *entry, bulla_bytes order, struct record_page *page)
 {
+	bool told = page->at >= page->from && page->at < page->to;
 	uint8_t memory[BULLA_ENTRY_BYTES];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes bytes;
 
+	page->at++;
+	if (!told && !page->last)
+		return BULLA_OK;
 	bulla_entry_write(&w, entry);
 	BULLA_TRY(bulla_wr_end(&w, &bytes));
-	BULLA_TRY(bulla_merkle_add(tree, bytes));
-	return record_item(bytes, ret_reply);
+	if (page->last)
+		BULLA_TRY(bulla_merkle_add(&page->tree, bytes));
+	if (told && order.n > 0)
+		BULLA_TRY(record_item(order, page->reply));
+	return told ? record_item(bytes, page->reply) : BULLA_OK;
 }
 
-/* Revocations recorded before this sequence, each after its order; *at: the first that was not shown yet. */
-static bulla_rc record_revocations(const struct bulla_ledger *ledger, uint64_t before, uint32_t *at, struct bulla_merkle *tree,
-	struct bulla_buf *ret_reply)
+/* Revocations recorded before this sequence; *at: the first that was not met yet. */
+static bulla_rc record_revocations(const struct bulla_ledger *ledger, uint64_t before, uint32_t *at, struct record_page *page)
 {
-	for (; *at < ledger->revocation_count && ledger->revocations[*at].entry.sequence < before; ++*at) {
-		BULLA_TRY(record_item(bulla_buf_view(&ledger->revocations[*at].sign1), ret_reply));
-		BULLA_TRY(record_entry(&ledger->revocations[*at].entry, tree, ret_reply));
-	}
+	for (; *at < ledger->revocation_count && ledger->revocations[*at].entry.sequence < before; ++*at)
+		BULLA_TRY(record_entry(&ledger->revocations[*at].entry, bulla_buf_view(&ledger->revocations[*at].sign1), page));
 	return BULLA_OK;
 }
 
-/* Entries as items of the reply, the ledger's revocations among them where they belong, and the root over all. */
-static bulla_rc record_entries(const struct bulla_ledger *ledger, const struct ledger_run *run, struct bulla_buf *ret_reply,
-	bulla_digest *ret_root)
+/* Entries as items of the reply, the ledger's revocations among them where they belong. What comes to be meanwhile stands
+ * behind all that there is: pages of different moments go together. */
+static bulla_rc record_entries(const struct bulla_ledger *ledger, const struct ledger_run *run, struct record_page *page)
 {
-	struct bulla_merkle tree;
 	uint32_t revocation = 0;
 
-	bulla_merkle_init(&tree);
 	for (uint32_t n = run->first_row; n != 0;) {
 		const struct ledger_row *row = ledger_pool_at(&ledger->rows, n);
 
-		BULLA_TRY(record_revocations(ledger, row->entry.sequence, &revocation, &tree, ret_reply));
-		BULLA_TRY(record_entry(&row->entry, &tree, ret_reply));
+		BULLA_TRY(record_revocations(ledger, row->entry.sequence, &revocation, page));
+		BULLA_TRY(record_entry(&row->entry, (bulla_bytes){NULL, 0}, page));
 		n = row->next;
 	}
-	BULLA_TRY(record_revocations(ledger, UINT64_MAX, &revocation, &tree, ret_reply));
-	bulla_merkle_root(&tree, ret_root);
-	return BULLA_OK;
+	return record_revocations(ledger, UINT64_MAX, &revocation, page);
+}
+
+static bulla_rc record_head(struct bulla_ledger *ledger, const struct ledger_run *run, struct record_page *page, int64_t now_ms)
+{
+	struct bulla_run_head head = {.tenant = run->start.tenant,
+		.run = run->id,
+		.count = page->at,
+		.sequence = ledger->next_lsn - 1,
+		.time_ms = (uint64_t)now_ms,
+		.head = ledger->head,
+		.state = run->fold.state};
+
+	bulla_merkle_root(&page->tree, &head.root);
+	bulla_buf_clear(&ledger->items);
+	BULLA_TRY(ledger->world.make_head(ledger->world.ctx, &head, &ledger->items));
+	return record_item(bulla_buf_view(&ledger->items), page->reply);
 }
 
 bulla_rc bulla_ledger_record(struct bulla_ledger *ledger, bulla_bytes ask, int64_t now_ms, struct bulla_buf *ret_reply)
 {
 	struct bulla_msg_record_ask message;
-	struct bulla_run_head head = {0};
+	struct bulla_msg_record rest = {.next = 0};
+	struct record_page page = {.reply = ret_reply};
 	struct ledger_run *run = NULL;
+	uint64_t count;
 	bulla_run_id id;
 
 	BULLA_TRY(bulla_msg_record_ask_decode(ask, &message));
@@ -348,17 +375,18 @@ bulla_rc bulla_ledger_record(struct bulla_ledger *ledger, bulla_bytes ask, int64
 	BULLA_TRY(ledger_run_get(ledger, &id, &run));
 	if (run == NULL)
 		return BULLA_FAIL(BULLA_E_RUN_UNKNOWN, "the ledger has no such run");
-	BULLA_TRY(record_entries(ledger, run, ret_reply, &head.root));
-	head.tenant = run->start.tenant;
-	head.run = run->id;
-	head.count = run->row_count + ledger->revocation_count;
-	head.sequence = ledger->next_lsn - 1;
-	head.time_ms = (uint64_t)now_ms;
-	head.head = ledger->head;
-	head.state = run->fold.state;
-	bulla_buf_clear(&ledger->items);
-	BULLA_TRY(ledger->world.make_head(ledger->world.ctx, &head, &ledger->items));
-	return record_item(bulla_buf_view(&ledger->items), ret_reply);
+	count = run->row_count + ledger->revocation_count;
+	if (message.from > count)
+		return BULLA_FAIL(BULLA_E_ARGUMENT, "the run's record has not so many entries");
+	bulla_merkle_init(&page.tree);
+	page.from = message.from;
+	page.to = message.from + ledger->record_page;
+	page.last = page.to >= count;
+	BULLA_TRY(record_entries(ledger, run, &page));
+	if (page.last)
+		return record_head(ledger, run, &page, now_ms);
+	rest.next = page.to;
+	return end_reply(&bulla_msg_record_desc, &rest, ret_reply);
 }
 
 /* --- sessions and other tables --- */

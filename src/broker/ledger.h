@@ -94,6 +94,7 @@ struct bulla_ledger_options {
 	uint32_t residents; /* runs in memory at once; 0: BULLA_MAX_RUN_RESIDENT */
 	uint32_t sessions;  /* 0: BULLA_MAX_SESSIONS */
 	uint32_t closed_kept; /* runs that ended and stay in memory for late questions; 0: 256 */
+	uint32_t record_page; /* entries in one answer to RECORD; 0: 1,024 */
 };
 
 /* An empty ledger; free takes NULL. BULLA_E_MEMORY. */
@@ -125,7 +126,8 @@ BULLA_CHECK bulla_rc bulla_ledger_advance(struct bulla_ledger *ledger, bulla_byt
 BULLA_CHECK bulla_rc bulla_ledger_sync(struct bulla_ledger *ledger, bulla_bytes sync, int64_t now_ms,
 	struct bulla_buf *ret_reply);
 
-/* A body of RECORD (message `record_ask`); appends message `record`: entries, then the signed head. BULLA_E_RUN_UNKNOWN. */
+/* A body of RECORD (message `record_ask`); appends message `record`: a page of entries, after the last one the signed head over
+ * all. BULLA_E_RUN_UNKNOWN; BULLA_E_ARGUMENT: from behind the end. */
 BULLA_CHECK bulla_rc bulla_ledger_record(struct bulla_ledger *ledger, bulla_bytes ask, int64_t now_ms,
 	struct bulla_buf *ret_reply);
 

@@ -58,6 +58,7 @@ bulla_rc ledger_state_init(struct bulla_ledger *ledger, const struct bulla_ledge
 
 	*ledger = (struct bulla_ledger){.world = options->world, .next_run_no = 1, .next_lsn = 1, .durable_lsn = 1};
 	ledger->session_count = options->sessions != 0 ? options->sessions : BULLA_MAX_SESSIONS;
+	ledger->record_page = options->record_page != 0 ? options->record_page : LEDGER_RECORD_PAGE;
 	ledger->closed_kept = options->closed_kept != 0 ? options->closed_kept : LEDGER_CLOSED_KEPT;
 	init_buffers(ledger);
 	ledger_queue_init(&ledger->pending, sizeof(struct ledger_pending), LEDGER_PENDING);

@@ -89,6 +89,7 @@ struct ledger_touch {
 };
 
 #define LEDGER_TOUCHES 65536u
+#define LEDGER_RECORD_PAGE 1024u
 #define LEDGER_CLOSED_KEPT 256u /* where the options name no number */
 
 struct bulla_ledger {
@@ -105,6 +106,7 @@ struct bulla_ledger {
 	struct ledger_queue touches; /* of struct ledger_touch; at most LEDGER_TOUCHES */
 	struct ledger_index index;
 	uint32_t first_closed, last_closed, closed_count, closed_kept;
+	uint32_t record_page;
 	bulla_digest head; /* chain of the last durable batch */
 	uint64_t last_ms;  /* of the newest entry: entries never go back in time, whatever the machine's clock does */
 	/* the turn */

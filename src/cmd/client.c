@@ -21,6 +21,7 @@ struct client {
 	struct bulla_buf *answer;
 	bool answered;
 	bulla_rc rc; /* of the answer */
+	int64_t timeout_ms, until_us; /* of the open request; INT64_MAX: no limit */
 };
 
 /* Written by the signal handler only. Exception to rule 5 of doc/ARCHITECTURE.md section 10: a signal has no other way. */
@@ -50,6 +51,20 @@ static bulla_rc on_hello(void *ctx, struct bulla_frames *frames, uint64_t role, 
 	return BULLA_OK;
 }
 
+static int64_t limit_of(int64_t timeout_ms)
+{
+	return timeout_ms == 0 ? INT64_MAX : bulla_mono_us(bulla_sys_clock()) + timeout_ms * 1000;
+}
+
+static bulla_rc take_event(struct client *client, const struct bulla_frame *event)
+{
+	BULLA_TRY(client->events->on_event(client->events->ctx, event));
+	if (!client->events->answers)
+		return BULLA_OK;
+	client->until_us = limit_of(client->timeout_ms);
+	return bulla_frames_push(client->frames, (enum bulla_op_number)event->op, event->stream, (bulla_bytes){NULL, 0});
+}
+
 static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct bulla_frame *message)
 {
 	struct client *client = ctx;
@@ -59,7 +74,7 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	if ((message->flags & BULLA_FRAME_REPLY) == 0 || message->stream != client->stream)
 		return BULLA_OK; /* of the connection, or of a request that was given up */
 	if (message->flags & BULLA_FRAME_EVENT)
-		return client->events == NULL ? BULLA_OK : client->events->on_event(client->events->ctx, message);
+		return client->events == NULL ? BULLA_OK : take_event(client, message);
 	client->answered = true;
 	client->rc = message->flags & BULLA_FRAME_ERROR ? bulla_frames_error_of(message, &retry_ms) :
 							 bulla_buf_append(client->answer, message->body);
@@ -131,8 +146,8 @@ static bulla_rc read_some(struct client *client)
 	return bulla_frames_feed(client->frames, bulla_bytes_of(bytes, (size_t)n), bulla_mono_us(bulla_sys_clock()));
 }
 
-/* One wait and what it brings. until_us: INT64_MAX for no limit. */
-static bulla_rc turn(struct client *client, int64_t until_us)
+/* One wait and what it brings. */
+static bulla_rc turn(struct client *client)
 {
 	int64_t now = bulla_mono_us(bulla_sys_clock()), due = bulla_frames_deadline(client->frames);
 	struct pollfd fd = {.fd = client->fd, .events = POLLIN};
@@ -140,7 +155,7 @@ static bulla_rc turn(struct client *client, int64_t until_us)
 	BULLA_TRY(write_some(client));
 	if (bulla_frames_output(client->frames).n > 0)
 		fd.events |= POLLOUT;
-	due = due < until_us ? due : until_us;
+	due = due < client->until_us ? due : client->until_us;
 	int64_t wait_ms = due == INT64_MAX ? -1 : due <= now ? 0 : (due - now) / 1000 + 1;
 	if (poll(&fd, 1, wait_ms > 60000 ? 60000 : (int)wait_ms) < 0 && errno != EINTR)
 		return BULLA_FAIL_OS(BULLA_E_IO, "waiting on the connection is refused", errno);
@@ -149,30 +164,25 @@ static bulla_rc turn(struct client *client, int64_t until_us)
 	if (fd.revents & (POLLIN | POLLHUP | POLLERR))
 		BULLA_TRY(read_some(client));
 	now = bulla_mono_us(bulla_sys_clock());
-	if (now >= until_us && !client->answered)
+	if (now >= client->until_us && !client->answered)
 		return BULLA_FAIL(BULLA_E_TIMEOUT, "no answer in time");
 	return bulla_frames_tick(client->frames, now);
-}
-
-static int64_t limit_of(int64_t timeout_ms)
-{
-	return timeout_ms == 0 ? INT64_MAX : bulla_mono_us(bulla_sys_clock()) + timeout_ms * 1000;
 }
 
 bulla_rc client_call(struct client *client, enum bulla_op_number op, bulla_bytes body, const struct client_events *events,
 	int64_t timeout_ms, struct bulla_buf *ret)
 {
-	int64_t until = limit_of(timeout_ms);
-
+	client->timeout_ms = timeout_ms;
+	client->until_us = limit_of(timeout_ms);
 	while (!client->greeted)
-		BULLA_TRY(turn(client, until));
+		BULLA_TRY(turn(client));
 	client->stream = bulla_frames_stream(client->frames);
 	client->events = events;
 	client->answer = ret;
 	client->answered = false;
 	BULLA_TRY(bulla_frames_call(client->frames, op, client->stream, body));
 	while (!client->answered)
-		BULLA_TRY(turn(client, until));
+		BULLA_TRY(turn(client));
 	client->stream = 0;
 	return client->rc;
 }

@@ -5,10 +5,12 @@
 
 struct client;
 
-/* Called for each EVENT frame that belongs to the request; an error ends the call. */
+/* Called for each EVENT frame that belongs to the request; an error ends the call. answers: each is answered by an empty EVENT
+ * when it was taken, and the time-out begins anew. */
 struct client_events {
 	void *ctx;
 	bulla_rc (*on_event)(void *ctx, const struct bulla_frame *event);
+	bool answers;
 };
 
 /* Connects to a unix socket and says HELLO. BULLA_E_UNREACHABLE when nobody listens. */

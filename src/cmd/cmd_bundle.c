@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bulla_rc write_stdout(bulla_bytes bytes)
+static bulla_rc to_stdout(void *ctx, bulla_bytes bytes)
 {
+	(void)ctx;
 	while (bytes.n > 0) {
 		ssize_t n = write(1, bytes.p, bytes.n);
 
@@ -20,32 +21,56 @@ static bulla_rc write_stdout(bulla_bytes bytes)
 	return BULLA_OK;
 }
 
-static int save(struct context *context, struct client *client, const bulla_run_id *run)
+/* What the file's side says; else the engine's. */
+struct saving {
+	struct bulla_sys_new file;
+	bulla_rc rc;
+};
+
+static bulla_rc to_file(void *ctx, bulla_bytes bytes)
 {
-	char name[BULLA_RUN_NAME_SIZE], file[64];
-	const char *path = context->cli->out;
-	BULLA_AUTO_BUF bytes;
+	struct saving *saving = ctx;
+
+	saving->rc = bulla_sys_new_put(&saving->file, bytes);
+	return saving->rc;
+}
+
+/* The file is there when it is whole, and not before. */
+static bulla_rc save_file(struct client *client, const bulla_run_id *run, const char *path, struct saving *saving)
+{
 	bulla_rc rc;
 
-	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
+	saving->rc = bulla_sys_new_begin(path, 0644, &saving->file);
+	BULLA_TRY(saving->rc);
+	rc = run_bundle_stream(client, run, to_file, saving);
+	if (rc == BULLA_OK)
+		rc = saving->rc = bulla_sys_new_keep(&saving->file);
+	bulla_sys_new_drop(&saving->file);
+	return rc;
+}
+
+static int save(struct context *context, struct client *client, const bulla_run_id *run)
+{
+	struct saving saving = {.file = {.fd = -1}};
+	char name[BULLA_RUN_NAME_SIZE], file[64];
+	const char *path = context->cli->out;
+	bulla_rc rc;
+
 	bulla_run_id_name(run, name);
 	snprintf(file, sizeof(file), "%.8s.bundle", name);
 	path = path == NULL ? file : path;
-	bool to_stdout = path[0] == '-' && path[1] == '\0';
-	rc = run_bundle_bytes(client, run, &bytes);
+	if (path[0] == '-' && path[1] == '\0') {
+		rc = run_bundle_stream(client, run, to_stdout, NULL);
+		return rc == BULLA_OK ? 0 : run_bundle_refused(context->cli, rc, run);
+	}
+	rc = save_file(client, run, path, &saving);
 	if (rc != BULLA_OK)
-		return run_bundle_refused(context->cli, rc, run);
-	if (to_stdout)
-		rc = write_stdout(bulla_buf_view(&bytes));
-	else
-		rc = bulla_sys_write_file(path, bulla_buf_view(&bytes), 0644);
-	if (rc != BULLA_OK)
-		return say_rc(context->cli, rc, path, "bulla bundle -o FILE");
-	if (to_stdout)
-		return 0;
-	say(context->cli, "wrote %s, %zu bytes.  next: bulla verify %s", path, bytes.n, path);
+		return saving.rc != BULLA_OK ? say_rc(context->cli, rc, path, "bulla bundle -o FILE") :
+			run_bundle_refused(context->cli, rc, run);
+	say(context->cli, "wrote %s, %llu bytes.  next: bulla verify %s", path, (unsigned long long)saving.file.size, path);
 	if (context->cli->json) {
-		printf("{\"v\":1,\"t\":\"bundle\",\"run\":\"%s\",\"bytes\":%zu,\"file\":", name, bytes.n);
+		printf("{\"v\":1,\"t\":\"bundle\",\"run\":\"%s\",\"bytes\":%llu,\"file\":", name,
+			(unsigned long long)saving.file.size);
 		json_string(path);
 		printf("}\n");
 	}

@@ -47,17 +47,20 @@ static bulla_rc on_piece(void *ctx, bulla_bytes piece)
 	return bulla_verify_feed(ctx, piece);
 }
 
-/* Where the bundle is: in a file, or in memory. */
+/* Where the bundle is: in a file, or at the engine. */
 struct source {
 	const char *path; /* or NULL */
-	bulla_bytes bytes;
+	struct client *client;
+	bulla_run_id run;
 };
 
 static bulla_rc read_source(void *ctx, struct bulla_verify *verify)
 {
 	const struct source *source = ctx;
 
-	return source->path != NULL ? run_bundle_pieces(source->path, on_piece, verify) : bulla_verify_feed(verify, source->bytes);
+	if (source->path != NULL)
+		return run_bundle_pieces(source->path, on_piece, verify);
+	return run_bundle_stream(source->client, &source->run, on_piece, verify);
 }
 
 /* What can be read once only, a pipe, is read without helpers. */
@@ -68,12 +71,10 @@ static bool can_read_again(const char *path)
 	return path == NULL || (stat(path, &st) == 0 && S_ISREG(st.st_mode));
 }
 
-static bulla_rc judge(struct verification *v, const char *path, bulla_bytes bytes)
+static bulla_rc judge(struct verification *v, struct source *source)
 {
-	struct source source = {path, bytes};
-
-	return verify_with(can_read_again(path) ? verify_pool_cpus() : 0, VERIFY_WORTH, v->trusting ? &v->trust : NULL,
-		read_source, &source, &v->result);
+	return verify_with(can_read_again(source->path) ? verify_pool_cpus() : 0, VERIFY_WORTH, v->trusting ? &v->trust : NULL,
+		read_source, source, &v->result);
 }
 
 static void count_checks(const struct bulla_verify_result *result, unsigned *held, unsigned *failed, unsigned *left)
@@ -224,7 +225,8 @@ static int report(struct verification *v)
 
 static int verify_file(struct verification *v, const char *path)
 {
-	bulla_rc rc = judge(v, path, (bulla_bytes){NULL, 0});
+	struct source source = {.path = path};
+	bulla_rc rc = judge(v, &source);
 
 	if (rc != BULLA_OK)
 		return say_rc(v->cli, rc, path, "get it again");
@@ -235,25 +237,22 @@ static int verify_file(struct verification *v, const char *path)
 static int verify_run(struct verification *v)
 {
 	struct context context;
-	struct client *client = NULL;
-	bulla_run_id run;
-	BULLA_AUTO_BUF bytes;
+	struct source source = {.path = NULL};
 	bulla_rc rc;
-	int code = runs_open(&context, v->cli, &client);
+	int code = runs_open(&context, v->cli, &source.client);
 
-	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
-	code = code == 0 ? runs_find(&context, client, v->cli->arg_count > 0 ? v->cli->args[0] : NULL, &run) : code;
+	if (code == 0)
+		code = runs_find(&context, source.client, v->cli->arg_count > 0 ? v->cli->args[0] : NULL, &source.run);
 	if (code == 0) {
 		if (!v->trusting)
 			bulla_trust_of(&context.manifest, &v->trust);
 		v->trusting = true;
-		rc = run_bundle_bytes(client, &run, &bytes);
-		rc = rc == BULLA_OK ? judge(v, NULL, bulla_buf_view(&bytes)) : rc;
+		rc = judge(v, &source);
 		if (rc == BULLA_OK && context_workflow(&context, &v->result.facts.workflow) != NULL)
 			v->workflow = context_workflow(&context, &v->result.facts.workflow)->name;
-		code = rc == BULLA_OK ? report(v) : run_bundle_refused(v->cli, rc, &run);
+		code = rc == BULLA_OK ? report(v) : run_bundle_refused(v->cli, rc, &source.run);
 	}
-	client_close(client);
+	client_close(source.client);
 	context_done(&context);
 	return code;
 }

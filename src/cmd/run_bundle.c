@@ -30,6 +30,11 @@ struct reading {
 	int code;     /* not 0: was said */
 };
 
+struct run_bundle_sink {
+	run_bundle_take *take;
+	void *ctx;
+};
+
 /* --- what is kept --- */
 
 static bulla_rc keep(struct run_bundle *b, bulla_bytes body, bulla_bytes *list, size_t *count)
@@ -262,28 +267,44 @@ bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx)
 	return rc;
 }
 
+/* The verifier and the collector take no more than this at a time. */
+static bulla_rc hand_over(const struct run_bundle_sink *sink, bulla_bytes bytes)
+{
+	while (bytes.n > 0) {
+		size_t some = bytes.n < PIECE ? bytes.n : PIECE;
+
+		BULLA_TRY(sink->take(sink->ctx, bulla_bytes_of(bytes.p, some)));
+		bytes = bulla_bytes_of(bytes.p + some, bytes.n - some);
+	}
+	return BULLA_OK;
+}
+
 /* All pieces but the last are events. */
 static bulla_rc on_bundle_event(void *ctx, const struct bulla_frame *event)
 {
-	return bulla_buf_append(ctx, event->body);
+	return hand_over(ctx, event->body);
 }
 
-bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret)
+bulla_rc run_bundle_stream(struct client *client, const bulla_run_id *run, run_bundle_take *take, void *ctx)
 {
 	const struct bulla_msg_fetch message = {.run_id = bulla_run_id_view(run)};
+	struct run_bundle_sink sink = {take, ctx};
+	const struct client_events events = {&sink, on_bundle_event, true};
+	BULLA_AUTO_BUF last;
 	uint8_t memory[64];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes body;
 	bulla_rc rc = BULLA_E_AGAIN;
 
+	bulla_buf_init(&last, BULLA_MAX_MESSAGE);
 	bulla_msg_encode(&bulla_msg_fetch_desc, &message, &w);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	for (unsigned i = 0; i < SETTLE_TRIES && rc == BULLA_E_AGAIN; i++) {
+	for (unsigned i = 0; i < SETTLE_TRIES && (rc == BULLA_E_AGAIN || rc == BULLA_E_BUSY); i++) {
 		if (i > 0)
 			nanosleep(&(const struct timespec){.tv_nsec = SETTLE_NS}, NULL);
-		rc = client_call(client, BULLA_OP_BUNDLE, body, &(const struct client_events){ret, on_bundle_event}, 60000, ret);
+		rc = client_call(client, BULLA_OP_BUNDLE, body, &events, 60000, &last);
 	}
-	return rc;
+	return rc == BULLA_OK ? hand_over(&sink, bulla_buf_view(&last)) : rc;
 }
 
 int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run)
@@ -295,26 +316,15 @@ int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *r
 		say_error(cli, "state", name, "bulla wait", "the run has not ended: its proof is not whole yet");
 		return EXIT_AGAIN;
 	}
-	return say_rc(cli, rc, name, rc != BULLA_E_LIMIT ? "bulla status" :
-		"the engine makes bundles of up to 24 MiB: smaller inputs and outputs, or references to them");
+	return say_rc(cli, rc, name, "bulla status");
 }
 
 static bulla_rc engine_pieces(struct reading *r, struct client *client)
 {
-	bulla_bytes left;
-	bulla_rc rc = BULLA_OK;
-	BULLA_AUTO_BUF bytes;
+	bulla_rc rc = run_bundle_stream(client, r->run, on_piece, r);
 
-	bulla_buf_init(&bytes, RUNS_ANSWER_MAX);
-	rc = run_bundle_bytes(client, r->run, &bytes);
-	if (rc != BULLA_OK)
+	if (rc != BULLA_OK && r->code == 0 && rc != BULLA_E_LIMIT && rc != BULLA_E_MEMORY)
 		r->code = run_bundle_refused(r->context->cli, rc, r->run);
-	for (left = bulla_buf_view(&bytes); rc == BULLA_OK && left.n > 0;) {
-		size_t some = left.n < PIECE ? left.n : PIECE;
-
-		rc = on_piece(r, bulla_bytes_of(left.p, some));
-		left = bulla_bytes_of(left.p + some, left.n - some);
-	}
 	return rc;
 }
 

@@ -39,13 +39,15 @@ void run_bundle_done(struct run_bundle *bundle);
 BULLA_CHECK bulla_rc run_bundle_receipt(const struct run_bundle *bundle, bulla_bytes *ret_record,
 	struct bulla_receipt_record *ret);
 
-/* Asks the engine for a run's bundle, again for 10 s while its end is not durable: its bytes are appended to ret.
- * BULLA_E_STATE: the run goes on; BULLA_E_LIMIT: the engine makes none of this size. */
-BULLA_CHECK bulla_rc run_bundle_bytes(struct client *client, const bulla_run_id *run, struct bulla_buf *ret);
+/* Takes a piece of a bundle, at most 64 KiB; what it returns ends the reading. */
+typedef bulla_rc run_bundle_take(void *ctx, bulla_bytes piece);
+
+/* The engine's bundle of a run, piece by piece as it comes, until take fails; asked for again for 10 s while the run's end is not
+ * durable or the engine is busy. BULLA_E_STATE: the run goes on; BULLA_E_RUN_UNKNOWN; errors of the connection and of take. */
+BULLA_CHECK bulla_rc run_bundle_stream(struct client *client, const bulla_run_id *run, run_bundle_take *take, void *ctx);
 
 /* Says why the engine gives no bundle of this run; the exit code. */
 int run_bundle_refused(const struct cli *cli, bulla_rc rc, const bulla_run_id *run);
 
-/* A file, piece by piece, until take fails. BULLA_E_NOT_FOUND, BULLA_E_IO, errors of take. */
-typedef bulla_rc run_bundle_take(void *ctx, bulla_bytes piece);
+/* The same of a file. BULLA_E_NOT_FOUND, BULLA_E_IO, errors of take. */
 BULLA_CHECK bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx);

@@ -552,9 +552,12 @@ bulla_rc broker_down(struct bulla_engine *e)
 	for (size_t i = 0; i < PENDING_MAX; i++) {
 		struct question *q = &e->questions[i];
 
-		if (q->ticket == 0 || (q->op != BULLA_OP_KEYS && q->op != BULLA_OP_PUT_MANIFEST && !q->first))
+		if (q->ticket == 0 || !q->at_broker)
 			continue;
-		e->effects.error(e->effects.ctx, q->peer, q->op, q->stream, BULLA_E_BROKER, 1000);
+		if (q->op == BULLA_OP_BUNDLE)
+			BULLA_TRY(bundle_paged(e, q, BULLA_E_BROKER, (bulla_bytes){NULL, 0}));
+		else
+			e->effects.error(e->effects.ctx, q->peer, q->op, q->stream, BULLA_E_BROKER, 1000);
 		question_free(e, q);
 	}
 	return BULLA_OK;

@@ -1,7 +1,6 @@
 #include "engine/state.h"
 
 #define BUSY_RETRY_MS 50
-#define BUNDLE_PIECE ((size_t)BULLA_MAX_MESSAGE / 2)
 
 /* --- LIST --- */
 
@@ -164,6 +163,8 @@ static bulla_rc ask_broker(struct bulla_engine *e, const struct bulla_engine_inp
 	struct question *q = question_new(e, in->peer, in->stream, in->op);
 	bulla_rc rc = q ? broker_call(e, op, q->ticket, in->body) : BULLA_E_BUSY;
 
+	if (q)
+		q->at_broker = true;
 	if (rc == BULLA_OK)
 		return BULLA_OK;
 	if (q)
@@ -206,82 +207,4 @@ bulla_rc api_put_manifest(struct bulla_engine *e, const struct bulla_engine_inpu
 		return ask_broker(e, in, BULLA_OP_PUT_MANIFEST);
 	e->effects.reply(e->effects.ctx, in->peer, BULLA_OP_PUT_MANIFEST, in->stream, (bulla_bytes){NULL, 0});
 	return BULLA_OK;
-}
-
-/* --- BUNDLE: the run's records, then the ledger's --- */
-
-bulla_rc api_bundle(struct bulla_engine *e, const struct bulla_engine_input *in)
-{
-	struct bulla_msg_fetch m;
-	bulla_run_id id;
-	uint32_t index;
-	bulla_rc rc = bulla_msg_fetch_decode(in->body, &m);
-
-	if (rc == BULLA_OK)
-		rc = bulla_bytes_copy_exact(m.run_id, sizeof(id.b), id.b);
-	if (rc != BULLA_OK) {
-		client_refuse(e, in, rc, 0);
-		return BULLA_OK;
-	}
-	index = run_find(e, &id);
-	if (index != NO_REF && run_at(e, index)->used == 1) {
-		/* open, or its last record is not durable yet */
-		client_refuse(e, in, run_at(e, index)->recorded ? BULLA_E_AGAIN : BULLA_E_STATE, BUSY_RETRY_MS);
-		return BULLA_OK;
-	}
-	return client_ask(e, in, BULLA_ENGINE_LOAD_RUN, bulla_run_id_view(&id));
-}
-
-bulla_rc api_bundle_loaded(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *answer,
-			      bool *ret_done)
-{
-	struct bulla_msg_fetch m;
-	struct bulla_msg_record_ask ask;
-	bulla_wr w = bulla_wr_buf(clear_buf(&e->out));
-	bulla_bytes body;
-	bulla_rc rc = answer->rc == BULLA_E_NOT_FOUND ? BULLA_E_RUN_UNKNOWN : answer->rc;
-
-	*ret_done = true;
-	BULLA_TRY(bulla_msg_fetch_decode(bulla_block_view(q->body), &m));
-	ask.run_id = m.run_id;
-	bulla_msg_record_ask_encode(&ask, &w);
-	BULLA_TRY(bulla_wr_end(&w, &body));
-	if (rc == BULLA_OK)
-		rc = bulla_pool_copy(&e->pool, answer->body, &q->first);
-	if (rc == BULLA_OK)
-		rc = broker_call(e, BULLA_OP_RECORD, q->ticket, body);
-	if (rc != BULLA_OK)
-		e->effects.error(e->effects.ctx, q->peer, q->op, q->stream, rc, BUSY_RETRY_MS);
-	else
-		*ret_done = false;
-	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
-}
-
-/* In pieces that are messages each; the last one is the answer. Large and rare: the memory goes back. */
-static void reply_bundle(struct bulla_engine *e, const struct question *q)
-{
-	bulla_bytes left = bulla_buf_view(&e->out);
-
-	for (; left.n > BUNDLE_PIECE; left = bulla_bytes_of(left.p + BUNDLE_PIECE, left.n - BUNDLE_PIECE))
-		e->effects.event(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, bulla_bytes_of(left.p, BUNDLE_PIECE));
-	e->effects.reply(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, left);
-	if (e->out.cap > BUNDLE_PIECE)
-		bulla_buf_done(&e->out);
-}
-
-bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_bytes record)
-{
-	struct bulla_msg_fetch m;
-	struct history h;
-	bulla_rc rc;
-
-	BULLA_TRY(bulla_msg_fetch_decode(bulla_block_view(q->body), &m));
-	rc = history_of_records(e, bulla_block_view(q->first), &h);
-	if (rc == BULLA_OK)
-		rc = bundle_write(e, &h, record, m.headers_only != 0);
-	if (rc == BULLA_OK)
-		reply_bundle(e, q);
-	else
-		e->effects.error(e->effects.ctx, q->peer, BULLA_OP_BUNDLE, q->stream, rc, 0);
-	return rc == BULLA_E_MEMORY ? rc : BULLA_OK;
 }

@@ -295,7 +295,7 @@ static bulla_rc op_wait(struct bulla_engine *e, const struct bulla_engine_input 
 		return client_ask(e, in, BULLA_ENGINE_LOAD_RUN, bulla_run_id_view(&id));
 	if (run_at(e, index)->parked && in->op == BULLA_OP_GET) {
 		BULLA_TRY(park_question(e, run_at(e, index), &spans));
-		return client_ask(e, in, BULLA_ENGINE_LOAD_SPANS, spans);
+		return client_ask(e, in, BULLA_ENGINE_SUM_SPANS, spans);
 	}
 	if (has_ended(run_at(e, index)) || in->op == BULLA_OP_GET)
 		return reply_resident(e, index, in->peer, in->op, in->stream);
@@ -323,7 +323,6 @@ static bulla_rc run_loaded(struct bulla_engine *e, const struct question *q, con
 bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *in)
 {
 	struct question *q = question_find(e, in->ticket), held;
-	bool done = true;
 	bulla_rc rc;
 
 	if (!q)
@@ -341,37 +340,42 @@ bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *
 		rc = api_listed(e, &held, in);
 		break;
 	case BULLA_OP_BUNDLE:
-		rc = api_bundle_loaded(e, q, in, &done);
+		rc = bundle_loaded(e, &held, in);
 		break;
 	default:
 		rc = run_loaded(e, &held, in);
 	}
-	if (done)
-		question_free(e, q);
+	question_free(e, q);
 	return rc;
+}
+
+/* Why the broker refuses. */
+static bulla_rc error_of(bulla_bytes body)
+{
+	struct bulla_msg_error error;
+	bulla_rc why = BULLA_E_BROKER;
+	char id[64] = {0};
+
+	if (bulla_msg_error_decode(body, &error) == BULLA_OK && error.id.n < sizeof(id)) {
+		bulla_copy(id, error.id.p, error.id.n);
+		why = bulla_rc_from_id(id);
+	}
+	return why == BULLA_RC_COUNT || why == BULLA_OK ? BULLA_E_BROKER : why;
 }
 
 bulla_rc client_broker_answer(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *in)
 {
-	bulla_rc rc = BULLA_OK;
+	bulla_rc rc = in->flags & BULLA_ENGINE_ERROR ? error_of(in->body) : BULLA_OK;
+	struct question held = *q;
 
-	if (in->flags & BULLA_ENGINE_ERROR) {
-		struct bulla_msg_error error;
-		bulla_rc why = BULLA_E_BROKER;
-		char id[64] = {0};
-
-		if (bulla_msg_error_decode(in->body, &error) == BULLA_OK && error.id.n < sizeof(id)) {
-			bulla_copy(id, error.id.p, error.id.n);
-			why = bulla_rc_from_id(id);
-		}
-		e->effects.error(e->effects.ctx, q->peer, q->op, q->stream,
-				 why == BULLA_RC_COUNT || why == BULLA_OK ? BULLA_E_BROKER : why, 0);
-	} else if (q->op == BULLA_OP_BUNDLE)
-		rc = api_bundle_answered(e, q, in->body);
-	else
-		e->effects.reply(e->effects.ctx, q->peer, q->op, q->stream, in->body);
 	question_free(e, q);
-	return rc;
+	if (held.op == BULLA_OP_BUNDLE)
+		return bundle_paged(e, &held, rc, in->body);
+	if (rc != BULLA_OK)
+		e->effects.error(e->effects.ctx, held.peer, held.op, held.stream, rc, 0);
+	else
+		e->effects.reply(e->effects.ctx, held.peer, held.op, held.stream, in->body);
+	return BULLA_OK;
 }
 
 /* --- waiters --- */
@@ -438,6 +442,7 @@ void client_down(struct bulla_engine *e, bulla_engine_peer peer)
 			*link = e->waiters[place].next;
 			waiter_free(e, place);
 		}
+	bundles_down(e, peer);
 	for (size_t i = 0; i < PENDING_MAX; i++)
 		if (e->questions[i].ticket != 0 && e->questions[i].peer == peer)
 			question_free(e, &e->questions[i]);
@@ -456,12 +461,16 @@ bulla_rc client_frame(struct bulla_engine *e, const struct bulla_engine_input *i
 		{BULLA_OP_DRAIN, api_status},
 	};
 
+	if ((in->flags & BULLA_ENGINE_EVENT) && !(in->flags & BULLA_ENGINE_REPLY) && in->op == BULLA_OP_BUNDLE)
+		return bundle_seen(e, in);
 	if (in->flags & (BULLA_ENGINE_REPLY | BULLA_ENGINE_EVENT))
 		return BULLA_OK;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].op == in->op)
 			return table[i].handle(e, in);
-	if (in->op != BULLA_OP_CANCEL) /* a hint: WAIT ends with its run or connection */
+	if (in->op == BULLA_OP_CANCEL) /* a hint: WAIT ends with its run or connection */
+		bundle_cancel(e, in);
+	else
 		client_refuse(e, in, BULLA_E_UNSUPPORTED, 0);
 	return BULLA_OK;
 }

@@ -67,7 +67,6 @@ struct question *question_find(struct bulla_engine *e, uint64_t ticket)
 void question_free(struct bulla_engine *e, struct question *q)
 {
 	bulla_pool_give(&e->pool, q->body);
-	bulla_pool_give(&e->pool, q->first);
 	*q = (struct question){0};
 }
 
@@ -171,12 +170,13 @@ static bulla_rc on_time(struct bulla_engine *e)
 	}
 	if (e->have_limbo && e->limbo_until_ms <= e->now_ms)
 		BULLA_TRY(limbo_end(e));
+	BULLA_TRY(bundles_time(e));
 	return runner_time(e);
 }
 
 static int64_t earliest(const struct bulla_engine *e)
 {
-	int64_t due = runner_due(e);
+	int64_t due = runner_due(e), bundles = bundles_due(e);
 
 	if (e->timer_count > 0 && e->timers[0].due_ms < due)
 		due = e->timers[0].due_ms;
@@ -184,6 +184,8 @@ static int64_t earliest(const struct bulla_engine *e)
 		due = e->again_ms;
 	if (e->have_limbo && e->limbo_until_ms < due)
 		due = e->limbo_until_ms;
+	if (bundles < due)
+		due = bundles;
 	if (e->counts.open > 0 && e->checked_ms + 1000 < due)
 		due = e->checked_ms + 1000;
 	return due;
@@ -237,6 +239,7 @@ struct bulla_engine *bulla_engine_free(struct bulla_engine *e)
 	if (e->chunks)
 		runs_done(e);
 	projects_done(e);
+	bundles_done(e);
 	for (size_t i = 0; i < PENDING_MAX; i++)
 		question_free(e, &e->questions[i]);
 	bulla_pool_give(&e->pool, e->keys);

@@ -42,9 +42,11 @@ enum bulla_engine_record {
 enum bulla_engine_question {
 	/* ask */
 	BULLA_ENGINE_FIND_RUN = 1, /* arg: run id. LOADED body: struct of engine/records.h `row`; BULLA_E_NOT_FOUND */
-	BULLA_ENGINE_LOAD_RUN,     /* arg: run id. body: the run's framed records, in order; BULLA_E_NOT_FOUND */
-	BULLA_ENGINE_LOAD_SPANS,   /* arg: run_no u64le, spans as in a row. body: as of LOAD_RUN; of a run that goes on */
+	BULLA_ENGINE_LOAD_RUN,     /* arg: run id. body: bulla_spans_sum (engine/spans.h); BULLA_E_NOT_FOUND */
+	BULLA_ENGINE_LOAD_SPANS,   /* arg: run_no u64le, spans as in a row. body: these framed records, in order */
 	BULLA_ENGINE_LIST_RUNS,    /* arg: a `list` message. body: a `listing` message of ended runs, newest first */
+	BULLA_ENGINE_INDEX_RUN,    /* arg: run id. body: bulla_spans_index; BULLA_E_NOT_FOUND */
+	BULLA_ENGINE_SUM_SPANS,    /* arg: as of LOAD_SPANS. body: as of LOAD_RUN; of a run that goes on */
 	/* tell */
 	BULLA_ENGINE_PUT_ROW,    /* arg: row of a run that ended */
 	BULLA_ENGINE_PUT_OBJECT, /* arg: an `object` message */
@@ -126,6 +128,8 @@ struct bulla_engine_options {
 	int64_t now_ms, wall_ms; /* as in inputs */
 	int64_t park_ms; /* a run idle for so long leaves its records to the journal; 0: 10 minutes */
 	uint32_t escrow_runs; /* open runs up to which commits carry their results; 0: 32 */
+	size_t load_bytes;  /* of records read back at once; 0: 1 MiB */
+	size_t piece_bytes; /* of a bundle that are sent at once, and the rest of the item that they end in; 0: 64 KiB */
 };
 
 /* options and effects are copied; effects->ctx outlives the engine. BULLA_E_MEMORY. */

@@ -6,14 +6,14 @@
 #include "base/mem.h"
 #include "base/ring.h"
 #include "crypto/hash.h"
-#include "engine/records.h"
+#include "engine/spans.h"
 #include "journal/recover.h"
 
 #define RING 4096u  /* places in each ring */
 #define INSIDE 2048 /* notes in the rings or in the thread: so neither ring is ever full */
 #define TRANSACTION 256
 #define ENOUGH 256 /* notes worth a transaction: what it costs beside its rows is the pages that it touches */
-#define RUN_BYTES_MAX ((size_t)24 << 20)
+#define RUN_BYTES_MAX ((size_t)24 << 20) /* of an answer: a row, or an index, of a run with as many facts as there may be */
 #define LIST_ROWS_MAX 1024
 #define DAY_MS ((int64_t)86400000)
 #define AGAIN_MS 500 /* no space: what was told is tried again */
@@ -92,55 +92,30 @@ bulla_rc bulla_librarian_apply(struct bulla_catalogue *catalogue, enum bulla_eng
 	return question == BULLA_ENGINE_PUT_ROW ? put_row(catalogue, arg) : put_object(catalogue, arg);
 }
 
-/* A run's records, from where its row says they are. */
-static bulla_rc load_row(struct bulla_librarian *l, const struct bulla_rec_row *row, struct bulla_buf *ret)
+static bulla_rc read_at(void *ctx, struct bulla_engine_place place, struct bulla_buf *memory, struct bulla_journal_record *ret)
 {
-	bulla_rd spans = bulla_rd_of(row->spans);
-	struct bulla_buf record_bytes;
-	bulla_rc rc = BULLA_OK;
+	const struct bulla_librarian *l = ctx;
 
-	bulla_buf_init(&record_bytes, BULLA_MAX_JOURNAL_BATCH);
-	while (rc == BULLA_OK && bulla_rd_left(&spans) > 0) {
-		uint32_t segment = 0, offset = 0, bytes = 0;
-		struct bulla_journal_record record;
-
-		rc = bulla_rd_u32le(&spans, &segment);
-		if (rc == BULLA_OK)
-			rc = bulla_rd_u32le(&spans, &offset);
-		if (rc == BULLA_OK)
-			rc = bulla_rd_u32le(&spans, &bytes);
-		record_bytes.n = 0;
-		if (rc == BULLA_OK)
-			rc = bulla_journal_read_back(l->disk, (struct bulla_journal_place){segment, offset}, &record_bytes,
-						     &record);
-		if (rc == BULLA_OK && record.run_no != row->run_no)
-			rc = BULLA_FAIL(BULLA_E_CORRUPT, "a record is not where the catalogue says");
-		if (rc == BULLA_OK)
-			rc = bulla_journal_record_put(&record, ret);
-	}
-	bulla_buf_done(&record_bytes);
-	return rc;
+	return bulla_journal_read_back(l->disk, (struct bulla_journal_place){place.segment, place.offset}, memory, ret);
 }
 
-static bulla_rc load_run(struct bulla_librarian *l, bulla_bytes run_id, struct bulla_buf *ret)
+/* What is asked about a run's records; row NULL: they are named in the question. */
+static bulla_rc answer_records(struct bulla_librarian *l, const struct note *note, const struct bulla_rec_row *row,
+			       struct bulla_buf *ret)
+{
+	const struct bulla_spans_reader reader = {l, read_at};
+
+	return bulla_spans_answer(&reader, (enum bulla_engine_question)note->question, note_view(note), row, ret);
+}
+
+static bulla_rc answer_run(struct bulla_librarian *l, const struct note *note, struct bulla_buf *ret)
 {
 	BULLA_AUTO_BUF row_bytes = {.max = RUN_BYTES_MAX};
 	struct bulla_rec_row row;
 
-	BULLA_TRY(bulla_catalogue_find(l->catalogue, run_id, &row_bytes));
+	BULLA_TRY(bulla_catalogue_find(l->catalogue, note_view(note), &row_bytes));
 	BULLA_TRY(bulla_rec_row_read(bulla_buf_view(&row_bytes), &row));
-	return load_row(l, &row, ret);
-}
-
-/* arg of LOAD_SPANS */
-static bulla_rc load_spans(struct bulla_librarian *l, bulla_bytes arg, struct bulla_buf *ret)
-{
-	struct bulla_rec_row row = {.run_no = 0};
-	bulla_rd r = bulla_rd_of(arg);
-
-	BULLA_TRY(bulla_rd_u64le(&r, &row.run_no));
-	BULLA_TRY(bulla_rd_bytes(&r, bulla_rd_left(&r), &row.spans));
-	return load_row(l, &row, ret);
+	return answer_records(l, note, &row, ret);
 }
 
 static bulla_rc answer_row(const struct bulla_rec_row *row, struct bulla_buf *ret)
@@ -221,10 +196,12 @@ static void handle(struct bulla_librarian *l, struct note *note)
 		note->rc = bulla_catalogue_find(l->catalogue, arg, &note->answer);
 		break;
 	case BULLA_ENGINE_LOAD_RUN:
-		note->rc = load_run(l, arg, &note->answer);
+	case BULLA_ENGINE_INDEX_RUN:
+		note->rc = answer_run(l, note, &note->answer);
 		break;
 	case BULLA_ENGINE_LOAD_SPANS:
-		note->rc = load_spans(l, arg, &note->answer);
+	case BULLA_ENGINE_SUM_SPANS:
+		note->rc = answer_records(l, note, NULL, &note->answer);
 		break;
 	case BULLA_ENGINE_LIST_RUNS:
 		note->rc = list_runs(l, arg, &note->answer);
@@ -329,10 +306,10 @@ static void answer(struct bulla_librarian *l, const struct told *told, struct no
 	handle(l, note);
 	if (note->rc != BULLA_E_NOT_FOUND || told->tries == 0 || !find_told(told, note_view(note), &row))
 		return;
-	if (note->question == BULLA_ENGINE_LOAD_RUN)
-		note->rc = load_row(l, &row, &note->answer);
-	else
+	if (note->question == BULLA_ENGINE_FIND_RUN)
 		note->rc = answer_row(&row, &note->answer);
+	else
+		note->rc = answer_records(l, note, &row, &note->answer);
 }
 
 static void *librarian_main(void *arg)

@@ -272,21 +272,33 @@ static bulla_bytes header_of(bulla_bytes envelope)
 	return bulla_bytes_of(envelope.p, envelope.n < LINK_HINT_BYTES ? envelope.n : LINK_HINT_BYTES);
 }
 
-/* Each 16-byte string in the header may be a link id (doc/formats.md section `envelope`): those that are known, are this
- * maker's and were not carried go along. A client gets what it needs; an enclave may still ask with NEED. */
-void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
-		      const bulla_digest *maker)
+/* Each 16-byte string in the header may be a link id (doc/formats.md section `envelope`). */
+uint32_t object_next_link(const struct bulla_engine *e, bulla_bytes envelope, size_t *at)
 {
 	bulla_bytes header = header_of(envelope);
 
-	for (size_t i = 0; i + 1 + LINK_ID_BYTES <= header.n; i++) {
+	while (*at + 1 + LINK_ID_BYTES <= header.n) {
+		const uint8_t *p = header.p + (*at)++;
 		uint32_t link = NO_OBJECT;
 
-		if (header.p[i] == CBOR_LINK_ID)
-			link = object_find(e, BULLA_OBJECT_LINK, bulla_bytes_of(header.p + i + 1, LINK_ID_BYTES));
-		if (link != NO_OBJECT && !object_carried(e, peer, link) && bulla_digest_eq(&e->objects[link].maker, maker))
-			parcel_add(e, parcel, peer, link);
+		if (*p == CBOR_LINK_ID)
+			link = object_find(e, BULLA_OBJECT_LINK, bulla_bytes_of(p + 1, LINK_ID_BYTES));
+		if (link != NO_OBJECT)
+			return link;
 	}
+	return NO_OBJECT;
+}
+
+/* Those of this maker that were not carried go along. A client gets what it needs; an enclave may still ask with NEED. */
+void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
+		      const bulla_digest *maker)
+{
+	uint32_t link;
+	size_t at = 0;
+
+	while ((link = object_next_link(e, envelope, &at)) != NO_OBJECT)
+		if (!object_carried(e, peer, link) && bulla_digest_eq(&e->objects[link].maker, maker))
+			parcel_add(e, parcel, peer, link);
 }
 
 /* --- starters' links: with the run that they came with --- */

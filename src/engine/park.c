@@ -1,11 +1,13 @@
 #include "engine/state.h"
 
+#include "engine/spans.h"
 #include "receipt/receipt.h"
 
 /* Parking: a run that is idle for long (its enclave is away, a long back-off, a sleep) keeps its fold, its places in queues and
  * its timers; its records leave memory and are read back from the journal when a step of it can go on or it ends. */
 
 #define PARK_MS ((int64_t)10 * 60 * 1000)
+#define LOAD_BYTES ((size_t)1 << 20)
 #define BUSY_AGAIN_MS 20 /* the librarian has enough to do */
 
 /* Nothing of the slot is under way, nothing of it is only in memory. */
@@ -44,6 +46,7 @@ static void park(struct bulla_engine *e, struct run *run)
 	bulla_pool_give(&e->pool, run->started);
 	run->started = NULL;
 	run->parked = true;
+	run->loaded = 0;
 	e->counts.parked++;
 }
 
@@ -64,13 +67,35 @@ void park_time(struct bulla_engine *e)
 
 /* --- back --- */
 
-bulla_rc park_question(struct bulla_engine *e, const struct run *run, bulla_bytes *ret)
+static bulla_rc question_of(struct bulla_engine *e, const struct run *run, uint32_t first, uint32_t count, bulla_bytes *ret)
 {
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	bulla_wr_u64le(&w, run->run_no);
-	bulla_wr_bytes(&w, bulla_bytes_of(run->spans->data, (size_t)run->span_count * BULLA_REC_SPAN_BYTES));
+	bulla_wr_bytes(&w, bulla_bytes_of(run->spans->data + (size_t)first * BULLA_REC_SPAN_BYTES,
+					  (size_t)count * BULLA_REC_SPAN_BYTES));
 	return bulla_wr_end(&w, ret);
+}
+
+bulla_rc park_question(struct bulla_engine *e, const struct run *run, bulla_bytes *ret)
+{
+	return question_of(e, run, 0, run->span_count, ret);
+}
+
+/* How many of the run's records are read back at once: an answer is no larger than one of the librarian's may be. */
+static uint32_t portion(const struct bulla_engine *e, const struct run *run)
+{
+	size_t most = e->options.load_bytes > 0 ? e->options.load_bytes : LOAD_BYTES, sum = 0;
+	bulla_rd r = bulla_rd_of(bulla_bytes_of(run->spans->data + (size_t)run->loaded * BULLA_REC_SPAN_BYTES,
+						(size_t)(run->span_count - run->loaded) * BULLA_REC_SPAN_BYTES));
+	struct bulla_engine_place place;
+	uint32_t count = 0;
+
+	while (bulla_rd_left(&r) > 0 && bulla_span_next(&r, &place) == BULLA_OK && (count == 0 || sum + place.bytes <= most)) {
+		sum += place.bytes;
+		count++;
+	}
+	return count;
 }
 
 static bulla_rc ask(struct bulla_engine *e, uint32_t index)
@@ -86,7 +111,8 @@ static bulla_rc ask(struct bulla_engine *e, uint32_t index)
 	if (!q)
 		return timer_add(e, e->now_ms + BUSY_AGAIN_MS, ref_of(index, 0), 0);
 	q->run = run->id;
-	BULLA_TRY(park_question(e, run, &arg));
+	q->count = portion(e, run);
+	BULLA_TRY(question_of(e, run, run->loaded, q->count, &arg));
 	rc = e->effects.ask(e->effects.ctx, q->ticket, BULLA_ENGINE_LOAD_SPANS, arg);
 	if (rc == BULLA_OK) {
 		run->loading = true;
@@ -148,34 +174,56 @@ static bulla_rc take_records(struct bulla_engine *e, struct run *run, bulla_byte
 		else if (record.type == BULLA_HOST_RESULT)
 			BULLA_TRY(take_result(e, run, record.body));
 	}
+	return BULLA_OK;
+}
+
+/* What was asked for is here. BULLA_E_AGAIN: more of the run is not. */
+static bulla_rc take_portion(struct bulla_engine *e, struct run *run, const struct question *q,
+			     const struct bulla_engine_input *in)
+{
+	BULLA_TRY(in->rc);
+	BULLA_TRY(take_records(e, run, in->body));
+	run->loaded += q->count;
+	if (run->loaded < run->span_count)
+		return BULLA_E_AGAIN;
 	return run->started ? BULLA_OK : BULLA_FAIL(BULLA_E_CORRUPT, "a parked run has no start");
 }
 
-bulla_rc park_loaded(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *in)
+/* Slots that waited for their run's records. */
+static bulla_rc assign_waiting(struct bulla_engine *e, uint32_t index, bool assign)
 {
-	uint32_t index = run_find(e, &q->run);
-	struct run *run = index == NO_REF ? NULL : run_at(e, index);
-	bulla_rc rc = in->rc;
+	struct run *run = run_at(e, index);
 
-	if (!run || run->used != 1 || !run->parked)
-		return BULLA_OK;
-	run->loading = false;
-	if (rc == BULLA_OK)
-		rc = take_records(e, run, in->body);
-	if (rc == BULLA_E_MEMORY)
-		return rc;
-	run->parked = false;
-	run->touched_ms = e->now_ms;
-	e->counts.parked--;
 	for (uint32_t s = 0; s < run->fold.slot_count; s++) {
 		ref r = ref_of(index, (uint16_t)s);
 
 		if (run->works[s].phase != LOADING)
 			continue;
 		runner_release(e, r);
-		if (rc == BULLA_OK)
+		if (assign)
 			BULLA_TRY(runner_assign(e, r));
 	}
+	return BULLA_OK;
+}
+
+bulla_rc park_loaded(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *in)
+{
+	uint32_t index = run_find(e, &q->run);
+	struct run *run = index == NO_REF ? NULL : run_at(e, index);
+	bulla_rc rc;
+
+	if (!run || run->used != 1 || !run->parked)
+		return BULLA_OK;
+	run->loading = false;
+	rc = take_portion(e, run, q, in);
+	if (rc == BULLA_E_AGAIN)
+		return ask(e, index);
+	if (rc == BULLA_E_MEMORY)
+		return rc;
+	run->parked = false;
+	run->touched_ms = e->now_ms;
+	e->counts.parked--;
+	BULLA_TRY(assign_waiting(e, index, rc == BULLA_OK));
 	if (rc != BULLA_OK)
 		return book_abort(e, index, BULLA_RUN_STUCK, rc);
 	if (!run->start_known) /* the ledger wants its start again */

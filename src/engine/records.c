@@ -1,5 +1,7 @@
 #include "engine/records.h"
 
+#include "wire/kinds.h"
+
 void bulla_rec_started_write(bulla_wr *w, const struct bulla_rec_started *started)
 {
 	bulla_wr_u64le(w, (uint64_t)started->at_ms);
@@ -43,6 +45,14 @@ bulla_rc bulla_rec_result_read(bulla_bytes body, struct bulla_rec_result *ret)
 	result.at_ms = (int64_t)at;
 	*ret = result;
 	return BULLA_OK;
+}
+
+bool bulla_rec_answers(const struct bulla_rec_closed *closed, const struct bulla_rec_result *result,
+		       const struct bulla_rec_result *before)
+{
+	if (closed->state == BULLA_RUN_DONE ? BULLA_OUTCOME_IS_FAILURE(result->outcome) : result->step != closed->failed_step)
+		return false;
+	return !before || result->step > before->step || (result->step == before->step && result->attempt >= before->attempt);
 }
 
 static bulla_rc read_closed(bulla_rd *r, struct bulla_rec_closed *ret)

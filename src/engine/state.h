@@ -7,7 +7,8 @@
  *   enclave.c what enclaves answer     client.c  starting and waiting
  *   api.c     other operations         result.c  answers made of a run's records
  *   replay.c  recovery                     park.c    idle runs
- *   projects.c manifests */
+ *   projects.c manifests                   bundle.c  bundles in the making, bundle_items.c what is in them
+ *   spans.c   records read back            records.c bodies of records */
 #include "engine/core.h"
 #include "engine/pool.h"
 #include "engine/records.h"
@@ -95,7 +96,7 @@ struct run {
 	int64_t touched_ms;    /* something of it went on */
 	bulla_digest start;    /* digest of the start record */
 	struct bulla_block *started, *memory, *spans;
-	uint32_t span_count;
+	uint32_t span_count, loaded; /* loaded: of them, while a parked run comes back */
 	struct bulla_flow_run fold;
 	struct work *works;    /* in memory, after the fold's slots */
 };
@@ -176,9 +177,10 @@ struct question {
 	bulla_engine_peer peer;
 	uint32_t stream;
 	uint8_t op;
-	bulla_run_id run;          /* of a START that is looked up */
+	bulla_run_id run;          /* of a START that is looked up, of a parked run */
+	uint32_t count;            /* records of it that were asked for */
+	bool at_broker;            /* else the librarian has it */
 	struct bulla_block *body;  /* the client's request */
-	struct bulla_block *first; /* the librarian's answer, while the broker is asked */
 };
 
 struct timer {
@@ -251,6 +253,7 @@ struct bulla_engine {
 	struct waiter *waiters;
 	uint32_t waiter_capacity, free_waiter;
 	struct question questions[PENDING_MAX];
+	struct bundle *bundles[BULLA_MAX_BUNDLES]; /* in the making; NULL: free */
 	uint64_t next_ticket;
 
 	/* broker */
@@ -360,6 +363,8 @@ static inline size_t parcel_size(const struct parcel *parcel)
 {
 	return parcel->count + parcel->link_count;
 }
+/* The next link that an envelope names, of those that are known; *at is 0 before the first. NO_OBJECT: no more. */
+uint32_t object_next_link(const struct bulla_engine *e, bulla_bytes envelope, size_t *at);
 /* Links that this envelope names and the instance record of who made them. */
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
 		      const bulla_digest *maker);
@@ -503,10 +508,6 @@ BULLA_CHECK bulla_rc api_listed(struct bulla_engine *e, const struct question *q
 BULLA_CHECK bulla_rc api_status(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc api_keys(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc api_put_manifest(struct bulla_engine *e, const struct bulla_engine_input *in);
-BULLA_CHECK bulla_rc api_bundle(struct bulla_engine *e, const struct bulla_engine_input *in);
-BULLA_CHECK bulla_rc api_bundle_loaded(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *answer,
-				       bool *ret_done);
-BULLA_CHECK bulla_rc api_bundle_answered(struct bulla_engine *e, struct question *q, bulla_bytes record);
 BULLA_CHECK bulla_rc client_frame(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc client_loaded(struct bulla_engine *e, const struct bulla_engine_input *in);
 BULLA_CHECK bulla_rc client_broker_answer(struct bulla_engine *e, struct question *q, const struct bulla_engine_input *in);
@@ -530,5 +531,18 @@ BULLA_CHECK bulla_rc history_of_run(struct bulla_engine *e, uint32_t run, struct
 BULLA_CHECK bulla_rc history_of_records(struct bulla_engine *e, bulla_bytes records, struct history *ret);
 /* run_result message into e->out, for this peer. */
 BULLA_CHECK bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_engine_peer peer);
-/* Bundle bytes into e->out. record: the ledger's `record` message. */
-BULLA_CHECK bulla_rc bundle_write(struct bulla_engine *e, const struct history *h, bulla_bytes record, bool headers_only);
+
+/* --- bundle.c, bundle_items.c --- */
+struct bundle;
+void bundles_done(struct bulla_engine *e);
+BULLA_CHECK bulla_rc api_bundle(struct bulla_engine *e, const struct bulla_engine_input *in);
+/* Answers to its questions: the librarian's; the broker's page of the ledger's record, or why there is none. */
+BULLA_CHECK bulla_rc bundle_loaded(struct bulla_engine *e, const struct question *q, const struct bulla_engine_input *answer);
+BULLA_CHECK bulla_rc bundle_paged(struct bulla_engine *e, const struct question *q, bulla_rc rc, bulla_bytes record);
+/* The client has a piece; wants no more; is gone. */
+BULLA_CHECK bulla_rc bundle_seen(struct bulla_engine *e, const struct bulla_engine_input *in);
+void bundle_cancel(struct bulla_engine *e, const struct bulla_engine_input *in);
+void bundles_down(struct bulla_engine *e, bulla_engine_peer peer);
+/* What could not be asked is asked again, clients that take nothing are let go; when that is due, INT64_MAX: never. */
+BULLA_CHECK bulla_rc bundles_time(struct bulla_engine *e);
+int64_t bundles_due(const struct bulla_engine *e);

@@ -9,8 +9,8 @@
  * (with ERROR and an `error` message where it failed); before it the callee may send EVENT|REPLY frames, the caller
  * EVENT frames. EVENT with stream 0 belongs to the connection (TOKENS, INSTANCE). Bodies above 64 KiB travel as chunks
  * with MORE on all but the last; one chunked message at a time in each direction, at most four chunks ahead of the
- * receiver's CREDIT. RELAY: the request opens it, event frames with raw bytes go both ways, an empty one asks to close,
- * the callee's final reply ends it. */
+ * receiver's CREDIT. Messages of one stream keep their order, short ones of other streams pass by. RELAY: the request opens
+ * it, event frames with raw bytes go both ways, an empty one asks to close, the callee's final reply ends it. */
 #include "base/wr.h"
 #include "base/sys.h"
 #include "wire/kinds.h"

@@ -74,7 +74,7 @@ static struct chunked *chunked_free(struct chunked *message)
 /* Sends chunks of a message as far as the credit goes; *sent: how much of it went. */
 static bulla_rc send_some(struct bulla_frames *frames, const struct bulla_frame *message, size_t *sent)
 {
-	while (*sent < message->body.n) {
+	do {
 		size_t left = message->body.n - *sent;
 		bool last = left <= BULLA_MAX_FRAME_CHUNK;
 		bulla_bytes part = {message->body.p + *sent, last ? left : BULLA_MAX_FRAME_CHUNK};
@@ -85,7 +85,7 @@ static bulla_rc send_some(struct bulla_frames *frames, const struct bulla_frame 
 		                    message->stream, part));
 		*sent += part.n;
 		frames->chunks_ahead += !last;
-	}
+	} while (*sent < message->body.n);
 	return BULLA_OK;
 }
 
@@ -139,20 +139,31 @@ static bulla_rc put_chunked(struct bulla_frames *frames, const struct bulla_fram
 
 	if (frame->body.n > BULLA_MAX_MESSAGE || frames->chunked_bytes + frame->body.n > CHUNKED_HARD)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a message is too long, or too many wait");
-	if (frames->first == NULL)
+	if (frames->first == NULL) {
 		rc = send_some(frames, frame, &sent);
-	if (sent == frame->body.n || (rc != BULLA_OK && sent == 0))
-		return rc;
+		if (sent == frame->body.n || (rc != BULLA_OK && sent == 0))
+			return rc;
+	}
 	rc = queue_rest(frames, frame, sent);
 	frames->failed = frames->failed || (rc != BULLA_OK && sent > 0); /* half a message is out */
 	return rc;
+}
+
+/* A message of this stream waits: a short one must not overtake it. */
+static bool stream_waits(const struct bulla_frames *frames, unsigned flags, uint32_t stream)
+{
+	const struct chunked *message = frames->first;
+
+	while (message != NULL && (message->stream != stream || ((message->flags ^ flags) & BULLA_FRAME_REPLY) != 0))
+		message = message->next;
+	return message != NULL;
 }
 
 static bulla_rc put_message(struct bulla_frames *frames, uint8_t op, unsigned flags, uint32_t stream, bulla_bytes body)
 {
 	struct bulla_frame frame = {.op = op, .flags = (uint16_t)flags, .stream = stream, .body = body};
 
-	if (body.n <= BULLA_MAX_FRAME_CHUNK)
+	if (body.n <= BULLA_MAX_FRAME_CHUNK && !stream_waits(frames, flags, stream))
 		return put_frame(frames, op, (uint16_t)flags, stream, body);
 	return put_chunked(frames, &frame);
 }

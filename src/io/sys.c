@@ -336,18 +336,6 @@ bulla_rc bulla_sys_read_file(const char *path, struct bulla_buf *ret)
 	return BULLA_OK;
 }
 
-static bulla_rc write_new(const char *path, bulla_bytes bytes, unsigned mode)
-{
-	AUTO_FD fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return failed(errno);
-	if (fchmod(fd, mode) != 0)
-		return failed(errno);
-	BULLA_TRY(disk_pwrite(NULL, fd, 0, bytes, false));
-	return fsync(fd) == 0 ? BULLA_OK : failed(errno);
-}
-
 static bulla_rc sync_parent(const char *path)
 {
 	char parent[PATH_MAX];
@@ -362,19 +350,73 @@ static bulla_rc sync_parent(const char *path)
 	return BULLA_OK;
 }
 
-bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode)
+static bulla_rc temporary_name(const char *path, char ret[PATH_MAX])
 {
-	char temporary[PATH_MAX];
 	size_t n = strlen(path);
 
-	if (n == 0 || n + 5 > sizeof(temporary))
+	if (n == 0 || n + 5 > PATH_MAX)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "a path is empty or too long");
-	bulla_copy(temporary, path, n);
-	bulla_copy(temporary + n, ".new", 5);
-	BULLA_TRY(write_new(temporary, bytes, mode));
-	if (rename(temporary, path) != 0)
+	bulla_copy(ret, path, n);
+	bulla_copy(ret + n, ".new", 5);
+	return BULLA_OK;
+}
+
+bulla_rc bulla_sys_new_begin(const char *path, unsigned mode, struct bulla_sys_new *ret)
+{
+	char temporary[PATH_MAX];
+
+	BULLA_TRY(temporary_name(path, temporary));
+	*ret = (struct bulla_sys_new){
+		.path = path, .fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
+	if (ret->fd >= 0 && fchmod(ret->fd, mode) == 0)
+		return BULLA_OK;
+	bulla_rc rc = failed(errno);
+	bulla_sys_new_drop(ret);
+	return rc;
+}
+
+bulla_rc bulla_sys_new_put(struct bulla_sys_new *file, bulla_bytes bytes)
+{
+	BULLA_TRY(disk_pwrite(NULL, file->fd, file->size, bytes, false));
+	file->size += bytes.n;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_sys_new_keep(struct bulla_sys_new *file)
+{
+	char temporary[PATH_MAX];
+
+	BULLA_TRY(temporary_name(file->path, temporary));
+	if (fsync(file->fd) != 0 || rename(temporary, file->path) != 0)
 		return failed(errno);
-	return sync_parent(path);
+	close(file->fd);
+	file->fd = -1;
+	return sync_parent(file->path);
+}
+
+void bulla_sys_new_drop(struct bulla_sys_new *file)
+{
+	char temporary[PATH_MAX];
+
+	if (file->fd < 0)
+		return;
+	close(file->fd);
+	file->fd = -1;
+	if (temporary_name(file->path, temporary) == BULLA_OK)
+		(void)unlink(temporary); /* what stays is overwritten by the next one */
+}
+
+bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode)
+{
+	struct bulla_sys_new file = {.fd = -1};
+	bulla_rc rc = bulla_sys_new_begin(path, mode, &file);
+
+	if (rc == BULLA_OK)
+		rc = bulla_sys_new_put(&file, bytes);
+	if (rc == BULLA_OK)
+		rc = bulla_sys_new_keep(&file);
+	bulla_sys_new_drop(&file);
+	return rc;
 }
 
 bulla_rc bulla_sys_append_open(const char *path, int *ret_fd)

@@ -28,7 +28,21 @@ BULLA_CHECK bulla_rc bulla_sys_make_folders(const char *path);
 /* A whole small file: appends it to ret (up to ret's maximum: BULLA_E_LIMIT). BULLA_E_NOT_FOUND. For start-up only. */
 BULLA_CHECK bulla_rc bulla_sys_read_file(const char *path, struct bulla_buf *ret);
 
-/* Replaces or makes a small file durably: temporary name, write, fsync, rename, fsync of the folder. Mode as given. */
+/* A file in the making: its bytes are under a temporary name, path and ".new", until it is whole. */
+struct bulla_sys_new {
+	const char *path; /* borrowed */
+	int fd;           /* -1: none */
+	uint64_t size;    /* bytes put */
+};
+
+/* begin; put, any number of times; then keep (fsync, rename over what is there, fsync of the folder) or drop, which takes what
+ * is begun, kept or never was. BULLA_E_FULL, BULLA_E_IO, BULLA_E_ARGUMENT (a path that is too long). */
+BULLA_CHECK bulla_rc bulla_sys_new_begin(const char *path, unsigned mode, struct bulla_sys_new *ret);
+BULLA_CHECK bulla_rc bulla_sys_new_put(struct bulla_sys_new *file, bulla_bytes bytes);
+BULLA_CHECK bulla_rc bulla_sys_new_keep(struct bulla_sys_new *file);
+void bulla_sys_new_drop(struct bulla_sys_new *file);
+
+/* Replaces or makes a small file durably, as above in one go. Mode as given. */
 BULLA_CHECK bulla_rc bulla_sys_write_file(const char *path, bulla_bytes bytes, unsigned mode);
 
 /* A file that is only appended to (audit log), made 0600 when missing. Lines of one call stay together. */

@@ -106,20 +106,47 @@ def large_of(project, name):
         return file.read()
 
 
+def highest(pid, anew=False):
+    """The most memory (KiB) that a program had resident, since it began or since `anew`."""
+    if anew:
+        with open(f"/proc/{pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        return int(next(line for line in file if line.startswith("VmHWM")).split()[1])
+
+
 @tap.case
-def a_run_of_many_megabytes_has_a_bundle():
-    """More than a message holds: it comes in pieces."""
-    agents = "".join(f"  a{i}: jq .\n" for i in range(22))
-    text = f"project: wide\nagents:\n{agents}workflows:\n  wide: [{', '.join(f'a{i}' for i in range(22))}]\n"
+def a_run_larger_than_memory_allowed_has_a_bundle():
+    """It goes through engine, broker and client piece by piece."""
+    count = 60
+    steps = "".join(f"    - s{i}: {{agent: a{i % 2}}}\n" for i in range(count))
+    text = f"project: wide\nagents:\n  a0: cat\n  a1: cat\nworkflows:\n  wide:\n{steps}"
     with Project("hello", text) as p:
         p.run("up", check=0)
-        p.write("input.json", '"' + "x" * 400000 + '"')
+        p.write("input.json", '"' + "x" * 500000 + '"')
         p.run("run", "wide", "--input", "input.json", check=0)
-        p.run("bundle", check=0)
-        size = max(os.path.getsize(os.path.join(p.dir, f)) for f in os.listdir(p.dir) if f.endswith(".bundle"))
-        assert size > 10 << 20, size
-        p.run("verify", check=4)
-        p.run("logs", check=0)
+        p.run("down", check=0)
+        p.run("up", check=0)  # what the run itself took is gone
+        pids = [p.pids()[name] for name in ("bullad", "bulla-kms")]
+        before = [highest(pid, anew=True) for pid in pids]
+        for args, code in ((("bundle", "-o", "whole"), 0), (("verify",), 4), (("verify", "whole"), 4), (("logs",), 0),
+                           (("open",), 0), (("show",), 0)):
+            out, got, client = measured(p, *args)
+            print("#", args[0], "KiB: client", client, *(f"{name} {was}->{highest(pid)}" for name, pid, was in
+                                                          zip(("bullad", "bulla-kms"), pids, before)))
+            assert got == code, (args, got, out)
+            assert client < OPEN_KIB, (args, client)
+        size = os.path.getsize(os.path.join(p.dir, "whole"))
+        assert size > 30 << 20, size
+        assert not os.path.exists(os.path.join(p.dir, "whole.new"))
+        for pid, was in zip(pids, before):
+            assert highest(pid) < was + (12 << 10), (was, highest(pid))
+        assert {len(items(large_of(p, "whole")))} == {len(items(p.run("bundle", "-o", "-", binary=True, check=0).stdout))}
+        bundling = p.start("bundle", "-o", "cut")  # the engine dies under it: no half of a bundle stays
+        p.kill("bullad")
+        out = bundling.communicate(timeout=60)
+        assert bundling.returncode == 0 or not os.path.exists(os.path.join(p.dir, "cut")), out
+        assert not os.path.exists(os.path.join(p.dir, "cut.new")), out
 
 
 tap.main()

@@ -35,7 +35,7 @@ void broker_start(struct sim *sim)
 {
 	struct sim_broker *broker = &sim->broker;
 	struct bulla_ledger_options options = {.world = sim_world_table(&sim->world), .residents = 64, .sessions = 64,
-		.closed_kept = 1 + (uint32_t)sim_rand(sim, 3)};
+		.closed_kept = 1 + (uint32_t)sim_rand(sim, 3), .record_page = 1 + (uint32_t)sim_rand(sim, 8)};
 	bool lost;
 
 	broker->alive = true;

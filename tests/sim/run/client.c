@@ -82,6 +82,8 @@ static void send_fetch(struct sim *sim, uint32_t i, uint32_t run)
 	struct bulla_msg_fetch message = {.run_id = bulla_run_id_view(&sim->runs[run].id), .headers_only = run % 2};
 	bulla_wr w = bulla_wr_fixed(body, sizeof(body));
 
+	bulla_buf_done(&sim->clients[i].bundle);
+	bulla_buf_init(&sim->clients[i].bundle, 1 << 20);
 	bulla_msg_fetch_encode(&message, &w);
 	net_send(sim, CONN_CLIENT(i), SIDE_HOST, BULLA_OP_BUNDLE, 0, sim->clients[i].stream, bulla_bytes_of(body, w.n));
 }
@@ -149,8 +151,9 @@ static void failed(struct sim *sim, uint32_t i, const struct sim_event *event)
 		sim_fail(sim, "an acknowledged run is gone", client->run, 0);
 	if (gone)
 		client->started = false;
-	if (client->fetching && (bulla_bytes_eq_str(error.id, "state") || bulla_bytes_eq_str(error.id, "broker-unreachable")))
-		busy = true; /* its last record is not durable yet; or the broker is away */
+	if (client->fetching && (bulla_bytes_eq_str(error.id, "state") || bulla_bytes_eq_str(error.id, "broker-unreachable") ||
+		bulla_bytes_eq_str(error.id, "timeout")))
+		busy = true; /* its last record is not durable yet; the broker is away; a piece was not answered for */
 	if (!busy && !gone) {
 		if (!sim->mischief && !sim->lossy_host && !sim->lossy_ledger)
 			sim_fail(sim, "a client is refused", client->run, (uint32_t)error.id.n);
@@ -169,11 +172,34 @@ static bool wants_bundle(const struct sim *sim, uint32_t run)
 	return (state == BULLA_RUN_DONE || state == BULLA_RUN_FAILED) && !sim->lossy_host && !sim->lossy_ledger && !sim->mischief;
 }
 
+/* A piece of the bundle; now and then one is not answered for, and this client asks again after its patience. */
+static void take_piece(struct sim *sim, uint32_t i, const struct sim_event *event)
+{
+	struct sim_client *client = &sim->clients[i];
+
+	if (event->stream != client->stream || event->op != BULLA_OP_BUNDLE || client->run == SIM_RUNS)
+		return;
+	if (bulla_buf_append(&client->bundle, bulla_bytes_of(event->body, event->n)) != BULLA_OK)
+		sim_fail(sim, "a bundle without end", client->run, 0);
+	if (sim_one_in(sim, 50))
+		return;
+	net_send(sim, CONN_CLIENT(i), SIDE_HOST, BULLA_OP_BUNDLE, BULLA_ENGINE_EVENT, client->stream, (bulla_bytes){NULL, 0});
+}
+
+static void verify(struct sim *sim, struct sim_client *client, const struct sim_event *event)
+{
+	if (bulla_buf_append(&client->bundle, bulla_bytes_of(event->body, event->n)) != BULLA_OK)
+		sim_fail(sim, "a bundle without end", client->run, 0);
+	signed_verify(sim, client->run, bulla_buf_view(&client->bundle));
+}
+
 void client_deliver(struct sim *sim, uint32_t i, const struct sim_event *event)
 {
 	struct sim_client *client = &sim->clients[i];
 	struct bulla_msg_run_result result;
 
+	if ((event->flags & BULLA_ENGINE_EVENT) != 0)
+		take_piece(sim, i, event);
 	if (event->stream != client->stream || (event->flags & BULLA_ENGINE_REPLY) == 0 || client->run == SIM_RUNS)
 		return;
 	if ((event->flags & BULLA_ENGINE_ERROR) != 0) {
@@ -182,7 +208,7 @@ void client_deliver(struct sim *sim, uint32_t i, const struct sim_event *event)
 	}
 	if (event->op == BULLA_OP_BUNDLE) {
 		if (client->fetching && wants_bundle(sim, client->run))
-			signed_verify(sim, client->run, bulla_bytes_of(event->body, event->n));
+			verify(sim, client, event);
 		client->run = SIM_RUNS;
 		again(sim, i, (int64_t)sim_rand(sim, 20000));
 		return;

@@ -85,34 +85,34 @@ static struct sim_row *row_of(struct sim *sim, bulla_bytes id)
 	return NULL;
 }
 
-/* Records, read back from the journal where the spans say they are. */
-static bulla_rc load_spans(struct sim *sim, bulla_bytes spans, struct bulla_buf *ret)
+/* A record, read back from the journal. */
+static bulla_rc read_at(void *ctx, struct bulla_engine_place place, struct bulla_buf *memory, struct bulla_journal_record *ret)
 {
-	bulla_rd r = bulla_rd_of(spans);
+	struct sim *sim = ctx;
+	char name[BULLA_JOURNAL_NAME];
+	const struct sim_file *file;
+	bulla_rd r;
 
-	while (bulla_rd_left(&r) > 0) {
-		uint32_t segment = 0, offset = 0, bytes = 0;
-		char name[BULLA_JOURNAL_NAME];
-		const struct sim_file *file;
-
-		BULLA_TRY(bulla_rd_u32le(&r, &segment));
-		BULLA_TRY(bulla_rd_u32le(&r, &offset));
-		BULLA_TRY(bulla_rd_u32le(&r, &bytes));
-		bulla_journal_name(segment, name);
-		file = sim_disk_file(&sim->host.w.disk, name);
-		if (file == NULL || offset + bytes > file->size)
-			return BULLA_E_CORRUPT;
-		BULLA_TRY(bulla_buf_append(ret, bulla_bytes_of(file->now + offset, bytes)));
-	}
-	return BULLA_OK;
+	bulla_journal_name(place.segment, name);
+	file = sim_disk_file(&sim->host.w.disk, name);
+	if (file == NULL || place.offset + place.bytes > file->size)
+		return BULLA_E_CORRUPT;
+	BULLA_TRY(bulla_buf_append(memory, bulla_bytes_of(file->now + place.offset, place.bytes)));
+	r = bulla_rd_of(bulla_buf_view(memory));
+	return bulla_journal_record_next(&r, ret);
 }
 
-static bulla_rc load_run(struct sim *sim, const struct sim_row *row, struct bulla_buf *ret)
+static bulla_rc records(struct sim *sim, enum bulla_engine_question question, bulla_bytes arg, const struct sim_row *row,
+	struct bulla_buf *ret)
 {
-	struct bulla_rec_row record;
+	const struct bulla_spans_reader reader = {sim, read_at};
+	struct bulla_rec_row record = {.run_no = 0};
 
-	BULLA_TRY(bulla_rec_row_read(bulla_bytes_of(row->p, row->n), &record));
-	return load_spans(sim, record.spans, ret);
+	if (row == NULL && (question == BULLA_ENGINE_LOAD_RUN || question == BULLA_ENGINE_INDEX_RUN))
+		return BULLA_E_NOT_FOUND;
+	if (row != NULL)
+		BULLA_TRY(bulla_rec_row_read(bulla_bytes_of(row->p, row->n), &record));
+	return bulla_spans_answer(&reader, question, arg, &record, ret);
 }
 
 static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_question question, bulla_bytes arg)
@@ -131,16 +131,11 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 		event.body = sim_copy(bulla_bytes_of(row->p, row->n));
 		event.n = row->n;
 		event.a = BULLA_OK;
-	} else if (row != NULL && question == BULLA_ENGINE_LOAD_RUN) {
-		event.a = load_run(sim, row, &buf);
+	} else if (question != BULLA_ENGINE_FIND_RUN && question != BULLA_ENGINE_LIST_RUNS) {
+		event.a = records(sim, question, arg, row, &buf);
 		event.body = sim_copy(bulla_buf_view(&buf));
 		event.n = buf.n;
-	}
-	if (question == BULLA_ENGINE_LOAD_SPANS) {
-		event.a = load_spans(sim, bulla_bytes_of(arg.p + 8, arg.n - 8), &buf);
-		event.body = sim_copy(bulla_buf_view(&buf));
-		event.n = buf.n;
-		sim->loads++;
+		sim->loads += question == BULLA_ENGINE_LOAD_SPANS;
 	}
 	if (question == BULLA_ENGINE_LOAD_SPANS && sim_one_in(sim, 10)) {
 		free(event.body);
@@ -268,7 +263,7 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 	struct bulla_engine_options options = {
 		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim),
 		.wall_ms = sim_now_ms(sim) + sim->host.skew_ms, .park_ms = sim->park_ms,
-		.escrow_runs = sim->escrow_runs};
+		.escrow_runs = sim->escrow_runs, .load_bytes = 1 + sim_rand(sim, 4000), .piece_bytes = 1 + sim_rand(sim, 4000)};
 	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
 		effect_arm, effect_ask, effect_tell, effect_note};
 	bulla_bytes approval = signed_approval();

@@ -383,6 +383,8 @@ static void end(struct sim *sim)
 		free(sim->host.objects[i].p);
 	for (size_t i = 0; i < SIM_RUNS; i++)
 		free(sim->runs[i].start_body);
+	for (size_t i = 0; i < SIM_CLIENTS; i++)
+		bulla_buf_done(&sim->clients[i].bundle);
 	if (sim->have_old_host)
 		sim_disk_copy_done(&sim->old_host);
 	if (sim->have_old_broker)

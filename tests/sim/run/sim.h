@@ -4,7 +4,7 @@
 #include "broker/ledger.h"
 #include "disk.h"
 #include "engine/core.h"
-#include "engine/records.h"
+#include "engine/spans.h"
 #include "crypto/hash.h"
 #include "flow/flows.h"
 #include "flow/parents.h"
@@ -189,6 +189,7 @@ struct sim_client {
 	bool waiting, started, fetching; /* fetching: its bundle */
 	uint32_t stream;
 	int64_t asked_us;
+	struct bulla_buf bundle; /* as far as it came */
 };
 
 /* What is durable in the ledger, folded by a second, simpler hand. */

@@ -40,6 +40,7 @@ struct bench {
 	struct bulla_buf reply, log; /* log: framed records of all turns so far */
 	struct bulla_buf sent;       /* body of the last ADVANCE */
 	uint32_t log_count;
+	uint32_t record_page; /* of ledgers made from now on */
 };
 
 struct say {
@@ -85,7 +86,8 @@ static inline bulla_rc bench_revoke(struct bench *bench, uint8_t kind, bulla_byt
 
 static inline void bench_new_ledger(struct bench *bench)
 {
-	struct bulla_ledger_options options = {.world = sim_world_table(&bench->world), .residents = 256, .sessions = 16};
+	struct bulla_ledger_options options = {.world = sim_world_table(&bench->world), .residents = 256, .sessions = 16,
+		.record_page = bench->record_page};
 
 	assert_ok(bulla_ledger_new(&options, &bench->ledger));
 }

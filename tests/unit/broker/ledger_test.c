@@ -372,7 +372,7 @@ static void revocation_kept(void **state)
 	struct bench bench;
 	bulla_digest start, instance = sim_instance('2');
 	BULLA_AUTO_BUF ask = {.max = 64}, reply = {.max = 65536};
-	struct bulla_msg_record_ask message;
+	struct bulla_msg_record_ask message = {.from = 0};
 	struct bulla_msg_record record;
 	bulla_wr w = bulla_wr_buf(&ask);
 	bulla_bytes body;
@@ -416,7 +416,7 @@ static void clock_set_back(void **state)
 {
 	struct bench bench;
 	BULLA_AUTO_BUF ask = {.max = 64}, reply = {.max = 65536};
-	struct bulla_msg_record_ask message;
+	struct bulla_msg_record_ask message = {.from = 0};
 	struct bulla_msg_record record;
 	bulla_wr w = bulla_wr_buf(&ask);
 	uint64_t last_ms = 0;
@@ -459,7 +459,7 @@ static void sync_and_record(void **state)
 	struct bulla_msg_synced synced;
 	struct bulla_msg_sync_run run;
 	struct bulla_msg_sync_slot slot;
-	struct bulla_msg_record_ask record_ask;
+	struct bulla_msg_record_ask record_ask = {.from = 0};
 	struct bulla_msg_record record;
 	struct bulla_merkle tree;
 	bulla_digest root;
@@ -511,6 +511,61 @@ static void sync_and_record(void **state)
 	bench_close(&bench);
 }
 
+/* One page from this entry on, its items to `all`, one behind the other; what to ask next. */
+static uint64_t record_page(struct bench *bench, uint64_t from, struct bulla_buf *all, size_t *ret_items)
+{
+	struct bulla_msg_record_ask ask = {.run_id = bulla_run_id_view(&bench->run), .from = from};
+	BULLA_AUTO_BUF reply = {.max = 65536};
+	struct bulla_msg_record record;
+	uint8_t memory[64];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	bulla_bytes body;
+
+	bulla_msg_record_ask_encode(&ask, &w);
+	assert_ok(bulla_wr_end(&w, &body));
+	assert_ok(bulla_ledger_record(bench->ledger, body, bench->now, &reply));
+	assert_ok(bulla_msg_record_decode(bulla_buf_view(&reply), &record));
+	for (size_t i = 0; i < record.items.count; i++)
+		assert_ok(bulla_buf_append(all, bulla_pb_list_at(&record.items, i)));
+	*ret_items += record.items.count;
+	return record.next;
+}
+
+/* Page by page a run's record is the same as at once, also when a revocation comes between two pages. */
+static void record_comes_in_pages(void **state)
+{
+	struct bench bench;
+	BULLA_AUTO_BUF whole = {.max = 65536}, paged = {.max = 65536};
+	bulla_digest instance = sim_instance('9');
+	size_t whole_items = 0, items = 0;
+	uint64_t next = 0, last;
+
+	(void)state;
+	bench_open(&bench);
+	bench_first_step(&bench);
+	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 1, 0, 0xa1), 1, true));
+	assert_ok(bench_revoke(&bench, BULLA_ORDER_REVOKE_INSTANCE, bulla_bytes_digest(&instance)));
+	bench.record_page = 2;
+	bench_turn(&bench);
+	replay(&bench);
+	next = record_page(&bench, 0, &paged, &items);
+	assert_int_equal(next, 2);
+	instance.b[0] ^= 1;
+	assert_ok(bench_revoke(&bench, BULLA_ORDER_REVOKE_INSTANCE, bulla_bytes_digest(&instance)));
+	bench_turn(&bench);
+	while (next != 0) {
+		last = next;
+		next = record_page(&bench, next, &paged, &items);
+		assert_true(next == 0 || next > last);
+	}
+	bench.record_page = 0;
+	replay(&bench);
+	assert_int_equal(record_page(&bench, 0, &whole, &whole_items), 0);
+	assert_int_equal(items, whole_items);
+	assert_bytes(bulla_buf_view(&whole), bulla_buf_view(&paged));
+	bench_close(&bench);
+}
+
 /* Words that no ledger understands: format errors, nothing changed. */
 static void bad_frames(void **state)
 {
@@ -546,6 +601,7 @@ int main(void)
 		cmocka_unit_test(revocation_kept),
 		cmocka_unit_test(clock_set_back),
 		cmocka_unit_test(sync_and_record),
+		cmocka_unit_test(record_comes_in_pages),
 		cmocka_unit_test(bad_frames),
 	};
 

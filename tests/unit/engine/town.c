@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "crypto/hash.h"
+#include "engine/spans.h"
 #include "manifest/manifest.h"
 #include "receipt/keys.h"
 
@@ -151,38 +152,42 @@ static bulla_rc find_row(struct town *town, bulla_bytes id, struct bulla_rec_row
 	return rc;
 }
 
-/* Places in the town: segment 1, offset = index of the record. */
-static void load_run(struct town *town, const struct bulla_rec_row *row, struct bulla_buf *ret)
+/* Places in the town: segment 1, offset = bytes of the records before. */
+static bulla_rc read_at(void *ctx, struct bulla_engine_place place, struct bulla_buf *memory, struct bulla_journal_record *ret)
 {
-	bulla_rd r = bulla_rd_of(row->spans);
+	struct town *town = ctx;
+	size_t at = 0, index = 0;
+	bulla_rd r;
 
-	while (bulla_rd_left(&r) > 0) {
-		uint32_t segment, offset, bytes;
-		size_t at = 0, index = 0;
-
-		MUST(bulla_rd_u32le(&r, &segment));
-		MUST(bulla_rd_u32le(&r, &offset));
-		MUST(bulla_rd_u32le(&r, &bytes));
-		while (at < offset)
-			at += town->records[index++].bytes.n;
-		must(at == offset && town->records[index].bytes.n == bytes);
-		MUST(bulla_buf_append(ret, bulla_buf_view(&town->records[index].bytes)));
-	}
+	while (at < place.offset)
+		at += town->records[index++].bytes.n;
+	must(at == place.offset && town->records[index].bytes.n == place.bytes);
+	MUST(bulla_buf_append(memory, bulla_buf_view(&town->records[index].bytes)));
+	town->read_bytes += place.bytes;
+	r = bulla_rd_of(bulla_buf_view(memory));
+	return bulla_journal_record_next(&r, ret);
 }
 
 static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_question question, bulla_bytes arg)
 {
 	struct town *town = ctx;
+	const struct bulla_spans_reader reader = {town, read_at};
+	bool of_run = question == BULLA_ENGINE_FIND_RUN || question == BULLA_ENGINE_LOAD_RUN || question == BULLA_ENGINE_INDEX_RUN;
 	struct bulla_rec_row row = {.run_no = 0};
 	BULLA_AUTO_BUF body = {.max = 1 << 22};
 	struct bulla_engine_input input = {
 		.kind = BULLA_ENGINE_LOADED, .ticket = ticket, .question = question, .now_ms = town->now};
+	uint64_t before = bulla_alloc_count();
 
-	if (question == BULLA_ENGINE_LOAD_SPANS)
-		row.spans = bulla_bytes_of(arg.p + 8, arg.n - 8);
-	input.rc = question == BULLA_ENGINE_LIST_RUNS || question == BULLA_ENGINE_LOAD_SPANS ? BULLA_OK : find_row(town, arg, &row);
-	if ((question == BULLA_ENGINE_LOAD_RUN || question == BULLA_ENGINE_LOAD_SPANS) && input.rc == BULLA_OK)
-		load_run(town, &row, &body);
+	if (town->busy_asks > 0) {
+		town->busy_asks--;
+		return BULLA_E_BUSY;
+	}
+	input.rc = of_run ? find_row(town, arg, &row) : BULLA_OK;
+	if (input.rc == BULLA_OK && question != BULLA_ENGINE_LIST_RUNS && question != BULLA_ENGINE_FIND_RUN)
+		input.rc = bulla_spans_answer(&reader, question, arg, &row, &body);
+	if (body.n > town->most_loaded)
+		town->most_loaded = body.n;
 	/* the answer comes later: through the queue, as a frame that is none */
 	bulla_wr w = bulla_wr_buf(&body);
 
@@ -190,6 +195,7 @@ static bulla_rc effect_ask(void *ctx, uint64_t ticket, enum bulla_engine_questio
 	bulla_wr_u32le(&w, (uint32_t)question);
 	bulla_wr_u32le(&w, (uint32_t)input.rc);
 	push(&town->in, 0, 0, 0, 0, bulla_buf_view(&body));
+	town->own_allocs += bulla_alloc_count() - before;
 	return BULLA_OK;
 }
 
@@ -313,7 +319,8 @@ static void make_manifest(struct town *town)
 
 static void new_engine(struct town *town)
 {
-	struct bulla_engine_options options = {.now_ms = town->now, .wall_ms = town->now + town->skew, .residents = 1024};
+	struct bulla_engine_options options = {.now_ms = town->now, .wall_ms = town->now + town->skew, .residents = 1024,
+					       .piece_bytes = town->piece_bytes, .load_bytes = town->load_bytes};
 	struct bulla_engine_effects effects = {town,	     effect_call, effect_reply, effect_event, effect_error,
 					       effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
 
@@ -323,12 +330,17 @@ static void new_engine(struct town *town)
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *))
 {
-	struct bulla_ledger_options options = {.residents = town->without_engine ? 0 : 1024, .sessions = 256};
+	struct bulla_ledger_options options = {.residents = town->without_engine ? 0 : 1024, .sessions = 256,
+						.record_page = town->record_page};
 
 	bool without_engine = town->without_engine;
+	size_t piece_bytes = town->piece_bytes, load_bytes = town->load_bytes;
 
 	bulla_zero(town, sizeof(*town));
 	town->without_engine = without_engine;
+	town->piece_bytes = piece_bytes;
+	town->load_bytes = load_bytes;
+	town->record_page = options.record_page;
 	town->now = town->base = TOWN_NOW;
 	town->arm = INT64_MAX;
 	sim_world_init(&town->world);
@@ -341,6 +353,7 @@ void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows 
 	MUST(bulla_ledger_new(&options, &town->ledger));
 	bulla_buf_init(&town->told, 1 << 22);
 	bulla_buf_init(&town->result_body, 1 << 22);
+	bulla_buf_init(&town->pieces, 1 << 22);
 	if (!town->without_engine) {
 		new_engine(town);
 		town_broker_up(town);
@@ -362,6 +375,7 @@ void town_close(struct town *town)
 		bulla_buf_done(&town->enclaves[i].outbox);
 	bulla_buf_done(&town->told);
 	bulla_buf_done(&town->result_body);
+	bulla_buf_done(&town->pieces);
 }
 
 /* --- peers --- */
@@ -556,6 +570,10 @@ static void client_gets(struct town *town, struct town_frame *f)
 	town->last_op = f->op;
 	if (f->flags & BULLA_ENGINE_EVENT) {
 		town->events++;
+		if (f->op == BULLA_OP_BUNDLE)
+			MUST(bulla_buf_append(&town->pieces, bulla_buf_view(&f->body)));
+		if (f->op == BULLA_OP_BUNDLE && !town->takes_nothing)
+			push(&town->in, TOWN_CLIENT, f->op, BULLA_ENGINE_EVENT, f->stream, (bulla_bytes){NULL, 0});
 		return;
 	}
 	if (f->flags & BULLA_ENGINE_ERROR) {
@@ -567,6 +585,9 @@ static void client_gets(struct town *town, struct town_frame *f)
 		return;
 	}
 	town->result_body.n = 0;
+	if (f->op == BULLA_OP_BUNDLE)
+		MUST(bulla_buf_append(&town->result_body, bulla_buf_view(&town->pieces)));
+	town->pieces.n = 0;
 	MUST(bulla_buf_append(&town->result_body, bulla_buf_view(&f->body)));
 	if (bulla_msg_run_result_decode(bulla_buf_view(&town->result_body), &town->result) == BULLA_OK &&
 	    town->result.state != 0)

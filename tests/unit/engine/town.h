@@ -81,7 +81,14 @@ struct town {
 	bulla_bytes output;  /* of every step, when it is set */
 	int64_t skew;        /* of the engine's dates; time itself goes on as it does */
 	uint32_t busy;       /* so many EXECUTEs find their connection full */
-	bool without_engine; /* set before town_open: only the words below are used */
+	struct bulla_buf pieces; /* of the bundle that is on its way */
+	bool takes_nothing;      /* the client does not answer for a bundle's pieces */
+	uint32_t busy_asks;      /* so many questions find the librarian busy */
+	size_t read_bytes, most_loaded; /* of records read back; the largest answer */
+	/* set before town_open, which keeps them */
+	bool without_engine; /* only the words below are used */
+	size_t piece_bytes, load_bytes;
+	uint32_t record_page;
 };
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *));

@@ -162,6 +162,32 @@ static void test_chunks_and_credit(void **state)
 	side_close(&b);
 }
 
+/* Two long events and their short reply, or an empty one: whoever hears the reply has the events. */
+static void test_a_short_reply_does_not_overtake(void **state)
+{
+	static uint8_t big[600000];
+	struct side a, b;
+
+	(void)state;
+	for (size_t size = 0; size < 20; size += 10) {
+		side_open(&a, BULLA_ROLE_CLIENT, 4);
+		side_open(&b, BULLA_ROLE_HOST, 4);
+		assert_ok(carry(&a, &b, 0));
+		assert_ok(bulla_frames_call(a.frames, BULLA_OP_BUNDLE, 1, BULLA_BYTES_LITERAL("")));
+		assert_ok(carry(&a, &b, 0));
+		assert_ok(bulla_frames_event(b.frames, BULLA_OP_BUNDLE, 1, BULLA_BYTES_ARRAY(big)));
+		assert_ok(bulla_frames_event(b.frames, BULLA_OP_BUNDLE, 1, BULLA_BYTES_ARRAY(big)));
+		assert_ok(bulla_frames_reply(b.frames, BULLA_OP_BUNDLE, 1, bulla_bytes_of(big, size)));
+		assert_ok(carry(&a, &b, 100000));
+		assert_int_equal(a.messages, 3);
+		assert_int_equal(a.last.flags, BULLA_FRAME_REPLY);
+		assert_int_equal(a.body.n, size);
+		assert_int_equal(bulla_frames_backlog(b.frames), 0);
+		side_close(&a);
+		side_close(&b);
+	}
+}
+
 static void test_events_errors_cancel(void **state)
 {
 	struct side a, b;
@@ -413,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_codec),
 		cmocka_unit_test(test_call_and_reply),
 		cmocka_unit_test(test_chunks_and_credit),
+		cmocka_unit_test(test_a_short_reply_does_not_overtake),
 		cmocka_unit_test(test_events_errors_cancel),
 		cmocka_unit_test(test_hostile_frames),
 		cmocka_unit_test(test_hostile_hello),
