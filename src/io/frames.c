@@ -149,21 +149,14 @@ static bulla_rc put_chunked(struct bulla_frames *frames, const struct bulla_fram
 	return rc;
 }
 
-/* A message of this stream waits: a short one must not overtake it. */
-static bool stream_waits(const struct bulla_frames *frames, unsigned flags, uint32_t stream)
-{
-	const struct chunked *message = frames->first;
-
-	while (message != NULL && (message->stream != stream || ((message->flags ^ flags) & BULLA_FRAME_REPLY) != 0))
-		message = message->next;
-	return message != NULL;
-}
-
 static bulla_rc put_message(struct bulla_frames *frames, uint8_t op, unsigned flags, uint32_t stream, bulla_bytes body)
 {
 	struct bulla_frame frame = {.op = op, .flags = (uint16_t)flags, .stream = stream, .body = body};
+	bool overtakes = false; /* a longer one of its stream */
 
-	if (body.n <= BULLA_MAX_FRAME_CHUNK && !stream_waits(frames, flags, stream))
+	for (const struct chunked *message = frames->first; message != NULL; message = message->next)
+		overtakes = overtakes || message->stream == stream;
+	if (body.n <= BULLA_MAX_FRAME_CHUNK && !overtakes)
 		return put_frame(frames, op, (uint16_t)flags, stream, body);
 	return put_chunked(frames, &frame);
 }
