@@ -37,13 +37,13 @@ void bulla_days_done(struct bulla_days *days)
 /* Fills in what follows from the private key and its begin, and keeps the day in order of time. */
 static bulla_rc add(struct bulla_days *days, bulla_secret *private_key, int64_t begins_ms)
 {
-	struct bulla_day day = {.kem = BULLA_KEM_X25519, .begins_ms = begins_ms, .ends_ms = begins_ms + LIFE_MS};
+	struct bulla_day day = {.kem = &bulla_kem_x25519, .begins_ms = begins_ms, .ends_ms = begins_ms + LIFE_MS};
 	size_t at = days->count;
 
 	if (days->count == BULLA_DAYS_MAX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "too many day keys live");
 	BULLA_TRY(bulla_hpke_public(day.kem, *private_key, day.public_key));
-	day.public_size = bulla_kem_public_size(day.kem);
+	day.public_size = day.kem->public_size;
 	bulla_sha256(bulla_bytes_of(day.public_key, day.public_size), &day.digest);
 	bulla_buf_init(&day.sign1, BULLA_DAY_KEY_MAX);
 	for (; at > 0 && days->list[at - 1].begins_ms > begins_ms; at--)
@@ -116,8 +116,8 @@ bulla_rc bulla_days_turn(struct bulla_days *days, struct bulla_cells *cells, con
 	BULLA_TRY(erase_ended(days, cells, now_ms));
 	if (days->count > 0 && now_ms - bulla_days_today(days)->begins_ms < BULLA_DAY_MS - FRESH_MS)
 		return BULLA_OK;
-	BULLA_TRY(bulla_hpke_new(BULLA_KEM_X25519, random, &key, public_key));
-	bulla_sha256(bulla_bytes_of(public_key, bulla_kem_public_size(BULLA_KEM_X25519)), &cell.id);
+	BULLA_TRY(bulla_hpke_new(&bulla_kem_x25519, random, &key, public_key));
+	bulla_sha256(bulla_bytes_of(public_key, bulla_kem_x25519.public_size), &cell.id);
 	BULLA_TRY(bulla_cells_put(cells, &cell, key));
 	BULLA_TRY(add(days, &key, now_ms));
 	BULLA_TRY(bulla_days_sign(days, ledger));

@@ -9,7 +9,7 @@
 #define BULLA_DAYS_MAX 8
 
 struct bulla_day {
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	bulla_secret private_key;
 	uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
 	size_t public_size;

@@ -34,7 +34,7 @@ struct owner_opener {
 	struct bulla_flow flow;
 	struct owner_expected expected;
 	bulla_handle me;
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	struct bulla_verify_key *ledger;
 	struct sender senders[SENDERS_MAX];
 	size_t sender_count;

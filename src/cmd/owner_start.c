@@ -31,7 +31,7 @@ struct owner_starter {
 	const struct bulla_workflow *workflow;
 	const struct bulla_msg_keys_reply *keys;
 	struct bulla_flow flow;
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	struct bulla_day_key day;
 	bulla_secret instance;
 	struct bulla_start_sealer sealer; /* of the run secrets; size 0: none yet */

@@ -1,6 +1,7 @@
 #include "seal/birth.h"
 
 #include "base/checks.h"
+#include "crypto/ecdh.h"
 #include "crypto/hash.h"
 #include "crypto/kdf.h"
 #include "wire/cbor.h"
@@ -13,7 +14,7 @@
 
 /* --- keys of a seed --- */
 
-bulla_rc bulla_agent_keys_derive(bulla_secret seed, enum bulla_kem kem, struct bulla_agent_keys *ret)
+bulla_rc bulla_agent_keys_derive(bulla_secret seed, const struct bulla_kem *kem, struct bulla_agent_keys *ret)
 {
 	BULLA_AUTO_SECRET ikm = BULLA_SECRET_NONE, state = BULLA_SECRET_NONE;
 
@@ -23,7 +24,7 @@ bulla_rc bulla_agent_keys_derive(bulla_secret seed, enum bulla_kem kem, struct b
 	BULLA_TRY(bulla_kdf(seed, BULLA_LABEL_AGENT_STATE, (bulla_bytes){NULL, 0}, &state));
 	BULLA_TRY(bulla_hpke_derive(kem, ikm, &ret->private_key, ret->public_key));
 	ret->kem = kem;
-	ret->public_size = bulla_kem_public_size(kem);
+	ret->public_size = kem->public_size;
 	ret->state = bulla_secret_take(&state);
 	return BULLA_OK;
 }
@@ -57,14 +58,11 @@ static void write_body(bulla_wr *w, const struct bulla_birth *birth)
 
 static bulla_rc read_kem(bulla_cbor_rd *r, struct bulla_birth *birth)
 {
-	uint64_t kem;
-
-	BULLA_TRY(bulla_cbor_rd_uint(r, &kem));
-	if (kem != BULLA_KEM_X25519 && kem != BULLA_KEM_HYBRID)
+	BULLA_TRY(bulla_cbor_rd_uint(r, &birth->kem));
+	if (birth->kem != BULLA_KEM_NUMBER_X25519 && birth->kem != BULLA_KEM_NUMBER_HYBRID)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a birth record names a KEM that is not known");
-	birth->kem = (enum bulla_kem)kem;
 	BULLA_TRY(bulla_cbor_rd_bytes_max(r, BULLA_HPKE_PUBLIC_MAX, &birth->public_key));
-	if (birth->public_key.n != bulla_kem_public_size(birth->kem))
+	if (birth->public_key.n != (birth->kem == BULLA_KEM_NUMBER_X25519 ? BULLA_X25519_SIZE : BULLA_HPKE_PUBLIC_MAX))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a birth record's public key is not of its KEM's size");
 	return BULLA_OK;
 }
@@ -161,7 +159,7 @@ bulla_rc bulla_birth_verify(bulla_bytes record, const struct bulla_birth_expecte
 bulla_rc bulla_birth_check_keys(const struct bulla_birth *birth, const struct bulla_agent_keys *keys,
 	const bulla_digest *blob)
 {
-	bool same = birth->kem == keys->kem &&
+	bool same = birth->kem == keys->kem->id &&
 		bulla_bytes_eq(birth->public_key, bulla_bytes_of(keys->public_key, keys->public_size));
 
 	if (BULLA_CHECK_ON(BIRTH_PUBLIC_KEY) && !same)

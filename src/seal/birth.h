@@ -10,7 +10,7 @@
 
 /* Keys that every instance of one agent and epoch derives from its seed. Secrets are owned: bulla_agent_keys_done. */
 struct bulla_agent_keys {
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	bulla_secret private_key;
 	bulla_secret state;
 	uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
@@ -18,7 +18,7 @@ struct bulla_agent_keys {
 };
 
 /* From the 32-byte seed (else BULLA_E_ARGUMENT): HPKE key pair and state key. done frees the secrets. */
-BULLA_CHECK bulla_rc bulla_agent_keys_derive(bulla_secret seed, enum bulla_kem kem, struct bulla_agent_keys *ret);
+BULLA_CHECK bulla_rc bulla_agent_keys_derive(bulla_secret seed, const struct bulla_kem *kem, struct bulla_agent_keys *ret);
 void bulla_agent_keys_done(struct bulla_agent_keys *keys);
 
 struct bulla_birth {
@@ -26,7 +26,7 @@ struct bulla_birth {
 	bulla_handle agent;
 	uint64_t epoch;
 	bulla_digest manifest;
-	enum bulla_kem kem;
+	uint64_t kem;             /* BULLA_KEM_NUMBER_X25519 or _HYBRID */
 	bulla_bytes public_key;
 	bulla_digest blob;        /* digest of the key blob */
 	bulla_bytes wrapping_key; /* text: key id or ARN */

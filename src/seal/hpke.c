@@ -3,7 +3,6 @@
 #include "base/wr.h"
 #include "crypto/aead.h"
 #include "crypto/ecdh.h"
-#include "crypto/hybrid.h"
 #include "crypto/kdf.h"
 #include "crypto/random.h"
 
@@ -12,30 +11,6 @@
 #define VERSION_LABEL BULLA_BYTES_LITERAL("HPKE-v1")
 #define NOTHING ((bulla_bytes){NULL, 0})
 
-bulla_rc bulla_kem_of_suite(uint64_t suite, enum bulla_kem *ret)
-{
-	if (suite == 1) {
-		*ret = BULLA_KEM_X25519;
-		return BULLA_OK;
-	}
-	if (suite != 2)
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a suite has a number that is not known");
-	if (!bulla_hybrid_available())
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "suite `hybrid` needs libcrypto 3.5 or later");
-	*ret = BULLA_KEM_HYBRID;
-	return BULLA_OK;
-}
-
-size_t bulla_kem_public_size(enum bulla_kem kem)
-{
-	return kem == BULLA_KEM_HYBRID ? BULLA_HYBRID_PUBLIC_SIZE : BULLA_X25519_SIZE;
-}
-
-size_t bulla_kem_enc_size(enum bulla_kem kem)
-{
-	return kem == BULLA_KEM_HYBRID ? BULLA_HYBRID_ENC_SIZE : BULLA_X25519_SIZE;
-}
-
 /* --- RFC 9180 section 4: labeled HKDF under a suite id --- */
 
 struct suite {
@@ -43,14 +18,14 @@ struct suite {
 	size_t size;
 };
 
-static struct suite kem_suite(enum bulla_kem kem)
+static struct suite kem_suite(const struct bulla_kem *kem)
 {
-	return (struct suite){{'K', 'E', 'M', (uint8_t)(kem >> 8), (uint8_t)kem}, 5};
+	return (struct suite){{'K', 'E', 'M', (uint8_t)(kem->id >> 8), (uint8_t)kem->id}, 5};
 }
 
-static struct suite hpke_suite(enum bulla_kem kem)
+static struct suite hpke_suite(const struct bulla_kem *kem)
 {
-	return (struct suite){{'H', 'P', 'K', 'E', (uint8_t)(kem >> 8), (uint8_t)kem, 0, SUITE_KDF, 0, SUITE_AEAD}, 10};
+	return (struct suite){{'H', 'P', 'K', 'E', (uint8_t)(kem->id >> 8), (uint8_t)kem->id, 0, SUITE_KDF, 0, SUITE_AEAD}, 10};
 }
 
 static bulla_rc labeled_extract(const struct suite *suite, bulla_bytes salt, const char *label, bulla_bytes ikm,
@@ -76,7 +51,7 @@ static bulla_rc labeled_expand(const struct suite *suite, bulla_secret prk, cons
 /* ExtractAndExpand of a Diffie-Hellman value. */
 static bulla_rc shared_secret(bulla_secret dh, bulla_bytes enc, bulla_bytes public_key, bulla_secret *ret)
 {
-	const struct suite suite = kem_suite(BULLA_KEM_X25519);
+	const struct suite suite = kem_suite(&bulla_kem_x25519);
 	BULLA_AUTO_SECRET prk = BULLA_SECRET_NONE;
 	uint8_t context[2 * BULLA_X25519_SIZE];
 
@@ -91,7 +66,7 @@ static bulla_rc x25519_encap(bulla_bytes public_key, const struct bulla_random *
 {
 	BULLA_AUTO_SECRET ephemeral = BULLA_SECRET_NONE, dh = BULLA_SECRET_NONE;
 
-	BULLA_TRY(bulla_hpke_new(BULLA_KEM_X25519, random, &ephemeral, ret_enc));
+	BULLA_TRY(bulla_hpke_new(&bulla_kem_x25519, random, &ephemeral, ret_enc));
 	BULLA_TRY(bulla_x25519(ephemeral, public_key, &dh));
 	return shared_secret(dh, bulla_bytes_of(ret_enc, BULLA_X25519_SIZE), public_key, ret);
 }
@@ -106,24 +81,33 @@ static bulla_rc x25519_decap(bulla_secret private_key, bulla_bytes enc, bulla_se
 	return shared_secret(dh, enc, BULLA_BYTES_ARRAY(public_key), ret);
 }
 
-bulla_rc bulla_hpke_derive(enum bulla_kem kem, bulla_secret ikm, bulla_secret *ret_private,
+static bulla_rc x25519_derive(bulla_secret ikm, bulla_secret *ret_private)
+{
+	const struct suite suite = kem_suite(&bulla_kem_x25519);
+	BULLA_AUTO_SECRET prk = BULLA_SECRET_NONE;
+
+	BULLA_TRY(labeled_extract(&suite, NOTHING, "dkp_prk", bulla_secret_view(ikm), &prk));
+	return labeled_expand(&suite, prk, "sk", NOTHING, BULLA_X25519_SIZE, ret_private);
+}
+
+const struct bulla_kem bulla_kem_x25519 = {
+	.id = BULLA_KEM_NUMBER_X25519, .public_size = BULLA_X25519_SIZE, .enc_size = BULLA_X25519_SIZE,
+	.derive = x25519_derive, .public_of = bulla_x25519_public, .encap = x25519_encap, .decap = x25519_decap};
+
+/* --- any KEM --- */
+
+bulla_rc bulla_hpke_derive(const struct bulla_kem *kem, bulla_secret ikm, bulla_secret *ret_private,
 	uint8_t ret_public[BULLA_HPKE_PUBLIC_MAX])
 {
-	const struct suite suite = kem_suite(kem);
-	BULLA_AUTO_SECRET prk = BULLA_SECRET_NONE, key = BULLA_SECRET_NONE;
+	BULLA_AUTO_SECRET key = BULLA_SECRET_NONE;
 
-	if (kem == BULLA_KEM_HYBRID) {
-		BULLA_TRY(bulla_hybrid_derive(ikm, &key));
-	} else {
-		BULLA_TRY(labeled_extract(&suite, NOTHING, "dkp_prk", bulla_secret_view(ikm), &prk));
-		BULLA_TRY(labeled_expand(&suite, prk, "sk", NOTHING, BULLA_X25519_SIZE, &key));
-	}
-	BULLA_TRY(bulla_hpke_public(kem, key, ret_public));
+	BULLA_TRY(kem->derive(ikm, &key));
+	BULLA_TRY(kem->public_of(key, ret_public));
 	*ret_private = bulla_secret_take(&key);
 	return BULLA_OK;
 }
 
-bulla_rc bulla_hpke_new(enum bulla_kem kem, const struct bulla_random *random, bulla_secret *ret_private,
+bulla_rc bulla_hpke_new(const struct bulla_kem *kem, const struct bulla_random *random, bulla_secret *ret_private,
 	uint8_t ret_public[BULLA_HPKE_PUBLIC_MAX])
 {
 	BULLA_AUTO_SECRET ikm = BULLA_SECRET_NONE;
@@ -132,30 +116,24 @@ bulla_rc bulla_hpke_new(enum bulla_kem kem, const struct bulla_random *random, b
 	return bulla_hpke_derive(kem, ikm, ret_private, ret_public);
 }
 
-bulla_rc bulla_hpke_public(enum bulla_kem kem, bulla_secret private_key, uint8_t ret_public[BULLA_HPKE_PUBLIC_MAX])
+bulla_rc bulla_hpke_public(const struct bulla_kem *kem, bulla_secret private_key, uint8_t ret_public[BULLA_HPKE_PUBLIC_MAX])
 {
-	if (kem == BULLA_KEM_HYBRID)
-		return bulla_hybrid_public(private_key, ret_public);
-	return bulla_x25519_public(private_key, ret_public);
+	return kem->public_of(private_key, ret_public);
 }
 
-static bulla_rc encap(enum bulla_kem kem, bulla_bytes public_key, const struct bulla_random *random, uint8_t *ret_enc,
+static bulla_rc encap(const struct bulla_kem *kem, bulla_bytes public_key, const struct bulla_random *random, uint8_t *ret_enc,
 	bulla_secret *ret)
 {
-	if (public_key.n != bulla_kem_public_size(kem))
+	if (public_key.n != kem->public_size)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an HPKE public key has another size than its KEM's");
-	if (kem == BULLA_KEM_HYBRID)
-		return bulla_hybrid_encap(public_key, random, ret_enc, ret);
-	return x25519_encap(public_key, random, ret_enc, ret);
+	return kem->encap(public_key, random, ret_enc, ret);
 }
 
-static bulla_rc decap(enum bulla_kem kem, bulla_secret private_key, bulla_bytes enc, bulla_secret *ret)
+static bulla_rc decap(const struct bulla_kem *kem, bulla_secret private_key, bulla_bytes enc, bulla_secret *ret)
 {
-	if (enc.n != bulla_kem_enc_size(kem))
+	if (enc.n != kem->enc_size)
 		return BULLA_FAIL(BULLA_E_FORMAT, "an HPKE encapsulated key has another size than its KEM's");
-	if (kem == BULLA_KEM_HYBRID)
-		return bulla_hybrid_decap(private_key, enc, ret);
-	return x25519_decap(private_key, enc, ret);
+	return kem->decap(private_key, enc, ret);
 }
 
 /* --- section 5.1: the key schedule of base mode --- */
@@ -184,7 +162,7 @@ static bulla_rc schedule_context(struct schedule *schedule, bulla_bytes info)
 	return BULLA_OK;
 }
 
-static bulla_rc schedule_start(enum bulla_kem kem, bulla_secret shared, bulla_bytes info, struct schedule *schedule)
+static bulla_rc schedule_start(const struct bulla_kem *kem, bulla_secret shared, bulla_bytes info, struct schedule *schedule)
 {
 	schedule->suite = hpke_suite(kem);
 	BULLA_TRY(schedule_context(schedule, info));
@@ -214,7 +192,7 @@ static bulla_rc schedule_export(const struct schedule *schedule, bulla_bytes exp
 
 /* --- section 6: single-shot --- */
 
-bulla_rc bulla_hpke_seal(enum bulla_kem kem, bulla_bytes public_key, bulla_bytes info, bulla_bytes aad, bulla_bytes plain,
+bulla_rc bulla_hpke_seal(const struct bulla_kem *kem, bulla_bytes public_key, bulla_bytes info, bulla_bytes aad, bulla_bytes plain,
 	const struct bulla_random *random, uint8_t ret_enc[BULLA_HPKE_ENC_MAX], uint8_t *ret_sealed)
 {
 	BULLA_AUTO_SECRET shared = BULLA_SECRET_NONE, key = BULLA_SECRET_NONE;
@@ -227,7 +205,7 @@ bulla_rc bulla_hpke_seal(enum bulla_kem kem, bulla_bytes public_key, bulla_bytes
 	return bulla_aead_seal(key, nonce, aad, plain, ret_sealed);
 }
 
-bulla_rc bulla_hpke_open(enum bulla_kem kem, bulla_secret private_key, bulla_bytes enc, bulla_bytes info, bulla_bytes aad,
+bulla_rc bulla_hpke_open(const struct bulla_kem *kem, bulla_secret private_key, bulla_bytes enc, bulla_bytes info, bulla_bytes aad,
 	bulla_bytes sealed, uint8_t *ret)
 {
 	BULLA_AUTO_SECRET shared = BULLA_SECRET_NONE, key = BULLA_SECRET_NONE;
@@ -240,7 +218,7 @@ bulla_rc bulla_hpke_open(enum bulla_kem kem, bulla_secret private_key, bulla_byt
 	return bulla_aead_open(key, nonce, aad, sealed, ret);
 }
 
-bulla_rc bulla_hpke_send_export(enum bulla_kem kem, bulla_bytes public_key, bulla_bytes info, bulla_bytes context,
+bulla_rc bulla_hpke_send_export(const struct bulla_kem *kem, bulla_bytes public_key, bulla_bytes info, bulla_bytes context,
 	const struct bulla_random *random, uint8_t ret_enc[BULLA_HPKE_ENC_MAX], bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET shared = BULLA_SECRET_NONE;
@@ -251,7 +229,7 @@ bulla_rc bulla_hpke_send_export(enum bulla_kem kem, bulla_bytes public_key, bull
 	return schedule_export(&schedule, context, ret);
 }
 
-bulla_rc bulla_hpke_receive_export(enum bulla_kem kem, bulla_secret private_key, bulla_bytes enc, bulla_bytes info,
+bulla_rc bulla_hpke_receive_export(const struct bulla_kem *kem, bulla_secret private_key, bulla_bytes enc, bulla_bytes info,
 	bulla_bytes context, bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET shared = BULLA_SECRET_NONE;

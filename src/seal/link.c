@@ -74,7 +74,7 @@ static bulla_rc encapsulate(const struct bulla_link_spec *spec, struct bulla_lin
 	BULLA_TRY(bulla_random_fill(random, body->salt, sizeof(body->salt)));
 	BULLA_TRY(info_of(body, &info));
 	BULLA_TRY(bulla_hpke_send_export(spec->kem, spec->public_key, bulla_bytes_digest(&info), EXPORT_CONTEXT, random, enc, ret));
-	body->enc = bulla_bytes_of(enc, bulla_kem_enc_size(spec->kem));
+	body->enc = bulla_bytes_of(enc, spec->kem->enc_size);
 	return BULLA_OK;
 }
 
@@ -181,7 +181,7 @@ bulla_rc bulla_link_check(bulla_bytes link, const struct bulla_link_expected *ex
 }
 
 bulla_rc bulla_link_accept(bulla_bytes link, const struct bulla_link_expected *expected, struct bulla_verify_key *sender_key,
-	enum bulla_kem kem, bulla_secret private_key, struct bulla_link *ret)
+	const struct bulla_kem *kem, bulla_secret private_key, struct bulla_link *ret)
 {
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 	uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
@@ -191,7 +191,7 @@ bulla_rc bulla_link_accept(bulla_bytes link, const struct bulla_link_expected *e
 
 	BULLA_TRY(check_link(link, expected, sender_key, &body, &id));
 	BULLA_TRY(bulla_hpke_public(kem, private_key, public_key));
-	bulla_sha256(bulla_bytes_of(public_key, bulla_kem_public_size(kem)), &mine);
+	bulla_sha256(bulla_bytes_of(public_key, kem->public_size), &mine);
 	if (!bulla_digest_eq(&mine, &body.recipient_key))
 		return BULLA_FAIL(BULLA_E_NOT_ADDRESSED, "a link is to another key of this recipient");
 	BULLA_TRY(info_of(&body, &info));

@@ -43,7 +43,7 @@ struct bulla_link {
 struct bulla_link_spec {
 	enum bulla_recipient to;
 	bulla_handle recipient;
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	bulla_bytes public_key; /* of the recipient: from a birth record, the manifest, the day key */
 	uint64_t epoch;
 	bulla_digest manifest;
@@ -69,7 +69,7 @@ struct bulla_link_expected {
 /* The recipient's checks, once per link: signature (BULLA_E_LINK_SIGNATURE), sender may speak to me in this manifest
  * (BULLA_E_LINK_SENDER), epoch open (BULLA_E_EPOCH_CLOSED). Then the secret. sender_key is the key behind expected->sender. */
 BULLA_CHECK bulla_rc bulla_link_accept(bulla_bytes link, const struct bulla_link_expected *expected,
-	struct bulla_verify_key *sender_key, enum bulla_kem kem, bulla_secret private_key, struct bulla_link *ret);
+	struct bulla_verify_key *sender_key, const struct bulla_kem *kem, bulla_secret private_key, struct bulla_link *ret);
 
 /* The same checks without a private key: for auditors, and for who only carries links on. */
 BULLA_CHECK bulla_rc bulla_link_check(bulla_bytes link, const struct bulla_link_expected *expected,

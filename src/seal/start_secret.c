@@ -42,10 +42,10 @@ static bulla_rc run_context(const struct bulla_start *start, uint8_t memory[CONT
 	return bulla_wr_end(&w, ret);
 }
 
-bulla_rc bulla_start_sealer_new(const struct bulla_start *start, enum bulla_kem kem, bulla_bytes day_public,
+bulla_rc bulla_start_sealer_new(const struct bulla_start *start, const struct bulla_kem *kem, bulla_bytes day_public,
 	const struct bulla_random *random, struct bulla_start_sealer *ret)
 {
-	size_t enc_size = bulla_kem_enc_size(kem);
+	size_t enc_size = kem->enc_size;
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 	uint8_t memory[CONTEXT_MAX];
 	bulla_bytes context;
@@ -94,17 +94,17 @@ struct parts {
 	bulla_bytes enc, sealed, wrapped;
 };
 
-static bulla_rc split(const struct bulla_start *start, enum bulla_kem kem, struct parts *ret)
+static bulla_rc split(const struct bulla_start *start, const struct bulla_kem *kem, struct parts *ret)
 {
 	bulla_rd r = bulla_rd_of(start->secret);
 
-	BULLA_TRY(bulla_rd_bytes(&r, bulla_kem_enc_size(kem), &ret->enc));
+	BULLA_TRY(bulla_rd_bytes(&r, kem->enc_size, &ret->enc));
 	BULLA_TRY(bulla_rd_bytes(&r, SECRET_SIZE + TAG_SIZE, &ret->sealed));
 	BULLA_TRY(bulla_rd_bytes(&r, BULLA_WRAPPED_SIZE, &ret->wrapped));
 	return bulla_rd_end(&r);
 }
 
-bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, enum bulla_kem kem, bulla_digest *ret)
+bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, const struct bulla_kem *kem, bulla_digest *ret)
 {
 	uint8_t memory[CONTEXT_MAX];
 	struct parts parts;
@@ -116,7 +116,7 @@ bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, enum bulla_k
 	return BULLA_OK;
 }
 
-bulla_rc bulla_start_sealed_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret day_private,
+bulla_rc bulla_start_sealed_open(const struct bulla_start *start, const struct bulla_kem *kem, bulla_secret day_private,
 	bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
@@ -132,7 +132,7 @@ bulla_rc bulla_start_sealed_open(const struct bulla_start *start, enum bulla_kem
 	return BULLA_OK;
 }
 
-bulla_rc bulla_start_secret_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret starter,
+bulla_rc bulla_start_secret_open(const struct bulla_start *start, const struct bulla_kem *kem, bulla_secret starter,
 	bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET kek = BULLA_SECRET_NONE;

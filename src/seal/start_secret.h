@@ -10,14 +10,14 @@
 
 /* A starter's secret and its sealed form. Owned: bulla_start_sealer_done. */
 struct bulla_start_sealer {
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	bulla_secret secret;
 	uint8_t sealed[BULLA_HPKE_ENC_MAX + 48];
 	size_t size;
 };
 
 /* start->tenant, party and day_key are set: the sealed secret is bound to them. */
-BULLA_CHECK bulla_rc bulla_start_sealer_new(const struct bulla_start *start, enum bulla_kem kem, bulla_bytes day_public,
+BULLA_CHECK bulla_rc bulla_start_sealer_new(const struct bulla_start *start, const struct bulla_kem *kem, bulla_bytes day_public,
 	const struct bulla_random *random, struct bulla_start_sealer *ret);
 void bulla_start_sealer_done(struct bulla_start_sealer *sealer);
 
@@ -28,12 +28,12 @@ BULLA_CHECK bulla_rc bulla_start_secret_seal(const struct bulla_start *start, co
 
 /* The first part of start->secret, and what it stands for under this day key: equal digests have the same starter's secret,
  * so that the broker opens each once. BULLA_E_TRUNCATED. */
-BULLA_CHECK bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, enum bulla_kem kem, bulla_digest *ret);
+BULLA_CHECK bulla_rc bulla_start_sealed_digest(const struct bulla_start *start, const struct bulla_kem *kem, bulla_digest *ret);
 
 /* Opens the starter's secret. BULLA_E_MAC, BULLA_E_TRUNCATED, BULLA_E_TRAILING. */
-BULLA_CHECK bulla_rc bulla_start_sealed_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret day_private,
+BULLA_CHECK bulla_rc bulla_start_sealed_open(const struct bulla_start *start, const struct bulla_kem *kem, bulla_secret day_private,
 	bulla_secret *ret);
 
 /* Opens the run secret with the starter's. BULLA_E_MAC, BULLA_E_TRUNCATED, BULLA_E_TRAILING. */
-BULLA_CHECK bulla_rc bulla_start_secret_open(const struct bulla_start *start, enum bulla_kem kem, bulla_secret starter,
+BULLA_CHECK bulla_rc bulla_start_secret_open(const struct bulla_start *start, const struct bulla_kem *kem, bulla_secret starter,
 	bulla_secret *ret);

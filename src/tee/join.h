@@ -48,7 +48,7 @@ struct bulla_join {
 	struct bulla_uplink broker, kms;
 	enum bulla_join_state state;
 	struct bulla_session_client client;
-	enum bulla_kem kem;
+	const struct bulla_kem *kem;
 	struct bulla_join_agent agents[BULLA_TEE_AGENTS];
 	size_t at;                /* the agent whose birth is under way */
 	struct bulla_evidence evidence;

@@ -171,7 +171,7 @@ static bulla_rc make_birth(struct bulla_join *join)
 	const struct bulla_manifest *manifest = &join->base->manifest;
 	struct bulla_join_agent *agent = current(join);
 	struct bulla_birth birth = {.tenant = manifest->tenant, .agent = join->base->agents[join->at].handle,
-		.epoch = manifest->epoch, .manifest = manifest->digest, .kem = join->kem,
+		.epoch = manifest->epoch, .manifest = manifest->digest, .kem = join->kem->id,
 		.public_key = bulla_bytes_of(agent->keys.public_key, agent->keys.public_size),
 		.wrapping_key = current_row(join)->wrapping_key, .policy_form = current_row(join)->policy_form,
 		.policy = join->policy};

@@ -94,7 +94,7 @@ static bulla_rc sender_key(const struct bulla_peers *peers, const bulla_digest *
 }
 
 bulla_rc bulla_links_learn(struct bulla_links *links, const struct bulla_peers *peers,
-	const struct bulla_links_agent *agents, size_t agent_count, enum bulla_kem kem, bulla_bytes link,
+	const struct bulla_links_agent *agents, size_t agent_count, const struct bulla_kem *kem, bulla_bytes link,
 	bulla_digest *ret_sender)
 {
 	struct bulla_link_expected expected = {.to = BULLA_TO_AGENT, .epoch_open = true};

@@ -39,7 +39,7 @@ const struct bulla_link_entry *bulla_links_find(const struct bulla_links *links,
  * somebody else's otherwise. A known one is not looked at again ("twice" is no error). BULLA_E_NOT_FOUND: its sender is an
  * instance that was not judged yet (*ret_sender: which); BULLA_E_LINK_*, BULLA_E_EPOCH_CLOSED. */
 BULLA_CHECK bulla_rc bulla_links_learn(struct bulla_links *links, const struct bulla_peers *peers,
-	const struct bulla_links_agent *agents, size_t agent_count, enum bulla_kem kem, bulla_bytes link,
+	const struct bulla_links_agent *agents, size_t agent_count, const struct bulla_kem *kem, bulla_bytes link,
 	bulla_digest *ret_sender);
 
 /* --- my own --- */

@@ -107,7 +107,7 @@ static void make_links(struct sender *from)
 {
 	for (uint8_t i = 0; i < SIM_AGENTS; i++) {
 		struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = sim_handle((uint8_t)('a' + i)),
-			.kem = BULLA_KEM_X25519, .public_key = bulla_bytes_of(fixed.agents[i], 32), .epoch = 1,
+			.kem = &bulla_kem_x25519, .public_key = bulla_bytes_of(fixed.agents[i], 32), .epoch = 1,
 			.manifest = fixed.manifest.digest};
 		BULLA_AUTO_BUF buf = {.max = LINK_RECORD};
 
@@ -165,7 +165,7 @@ static void make_births(void)
 
 	for (uint8_t i = 0; i < SIM_AGENTS; i++) {
 		struct bulla_birth birth = {.tenant = fixed.manifest.tenant, .agent = sim_handle((uint8_t)('a' + i)), .epoch = 1,
-			.manifest = fixed.manifest.digest, .kem = BULLA_KEM_X25519,
+			.manifest = fixed.manifest.digest, .kem = BULLA_KEM_NUMBER_X25519,
 			.public_key = bulla_bytes_of(fixed.agents[i], 32), .policy_form = BULLA_POLICY_MANAGED};
 
 		bulla_buf_init(&fixed.births[i], BULLA_BIRTH_MAX);
@@ -197,7 +197,7 @@ static void make_fixed(const struct sim *sim)
 	for (unsigned i = 0; i < SIM_AGENTS; i++) {
 		bulla_secret private_key;
 
-		MUST(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &private_key, fixed.agents[i]));
+		MUST(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &private_key, fixed.agents[i]));
 		bulla_secret_free(&private_key);
 	}
 	make_manifest(sim, bulla_buf_view(&fixed.pki.root_der));

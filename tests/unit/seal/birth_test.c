@@ -19,9 +19,9 @@ static int up(void **state)
 		bulla_sign_key_new(BULLA_ES256, &world.other) != BULLA_OK ||
 		bulla_verify_key_spki(bulla_sign_key_spki(world.instance), &world.instance_public) != BULLA_OK ||
 		bulla_random_secret(bulla_random_os(), BULLA_SEED_SIZE, &world.seed) != BULLA_OK ||
-		bulla_agent_keys_derive(world.seed, BULLA_KEM_X25519, &world.keys) != BULLA_OK)
+		bulla_agent_keys_derive(world.seed, &bulla_kem_x25519, &world.keys) != BULLA_OK)
 		return -1;
-	world.birth = (struct bulla_birth){.tenant = {{1}}, .agent = {{2}}, .epoch = 3, .manifest = {{4}}, .kem = BULLA_KEM_X25519,
+	world.birth = (struct bulla_birth){.tenant = {{1}}, .agent = {{2}}, .epoch = 3, .manifest = {{4}}, .kem = BULLA_KEM_NUMBER_X25519,
 		.public_key = bulla_bytes_of(world.keys.public_key, world.keys.public_size), .blob = {{5}},
 		.wrapping_key = BULLA_BYTES_LITERAL("key-1"), .policy_form = 1, .policy = {{6}}, .evidence = {{7}}};
 	world.expected = (struct bulla_birth_expected){.tenant = {{1}}, .agent = {{2}}, .epoch = 3, .manifest = {{4}},
@@ -57,7 +57,7 @@ static void a_birth_verifies(void **state)
 	assert_ok(bulla_birth_verify(bulla_buf_view(&world.record), &world.expected, world.instance_public, &birth));
 	assert_bytes(birth.public_key, world.birth.public_key);
 	assert_true(bulla_digest_eq(&birth.signer, bulla_sign_key_kid(world.instance)));
-	assert_ok(bulla_agent_keys_derive(world.seed, BULLA_KEM_X25519, &again));
+	assert_ok(bulla_agent_keys_derive(world.seed, &bulla_kem_x25519, &again));
 	assert_ok(bulla_birth_check_keys(&birth, &again, &world.birth.blob));
 	assert_bytes(bulla_secret_view(again.state), bulla_secret_view(world.keys.state));
 	bulla_agent_keys_done(&again);
@@ -115,7 +115,7 @@ static void a_substituted_seed(void **state)
 
 	(void)state;
 	assert_ok(bulla_random_secret(bulla_random_os(), BULLA_SEED_SIZE, &seed));
-	assert_ok(bulla_agent_keys_derive(seed, BULLA_KEM_X25519, &keys));
+	assert_ok(bulla_agent_keys_derive(seed, &bulla_kem_x25519, &keys));
 	assert_ok(bulla_birth_verify(bulla_buf_view(&world.record), &world.expected, world.instance_public, &birth));
 	assert_attack(BIRTH_PUBLIC_KEY, BULLA_E_KEY_SUBSTITUTED, bulla_birth_check_keys(&birth, &keys, &world.birth.blob));
 	assert_attack(BIRTH_BLOB, BULLA_E_KEY_SUBSTITUTED, bulla_birth_check_keys(&birth, &world.keys, &other));

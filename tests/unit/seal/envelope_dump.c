@@ -57,11 +57,11 @@ static bulla_rc dump_link(struct bulla_sign_key *sender, struct bulla_buf *buf)
 {
 	BULLA_AUTO_SECRET private_key = BULLA_SECRET_NONE;
 	uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];
-	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = {{9}}, .kem = BULLA_KEM_X25519, .epoch = 300,
+	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = {{9}}, .kem = &bulla_kem_x25519, .epoch = 300,
 		.public_key = bulla_bytes_of(public_key, 32), .manifest = {{8}}};
 	struct bulla_link link;
 
-	BULLA_TRY(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &private_key, public_key));
+	BULLA_TRY(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &private_key, public_key));
 	bulla_buf_clear(buf);
 	BULLA_TRY(bulla_link_make(&spec, sender, bulla_random_os(), buf, &link));
 	put("private", bulla_secret_view(private_key));

@@ -14,13 +14,13 @@ static void run_hybrid(const struct vector *v, void *arg)
 	(void)arg;
 	assert_ok(bulla_secret_new(v->field[0], &first));
 	if (v->kind == 'K') {
-		assert_ok(bulla_hpke_derive(BULLA_KEM_HYBRID, first, &second, public_key));
+		assert_ok(bulla_hpke_derive(&bulla_kem_hybrid, first, &second, public_key));
 		assert_bytes(bulla_secret_view(second), v->field[1]);
 		return;
 	}
-	assert_ok(bulla_hpke_public(BULLA_KEM_HYBRID, first, public_key));
+	assert_ok(bulla_hpke_public(&bulla_kem_hybrid, first, public_key));
 	assert_bytes(BULLA_BYTES_ARRAY(public_key), v->field[1]);
-	assert_ok(bulla_hpke_receive_export(BULLA_KEM_HYBRID, first, v->field[2], v->field[3], v->field[4], &second));
+	assert_ok(bulla_hpke_receive_export(&bulla_kem_hybrid, first, v->field[2], v->field[3], v->field[4], &second));
 	assert_bytes(bulla_secret_view(second), v->field[5]);
 }
 

@@ -18,10 +18,10 @@ static int up(void **state)
 		bulla_sign_key_new(BULLA_ES256, &world.other) != BULLA_OK ||
 		bulla_verify_key_spki(bulla_sign_key_spki(world.sender), &world.sender_public) != BULLA_OK ||
 		bulla_verify_key_spki(bulla_sign_key_spki(world.other), &world.other_public) != BULLA_OK ||
-		bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &world.private_key, world.public_key) != BULLA_OK ||
-		bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &world.other_private, world.other_key) != BULLA_OK)
+		bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &world.private_key, world.public_key) != BULLA_OK ||
+		bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &world.other_private, world.other_key) != BULLA_OK)
 		return -1;
-	world.spec = (struct bulla_link_spec){.to = BULLA_TO_AGENT, .recipient = {{1, 2, 3}}, .kem = BULLA_KEM_X25519,
+	world.spec = (struct bulla_link_spec){.to = BULLA_TO_AGENT, .recipient = {{1, 2, 3}}, .kem = &bulla_kem_x25519,
 		.public_key = bulla_bytes_of(world.public_key, 32), .epoch = 7, .manifest = {{9}}};
 	world.expected = (struct bulla_link_expected){.sender = *bulla_sign_key_kid(world.sender), .to = BULLA_TO_AGENT,
 		.recipient = {{1, 2, 3}}, .manifest = {{9}}, .epoch = 7, .epoch_open = true};
@@ -43,7 +43,7 @@ static int down(void **state)
 static bulla_rc accept(bulla_bytes link, const struct bulla_link_expected *expected, struct bulla_verify_key *key)
 {
 	struct bulla_link got = {.secret = BULLA_SECRET_NONE};
-	bulla_rc rc = bulla_link_accept(link, expected, key, BULLA_KEM_X25519, world.private_key, &got);
+	bulla_rc rc = bulla_link_accept(link, expected, key, &bulla_kem_x25519, world.private_key, &got);
 
 	bulla_link_done(&got);
 	return rc;
@@ -59,7 +59,7 @@ static void both_sides_agree(void **state)
 	(void)state;
 	bulla_buf_init(&link, BULLA_LINK_MAX);
 	assert_ok(bulla_link_make(&world.spec, world.sender, bulla_random_os(), &link, &made));
-	assert_ok(bulla_link_accept(bulla_buf_view(&link), &world.expected, world.sender_public, BULLA_KEM_X25519, world.private_key,
+	assert_ok(bulla_link_accept(bulla_buf_view(&link), &world.expected, world.sender_public, &bulla_kem_x25519, world.private_key,
 		&got));
 	assert_true(bulla_link_id_eq(&made.id, &got.id));
 	assert_true(bulla_digest_eq(&made.sender, &got.sender));
@@ -176,7 +176,7 @@ static void a_resigned_enc(void **state)
 	assert_ok(bulla_wr_end(&w, &payload));
 	assert_ok(bulla_sign1_make(world.other, type, payload, &stolen));
 	expected.sender = *bulla_sign_key_kid(world.other);
-	assert_ok(bulla_link_accept(bulla_buf_view(&stolen), &expected, world.other_public, BULLA_KEM_X25519, world.private_key, &got));
+	assert_ok(bulla_link_accept(bulla_buf_view(&stolen), &expected, world.other_public, &bulla_kem_x25519, world.private_key, &got));
 	assert_memory_not_equal(bulla_secret_view(got.secret).p, bulla_secret_view(made.secret).p, 32);
 	bulla_link_done(&made);
 	bulla_link_done(&got);
@@ -192,7 +192,7 @@ static void another_key_and_damage(void **state)
 	assert_ok(bulla_link_make(&world.spec, world.sender, bulla_random_os(), &link, &made));
 	bulla_link_done(&made);
 	assert_rc(BULLA_E_NOT_ADDRESSED, bulla_link_accept(bulla_buf_view(&link), &world.expected, world.sender_public,
-		BULLA_KEM_X25519, world.other_private, &got));
+		&bulla_kem_x25519, world.other_private, &got));
 	for (size_t bit = 0; bit < 8 * link.n; bit += 3) {
 		link.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		if (bulla_link_check(bulla_buf_view(&link), &world.expected, world.sender_public) == BULLA_OK)

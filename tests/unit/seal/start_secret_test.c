@@ -16,8 +16,8 @@ static bulla_rc open_both(const struct bulla_start *start, bulla_secret *ret)
 {
 	BULLA_AUTO_SECRET starter = BULLA_SECRET_NONE;
 
-	BULLA_TRY(bulla_start_sealed_open(start, BULLA_KEM_X25519, day, &starter));
-	return bulla_start_secret_open(start, BULLA_KEM_X25519, starter, ret);
+	BULLA_TRY(bulla_start_sealed_open(start, &bulla_kem_x25519, day, &starter));
+	return bulla_start_secret_open(start, &bulla_kem_x25519, starter, ret);
 }
 
 static void seal(struct bulla_start *start, const struct bulla_start_sealer *sealer, bulla_secret secret, struct bulla_buf *sealed)
@@ -37,20 +37,20 @@ static void bound_to_its_start(void **state)
 
 	(void)state;
 	bulla_buf_init(&sealed, BULLA_SEALED_SECRET_MAX);
-	assert_ok(bulla_start_sealer_new(&start, BULLA_KEM_X25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &sealer));
+	assert_ok(bulla_start_sealer_new(&start, &bulla_kem_x25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &sealer));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &secret));
 	seal(&start, &sealer, secret, &sealed);
 	assert_int_equal(sealed.n, 128);
 	assert_ok(open_both(&start, &back));
 	assert_bytes(bulla_secret_view(back), bulla_secret_view(secret));
 	bulla_secret_free(&back);
-	assert_ok(bulla_start_sealed_open(&start, BULLA_KEM_X25519, day, &starter));
+	assert_ok(bulla_start_sealed_open(&start, &bulla_kem_x25519, day, &starter));
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		other = start;
 		fields[i][0] ^= 1;
 		assert_rc(BULLA_E_MAC, open_both(&other, &back));
 		/* also where the starter's secret was opened before */
-		assert_rc(BULLA_E_MAC, bulla_start_secret_open(&other, BULLA_KEM_X25519, starter, &back));
+		assert_rc(BULLA_E_MAC, bulla_start_secret_open(&other, &bulla_kem_x25519, starter, &back));
 	}
 	for (size_t bit = 0; bit < 8 * sealed.n; bit++) {
 		sealed.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -75,8 +75,8 @@ static void one_sealer_many_starts(void **state)
 
 	(void)state;
 	bulla_buf_init(&sealed, BULLA_SEALED_SECRET_MAX);
-	assert_ok(bulla_start_sealer_new(&start, BULLA_KEM_X25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &sealer));
-	assert_ok(bulla_start_sealer_new(&start, BULLA_KEM_X25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &second));
+	assert_ok(bulla_start_sealer_new(&start, &bulla_kem_x25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &sealer));
+	assert_ok(bulla_start_sealer_new(&start, &bulla_kem_x25519, bulla_bytes_of(day_public, 32), bulla_random_os(), &second));
 	for (uint8_t i = 0; i < 3; i++) {
 		start.run.b[5] = i;
 		bulla_secret_free(&secret);
@@ -85,15 +85,15 @@ static void one_sealer_many_starts(void **state)
 		seal(&start, &sealer, secret, &sealed);
 		assert_ok(open_both(&start, &back));
 		assert_bytes(bulla_secret_view(back), bulla_secret_view(secret));
-		assert_ok(bulla_start_sealed_digest(&start, BULLA_KEM_X25519, i == 0 ? &first : &digest));
+		assert_ok(bulla_start_sealed_digest(&start, &bulla_kem_x25519, i == 0 ? &first : &digest));
 		assert_true(i == 0 || bulla_digest_eq(&first, &digest));
 	}
 	seal(&start, &second, secret, &sealed);
-	assert_ok(bulla_start_sealed_digest(&start, BULLA_KEM_X25519, &digest));
+	assert_ok(bulla_start_sealed_digest(&start, &bulla_kem_x25519, &digest));
 	assert_false(bulla_digest_eq(&first, &digest));
 	seal(&start, &sealer, secret, &sealed);
 	start.party.b[0] ^= 1; /* in another one's name */
-	assert_ok(bulla_start_sealed_digest(&start, BULLA_KEM_X25519, &digest));
+	assert_ok(bulla_start_sealed_digest(&start, &bulla_kem_x25519, &digest));
 	assert_false(bulla_digest_eq(&first, &digest));
 	bulla_start_sealer_done(&sealer);
 	bulla_start_sealer_done(&second);
@@ -101,7 +101,7 @@ static void one_sealer_many_starts(void **state)
 
 static int up(void **state)
 {
-	return slab_up(state) != 0 || bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &day, day_public) != BULLA_OK;
+	return slab_up(state) != 0 || bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &day, day_public) != BULLA_OK;
 }
 
 static int down(void **state)

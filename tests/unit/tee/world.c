@@ -125,7 +125,7 @@ static void make_session(struct world *world)
 		BULLA_AUTO_SECRET seed = BULLA_SECRET_NONE;
 
 		assert_ok(bulla_random_secret(random, 32, &seed));
-		assert_ok(bulla_agent_keys_derive(seed, BULLA_KEM_X25519, &agent->keys));
+		assert_ok(bulla_agent_keys_derive(seed, &bulla_kem_x25519, &agent->keys));
 		agent->born = true;
 		bulla_copy(key->bytes, agent->keys.public_key, agent->keys.public_size);
 		key->size = (uint16_t)agent->keys.public_size;
@@ -148,7 +148,7 @@ static void make_session(struct world *world)
 
 static void make_party_link(struct world *world)
 {
-	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = handle_of('a'), .kem = BULLA_KEM_X25519,
+	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = handle_of('a'), .kem = &bulla_kem_x25519,
 		.public_key = bulla_peers_key(&world->enclave->peers, &world->base.agents[0].handle), .epoch = 3,
 		.manifest = world->base.manifest.digest};
 	BULLA_AUTO_BUF link = {0};
@@ -277,7 +277,7 @@ void world_up(struct world *world, const char *stepper)
 	assert_ok(bulla_secret_slab_init(5120));
 	assert_ok(bulla_sign_key_new(BULLA_ES256, &world->owner));
 	assert_ok(bulla_sign_key_new(BULLA_ES256, &world->ledger));
-	assert_ok(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &world->owner_hpke, world->owner_public));
+	assert_ok(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &world->owner_hpke, world->owner_public));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &world->run_secret));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &world->party_instance));
 	bulla_buf_init(&world->reply, WORLD_TEXT);
@@ -466,7 +466,7 @@ void world_open(struct world *world, bulla_bytes bytes, bulla_bytes link, struct
 	struct bulla_opened opened;
 
 	assert_ok(bulla_msg_object_decode(link, &object));
-	assert_ok(bulla_link_accept(object.body, &expected_link, world->enclave->peers.peers[0].key, BULLA_KEM_X25519,
+	assert_ok(bulla_link_accept(object.body, &expected_link, world->enclave->peers.peers[0].key, &bulla_kem_x25519,
 		world->owner_hpke, &party_link));
 	assert_ok(bulla_envelope_parse(bytes, &envelope));
 	expected.position = envelope.position;

@@ -42,7 +42,7 @@ void maker_up(struct maker *maker)
 		bulla_random_os(), &maker->chain));
 	assert_ok(bulla_batch_new(16, &maker->batch));
 	for (int i = 0; i < 5; i++)
-		assert_ok(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &maker->private_keys[i], maker->public_keys[i]));
+		assert_ok(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &maker->private_keys[i], maker->public_keys[i]));
 	assert_ok(bulla_random_secret(bulla_random_os(), 32, &maker->instance_secret));
 	bulla_buf_init(&maker->manifest_bytes, 65536);
 	bulla_buf_init(&maker->bundle, 1 << 20);

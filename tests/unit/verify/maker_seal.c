@@ -8,7 +8,7 @@ static const uint8_t letters[] = "abeco";
 static void make_birth(struct maker *maker, unsigned number)
 {
 	struct bulla_birth birth = {.tenant = maker->manifest.tenant, .epoch = maker->manifest.epoch,
-		.manifest = maker->manifest.digest, .kem = BULLA_KEM_X25519,
+		.manifest = maker->manifest.digest, .kem = BULLA_KEM_NUMBER_X25519,
 		.public_key = bulla_bytes_of(maker->public_keys[number], 32), .policy_form = 1};
 	struct bulla_buf buf;
 
@@ -25,7 +25,7 @@ static void make_link(struct maker *maker, unsigned from, unsigned to)
 {
 	const int senders[] = {MAKER_OWNER, MAKER_INSTANCE, MAKER_PARTY};
 	int signer = from == 1 && maker->hooks.link_signer >= 0 ? maker->hooks.link_signer : senders[from];
-	struct bulla_link_spec spec = {.to = to < 3 ? BULLA_TO_AGENT : BULLA_TO_PARTY, .kem = BULLA_KEM_X25519,
+	struct bulla_link_spec spec = {.to = to < 3 ? BULLA_TO_AGENT : BULLA_TO_PARTY, .kem = &bulla_kem_x25519,
 		.public_key = bulla_bytes_of(maker->public_keys[to], 32), .epoch = maker->manifest.epoch,
 		.manifest = maker->manifest.digest};
 	struct bulla_buf buf;
