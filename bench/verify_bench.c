@@ -221,8 +221,8 @@ static void put_instance(void)
 static void put_links(const uint8_t *hpke)
 {
 	struct bulla_birth birth = {.tenant = world.manifest.tenant, .agent = {"aaaaaaaa"}, .epoch = 1,
-		.manifest = world.manifest.digest, .kem = BULLA_KEM_X25519, .public_key = {hpke, 32}, .policy_form = 1};
-	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = {"aaaaaaaa"}, .kem = BULLA_KEM_X25519,
+		.manifest = world.manifest.digest, .kem = &bulla_kem_x25519, .public_key = {hpke, 32}, .policy_form = 1};
+	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = {"aaaaaaaa"}, .kem = &bulla_kem_x25519,
 		.public_key = {hpke, 32}, .epoch = 1, .manifest = world.manifest.digest};
 	struct bulla_buf buf;
 
@@ -397,7 +397,7 @@ static void make_bundle(bool batched)
 	bulla_buf_clear(&world.manifest_bytes);
 	bulla_merkle_init(&world.entries);
 	make_plan();
-	must(bulla_hpke_new(BULLA_KEM_X25519, bulla_random_os(), &private_key, hpke));
+	must(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &private_key, hpke));
 	make_manifest(hpke);
 	world.slot = (struct bulla_slot){.tenant = world.manifest.tenant, .workflow = world.manifest.workflows[0].digest,
 		.run = bulla_run_id_make(T0, (const uint8_t *)"0123456789")};

@@ -1,7 +1,8 @@
 #include "wire/date.h"
 
-/* Days since 1970-01-01; Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
+/* Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil: years from March, so that the leap day is the
+ * last */
+int64_t bulla_date_days(int64_t year, int64_t month, int64_t day)
 {
 	int64_t shifted = month <= 2 ? year - 1 : year, era = shifted / 400, of_era = shifted - era * 400;
 	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
@@ -29,6 +30,14 @@ static bool read_field(bulla_bytes text, size_t at, size_t size, unsigned *ret)
 	return true;
 }
 
+bulla_rc bulla_date_seconds(const unsigned f[6], int64_t *ret_seconds)
+{
+	if (f[1] == 0 || f[2] == 0 || f[2] > days_in(f[0], f[1]))
+		return BULLA_FAIL(BULLA_E_FORMAT, "a day does not exist");
+	*ret_seconds = bulla_date_days(f[0], f[1], f[2]) * 86400 + f[3] * INT64_C(3600) + f[4] * INT64_C(60) + f[5];
+	return BULLA_OK;
+}
+
 bulla_rc bulla_date_parse(bulla_bytes text, int64_t *ret_seconds)
 {
 	static const char shape[] = "....-..-..T..:..:..Z";
@@ -45,8 +54,5 @@ bulla_rc bulla_date_parse(bulla_bytes text, int64_t *ret_seconds)
 	for (size_t i = 0; i < 6; i++)
 		if (!read_field(text, fields[i].at, fields[i].size, &f[i]) || (i > 0 && f[i] > fields[i].most))
 			return BULLA_FAIL(BULLA_E_FORMAT, "a time does not exist");
-	if (f[1] == 0 || f[2] == 0 || f[2] > days_in(f[0], f[1]))
-		return BULLA_FAIL(BULLA_E_FORMAT, "a day does not exist");
-	*ret_seconds = days_of(f[0], f[1], f[2]) * 86400 + f[3] * INT64_C(3600) + f[4] * INT64_C(60) + f[5];
-	return BULLA_OK;
+	return bulla_date_seconds(f, ret_seconds);
 }

@@ -1,5 +1,7 @@
 #include "wire/der.h"
 
+#include "wire/date.h"
+
 #define LONG_FORM 0x80
 
 static bulla_rc read_length(bulla_rd *r, size_t *ret)
@@ -149,7 +151,7 @@ bulla_rc bulla_der_rd_bits(bulla_rd *r, bulla_bytes *ret)
 
 /* --- times --- */
 
-static bulla_rc two_digits(bulla_rd *r, int64_t most, int64_t *ret)
+static bulla_rc two_digits(bulla_rd *r, unsigned most, unsigned *ret)
 {
 	uint8_t tens, ones;
 
@@ -157,62 +159,30 @@ static bulla_rc two_digits(bulla_rd *r, int64_t most, int64_t *ret)
 	BULLA_TRY(bulla_rd_u8(r, &ones));
 	if (tens < '0' || tens > '9' || ones < '0' || ones > '9')
 		return BULLA_FAIL(BULLA_E_FORMAT, "a DER time has other characters than digits");
-	*ret = (tens - '0') * 10 + (ones - '0');
+	*ret = (unsigned)(tens - '0') * 10 + (unsigned)(ones - '0');
 	if (*ret > most)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a part of a DER time is too large");
 	return BULLA_OK;
 }
 
-static int64_t month_days(int64_t year, int64_t month)
-{
-	static const int8_t days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[month - 1] + (month == 2 && leap ? 1 : 0);
-}
-
-/* Days from 1970-01-01; years from March, so that the leap day is the last (proleptic Gregorian calendar). */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-	int64_t y = month <= 2 ? year - 1 : year;
-	int64_t era = y / 400, of_era = y % 400;
-	int64_t of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-
-	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static bulla_rc read_year(bulla_rd *r, bool utc, int64_t *ret)
-{
-	int64_t high, low;
-
-	if (utc) {
-		BULLA_TRY(two_digits(r, 99, &low));
-		*ret = low >= 50 ? 1900 + low : 2000 + low; /* RFC 5280 section 4.1.2.5.1 */
-		return BULLA_OK;
-	}
-	BULLA_TRY(two_digits(r, 99, &high));
-	BULLA_TRY(two_digits(r, 99, &low));
-	*ret = high * 100 + low;
-	return BULLA_OK;
-}
-
 static bulla_rc read_time(bulla_rd *r, bool utc, int64_t *ret)
 {
-	int64_t year, month, day, hour, minute, second;
+	static const uint8_t most[6] = {99, 12, 31, 23, 59, 59};
+	unsigned century = 0, f[6];
 	uint8_t zulu;
 
-	BULLA_TRY(read_year(r, utc, &year));
-	BULLA_TRY(two_digits(r, 12, &month));
-	BULLA_TRY(two_digits(r, 31, &day));
-	BULLA_TRY(two_digits(r, 23, &hour));
-	BULLA_TRY(two_digits(r, 59, &minute));
-	BULLA_TRY(two_digits(r, 59, &second));
+	if (!utc)
+		BULLA_TRY(two_digits(r, 99, &century));
+	for (size_t i = 0; i < 6; i++)
+		BULLA_TRY(two_digits(r, most[i], &f[i]));
+	if (utc)
+		century = f[0] >= 50 ? 19 : 20; /* RFC 5280 section 4.1.2.5.1 */
+	f[0] += century * 100;
 	BULLA_TRY(bulla_rd_u8(r, &zulu));
 	BULLA_TRY(bulla_rd_end(r));
-	if (zulu != 'Z' || month == 0 || day == 0 || day > month_days(year, month))
+	if (zulu != 'Z')
 		return BULLA_FAIL(BULLA_E_FORMAT, "a DER time is no time of UTC");
-	*ret = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
-	return BULLA_OK;
+	return bulla_date_seconds(f, ret);
 }
 
 bulla_rc bulla_der_rd_time(bulla_rd *r, int64_t *ret)
@@ -284,16 +254,16 @@ void bulla_der_wr_time(bulla_wr *w, int64_t unix_seconds)
 		return;
 	}
 	year += days / 366; /* never too late; then forward to the right one */
-	while (days_of(year + 1, 1, 1) <= days)
+	while (bulla_date_days(year + 1, 1, 1) <= days)
 		year++;
-	while (month < 12 && days_of(year, month + 1, 1) <= days)
+	while (month < 12 && bulla_date_days(year, month + 1, 1) <= days)
 		month++;
 	bulla_der_wr_head(w, year < 2050 ? BULLA_DER_UTC_TIME : BULLA_DER_TIME, year < 2050 ? 13 : 15);
 	if (year >= 2050)
 		write_two(w, year / 100);
 	write_two(w, year);
 	write_two(w, month);
-	write_two(w, days - days_of(year, month, 1) + 1);
+	write_two(w, days - bulla_date_days(year, month, 1) + 1);
 	write_two(w, second / 3600);
 	write_two(w, second / 60 % 60);
 	write_two(w, second % 60);

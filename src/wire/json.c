@@ -79,61 +79,13 @@ static bulla_rc scan_number(bulla_rd *r)
 	return BULLA_OK;
 }
 
-static bulla_rc scan_hex4(bulla_rd *r, uint32_t *ret)
-{
-	uint32_t value = 0;
-
-	for (int i = 0; i < 4; i++, r->at++) {
-		uint8_t c = peek(r), low = c | 0x20;
-
-		if (c >= '0' && c <= '9')
-			value = value << 4 | (uint32_t)(c - '0');
-		else if (low >= 'a' && low <= 'f')
-			value = value << 4 | (uint32_t)(low - 'a' + 10);
-		else
-			return unexpected(r);
-	}
-	*ret = value;
-	return BULLA_OK;
-}
-
-/* Behind "\u": surrogates only in pairs, because nothing else has a form in UTF-8. */
-static bulla_rc scan_unicode_escape(bulla_rd *r)
-{
-	uint32_t unit;
-
-	BULLA_TRY(scan_hex4(r, &unit));
-	if (unit >= 0xd800 && unit <= 0xdbff) {
-		BULLA_TRY(scan_literal(r, BULLA_BYTES_LITERAL("\\u")));
-		BULLA_TRY(scan_hex4(r, &unit));
-		if (unit < 0xdc00 || unit > 0xdfff)
-			return BULLA_FAIL(BULLA_E_FORMAT, "the JSON holds half a surrogate pair");
-	} else if (unit >= 0xdc00 && unit <= 0xdfff) {
-		return BULLA_FAIL(BULLA_E_FORMAT, "the JSON holds half a surrogate pair");
-	}
-	return BULLA_OK;
-}
-
 static bulla_rc scan_escape(bulla_rd *r)
 {
-	r->at++;
-	switch (peek(r)) {
-	case 'u':
-		r->at++;
-		return scan_unicode_escape(r);
-	case '"':
-	case '\\':
-	case '/':
-	case 'b':
-	case 'f':
-	case 'n':
-	case 'r':
-	case 't':
-		r->at++;
-		return BULLA_OK;
-	default:
-		return unexpected(r);
-	}
+	struct bulla_json_unescape u = {.p = r->p, .n = r->n, .at = r->at};
+	bool good = bulla_json_unescape_escape(&u) >= 0;
+
+	r->at = u.at;
+	return good ? BULLA_OK : unexpected(r);
 }
 
 /* How many of the next bytes are plain: ASCII, and no quote, backslash or control character. Eight at a time (a byte of a

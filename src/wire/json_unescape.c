@@ -1,14 +1,5 @@
 #include "wire/json_unescape.h"
 
-static uint32_t hex4(const uint8_t *p)
-{
-	uint32_t value = 0;
-
-	for (int i = 0; i < 4; i++)
-		value = value << 4 | (uint32_t)(p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
-	return value;
-}
-
 /* The UTF-8 form of a code point: first byte returned, the others pending. */
 static int put(struct bulla_json_unescape *u, uint32_t point)
 {
@@ -22,45 +13,51 @@ static int put(struct bulla_json_unescape *u, uint32_t point)
 	return (int)(lead[more] | point >> (6 * more));
 }
 
+/* Moves over c when it is next. */
+static bool take(struct bulla_json_unescape *u, uint8_t c)
+{
+	bool is = u->at < u->n && u->p[u->at] == c;
+
+	u->at += is;
+	return is;
+}
+
+/* Four hexadecimal digits; where one is none it stops there. */
+static bool take_unit(struct bulla_json_unescape *u, uint32_t *ret)
+{
+	*ret = 0;
+	for (int i = 0; i < 4; i++, u->at++) {
+		uint8_t c = u->at < u->n ? u->p[u->at] : 0, low = c | 0x20;
+
+		if ((c < '0' || c > '9') && (low < 'a' || low > 'f'))
+			return false;
+		*ret = *ret << 4 | (uint32_t)(c <= '9' ? c - '0' : low - 'a' + 10);
+	}
+	return true;
+}
+
+/* Behind "\u": surrogates only in pairs, because nothing else has a form in UTF-8. */
 static int unicode_escape(struct bulla_json_unescape *u)
 {
-	uint32_t point;
+	uint32_t point, low;
 
-	if (u->n - u->at < 6)
+	if (!take_unit(u, &point) || (point >= 0xdc00 && point <= 0xdfff))
 		return -1;
-	point = hex4(u->p + u->at + 2);
-	u->at += 6;
-	if (point >= 0xd800 && point <= 0xdbff && u->n - u->at >= 6) {
-		point = 0x10000 + ((point - 0xd800) << 10) + ((hex4(u->p + u->at + 2) - 0xdc00) & 0x3ff);
-		u->at += 6;
+	if (point >= 0xd800 && point <= 0xdbff) {
+		if (!take(u, '\\') || !take(u, 'u') || !take_unit(u, &low) || low < 0xdc00 || low > 0xdfff)
+			return -1;
+		point = 0x10000 + ((point - 0xd800) << 10) + (low - 0xdc00);
 	}
 	return put(u, point);
 }
 
 int bulla_json_unescape_escape(struct bulla_json_unescape *u)
 {
-	if (u->n - u->at < 2)
-		return -1;
-	switch (u->p[u->at + 1]) {
-	case 'u':
-		return unicode_escape(u);
-	case 'b':
-		u->at += 2;
-		return '\b';
-	case 'f':
-		u->at += 2;
-		return '\f';
-	case 'n':
-		u->at += 2;
-		return '\n';
-	case 'r':
-		u->at += 2;
-		return '\r';
-	case 't':
-		u->at += 2;
-		return '\t';
-	default: /* quote, backslash, slash stand for themselves */
-		u->at += 2;
-		return u->p[u->at - 1];
-	}
+	static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
+
+	u->at++;
+	for (size_t i = 0; i < sizeof(letters) - 1; i++)
+		if (take(u, (uint8_t)letters[i]))
+			return meant[i];
+	return take(u, 'u') ? unicode_escape(u) : -1;
 }

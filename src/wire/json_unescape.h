@@ -15,7 +15,8 @@ static inline struct bulla_json_unescape bulla_json_unescape_of(const uint8_t *p
 	return (struct bulla_json_unescape){.p = p, .n = n, .at = at + 1};
 }
 
-/* The first byte of the character whose escape begins at u->at; the others become pending. -1 when malformed. */
+/* The first byte of the character whose escape begins at u->at; the others become pending. -1 when it is none (RFC 8259 section
+ * 7): then u->at stands where it goes wrong. */
 int bulla_json_unescape_escape(struct bulla_json_unescape *u);
 
 /* The next byte; -1 at the closing quote. Never reads beyond n. */
