@@ -146,9 +146,10 @@ static void advance_known(struct bulla_ledger *ledger, struct ledger_run *run, c
 		answer->permit = bulla_buf_view(&ledger->permit);
 }
 
-static void advance_unknown(const struct bulla_msg_advance_run *ask, bulla_rc start_rc, struct bulla_msg_advanced_run *answer)
+/* No such run, or why it cannot be known: others in the same message go on. */
+static void advance_unknown(const struct bulla_msg_advance_run *ask, bulla_rc why, struct bulla_msg_advanced_run *answer)
 {
-	bulla_rc rc = start_rc == BULLA_OK ? BULLA_E_RUN_UNKNOWN : start_rc;
+	bulla_rc rc = why == BULLA_OK ? BULLA_E_RUN_UNKNOWN : why;
 
 	answer->commit_rc = ask->commit.n > 0 ? rc : BULLA_OK;
 	answer->permit_rc = ask->permit.n > 0 ? rc : BULLA_OK;
@@ -166,19 +167,20 @@ static bulla_rc advance_run(struct bulla_ledger *ledger, bulla_bytes bytes, int6
 	bulla_run_id id;
 	bulla_wr w = bulla_wr_buf(ret_reply);
 	bulla_bytes ignored;
+	bulla_rc rc = BULLA_OK;
 
 	BULLA_TRY(bulla_msg_advance_run_decode(bytes, &ask));
 	BULLA_TRY(bulla_bytes_copy_exact(ask.run_id, sizeof(id.b), id.b));
 	answer.run_id = ask.run_id;
 	answer.tag = ask.tag;
 	if (ask.start.n > 0)
-		answer.start_rc = counted(ledger, ledger_start(ledger, &id, ask.start, now_ms, may_start));
-	if (answer.start_rc == BULLA_OK)
-		BULLA_TRY(ledger_run_get(ledger, &id, &run));
+		answer.start_rc = rc = counted(ledger, ledger_start(ledger, &id, ask.start, now_ms, may_start));
+	if (rc == BULLA_OK)
+		rc = ledger_run_get(ledger, &id, &run);
 	if (run != NULL)
 		advance_known(ledger, run, &ask, now_ms, clock_items, &answer);
 	else
-		advance_unknown(&ask, (bulla_rc)answer.start_rc, &answer);
+		advance_unknown(&ask, rc, &answer);
 	bulla_pb_wr_varint(&w, bulla_pb_tag(1, BULLA_PB_BYTES)); /* field `runs` of message advanced */
 	bulla_pb_wr_varint(&w, bulla_msg_size(&bulla_msg_advanced_run_desc, &answer));
 	bulla_msg_advanced_run_encode(&answer, &w);

@@ -140,6 +140,20 @@ static bulla_rc load(struct bulla_ledger *ledger, struct loading *loading, uint3
 	return rc;
 }
 
+/* Only what has ended leaves memory: a run that comes back without its end, or not at all, lacks records. Half of them would
+ * be a run that goes on. */
+static bulla_rc load_whole(struct bulla_ledger *ledger, struct loading *loading, uint32_t first, uint32_t last)
+{
+	bulla_rc rc = load(ledger, loading, first, last);
+	struct ledger_run *run = ledger_run_find(ledger, loading->id);
+
+	if (rc == BULLA_OK && (loading->run == NULL || loading->run->fold.state == BULLA_RUN_OPEN))
+		rc = BULLA_FAIL(BULLA_E_CORRUPT, "the journal does not show all records of a run that has ended");
+	if (rc != BULLA_OK && run != NULL)
+		ledger_run_remove(ledger, run);
+	return rc;
+}
+
 bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run_id *id, struct ledger_run **ret)
 {
 	struct loading loading = {.ledger = ledger, .id = id};
@@ -152,9 +166,7 @@ bulla_rc ledger_run_get(struct bulla_ledger *ledger, const bulla_run_id *id, str
 	BULLA_TRY(ledger_index_get(&ledger->index, id, &known, &first, &last));
 	if (!known)
 		return BULLA_OK;
-	BULLA_TRY(load(ledger, &loading, first, last));
-	if (loading.run == NULL)
-		return BULLA_OK;
+	BULLA_TRY(load_whole(ledger, &loading, first, last));
 	loading.run->first_page = first;
 	loading.run->last_page = last;
 	list_closed(ledger, loading.run);

@@ -585,6 +585,120 @@ static void bad_frames(void **state)
 	bench_close(&bench);
 }
 
+/* --- runs that have left memory --- */
+
+static struct bench *read_from;
+static uint32_t read_records; /* so many are given, then the disk fails */
+
+static bulla_rc read_log(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
+	void *arg)
+{
+	bulla_rd r = bulla_rd_of(bulla_buf_view(&read_from->log));
+	struct bulla_journal_record record;
+
+	(void)ctx;
+	(void)from;
+	for (uint32_t i = 0; bulla_rd_left(&r) > 0; i++) {
+		if (i == read_records)
+			return BULLA_E_CORRUPT;
+		assert_ok(bulla_journal_record_next(&r, &record));
+		record.lsn = i + 1;
+		BULLA_TRY(each(arg, &record, to));
+	}
+	return BULLA_OK;
+}
+
+static void whole_run(struct bench *bench, uint8_t number)
+{
+	bulla_digest start, first = sim_digest(0xa1);
+	uint8_t random[10] = {number};
+
+	bench->run = bulla_run_id_make((uint64_t)BENCH_NOW, random);
+	assert_ok(bench_start(bench, (struct say){0}));
+	start = bench_start_digest(bench, 0);
+	assert_ok(bench_permit(bench, (struct say){.permit = 1, .session = 1, .parents = &start, .parent_count = 1}));
+	assert_ok(bench_commit(bench, bench_commit_of(bench, 1, 1, 0, 0xa1), 1, true));
+	assert_ok(bench_permit(bench, (struct say){.permit = 2, .session = 1, .parents = &first, .parent_count = 1}));
+	assert_ok(bench_commit(bench, bench_commit_of(bench, 2, 1, 0, 0xa2), 1, true));
+	assert_int_equal(bulla_ledger_run_state(bench->ledger, &bench->run), BULLA_RUN_DONE);
+}
+
+/* A run whose records the disk gives only in part is not taken for one that goes on: its steps would run, and commit, twice. */
+static void a_run_that_is_not_read_back_is_refused(void **state)
+{
+	struct bulla_ledger_options options = {.residents = 256, .sessions = 16, .closed_kept = 1};
+	struct bulla_journal_place at = {.segment = 1, .batch = BULLA_JOURNAL_PAGE, .offset = BULLA_JOURNAL_PAGE};
+	struct bench bench;
+	bulla_digest parent;
+	bulla_run_id first;
+
+	(void)state;
+	bench_open(&bench);
+	options.world = sim_world_table(&bench.world);
+	options.world.read = read_log;
+	bulla_ledger_free(bench.ledger);
+	assert_ok(bulla_ledger_new(&options, &bench.ledger));
+	bench_session(&bench, 1, '1', 1, "ab");
+	whole_run(&bench, 1);
+	first = bench.run;
+	whole_run(&bench, 2);
+	assert_ok(bulla_ledger_placed(bench.ledger, 1, bench.log_count, at));
+	bench.run = first;
+	read_from = &bench;
+	parent = bench_start_digest(&bench, 0);
+	for (read_records = 0; read_records < 7; read_records++) { /* session, start, permit, commit, permit, commit; RUN of the other */
+		uint32_t before = bench.log_count;
+
+		for (int i = 0; i < 3; i++) {
+			bench_say(&bench, (struct say){.permit = 1, .attempt = 2, .session = 1, .parents = &parent, .parent_count = 1});
+			assert_rc(BULLA_E_CORRUPT, (bulla_rc)bench.answer.permit_rc);
+			assert_rc(BULLA_E_CORRUPT, bench_start(&bench, (struct say){0}));
+			assert_int_equal(bulla_ledger_run_state(bench.ledger, &bench.run), 0);
+		}
+		assert_int_equal(bench.log_count, before);
+	}
+	read_records = UINT32_MAX;
+	assert_int_equal(bulla_ledger_run_state(bench.ledger, &bench.run), BULLA_RUN_DONE);
+	assert_rc(BULLA_E_RUN_CLOSED,
+		bench_permit(&bench, (struct say){.permit = 1, .attempt = 2, .session = 1, .parents = &parent, .parent_count = 1}));
+	bench_close(&bench);
+}
+
+/* As if the index pointed where the run is not. */
+static bulla_rc read_nothing(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
+	void *arg)
+{
+	(void)ctx;
+	(void)from;
+	(void)to;
+	(void)each;
+	(void)arg;
+	return BULLA_OK;
+}
+
+static void a_run_that_is_not_where_it_was_is_refused(void **state)
+{
+	struct bulla_ledger_options options = {.residents = 256, .sessions = 16, .closed_kept = 1};
+	struct bulla_journal_place at = {.segment = 1, .batch = BULLA_JOURNAL_PAGE, .offset = BULLA_JOURNAL_PAGE};
+	struct bench bench;
+	bulla_run_id first;
+
+	(void)state;
+	bench_open(&bench);
+	options.world = sim_world_table(&bench.world);
+	options.world.read = read_nothing;
+	bulla_ledger_free(bench.ledger);
+	assert_ok(bulla_ledger_new(&options, &bench.ledger));
+	bench_session(&bench, 1, '1', 1, "ab");
+	whole_run(&bench, 1);
+	first = bench.run;
+	whole_run(&bench, 2);
+	assert_ok(bulla_ledger_placed(bench.ledger, 1, bench.log_count, at));
+	bench.run = first;
+	assert_rc(BULLA_E_CORRUPT, bench_start(&bench, (struct say){0}));
+	bench_close(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -603,6 +717,8 @@ int main(void)
 		cmocka_unit_test(sync_and_record),
 		cmocka_unit_test(record_comes_in_pages),
 		cmocka_unit_test(bad_frames),
+		cmocka_unit_test(a_run_that_is_not_read_back_is_refused),
+		cmocka_unit_test(a_run_that_is_not_where_it_was_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
