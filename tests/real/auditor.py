@@ -16,6 +16,7 @@ from pycose.keys import EC2Key
 from pycose.messages import Sign1Message
 
 START, PERMIT, COMMIT = 1, 2, 3
+OPEN, DONE, FAILED = 1, 2, 3  # states of a run
 
 
 class Refused(Exception):
@@ -302,6 +303,9 @@ class Auditor:
         demand(len(filled) == len(self.committed), "a step was filled twice")
         permitted = {(u(e[3]), u(e[5])): e[10] for e in entries if e[0] == PERMIT}
         demand(all(permitted.get((u(e[3]), u(e[5]))) == e[10] for e in ended if e[0] == COMMIT), "a commit without its permit")
+        demand(head[8] != OPEN, "the run had not ended when the ledger signed: its tail may be missing")
+        whole = set(self.committed) == set(range(len(self.manifest.plans[self.header[3]][6])))
+        demand(head[8] == (DONE if whole else FAILED), "the ledger says that the run ended otherwise than its steps did")
         self.say("ledger entries", len(entries))
 
     def tokens(self):

@@ -11,6 +11,10 @@ import others
 others.enter("cbor2==6.2.1", "pycose==1.1.0", "pyhpke==0.6.5", "cryptography==50.0.2")
 
 import cbor2  # noqa: E402
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
+from pycose.keys import EC2Key  # noqa: E402
+from pycose.messages import Sign1Message  # noqa: E402
 from auditor import Auditor, Refused, Trust, root, sha  # noqa: E402
 from project import Project, Tap  # noqa: E402
 from reader import Reader  # noqa: E402
@@ -197,6 +201,49 @@ def items_left_out_repeated_or_of_another_run_are_refused_by_both():
             swapped = next(item for item in other if item[0] == kind and item != items[at])
             spliced = sealed_again(items[:at] + [swapped] + items[at + 1:])
             assert refused(spliced) and runs.ours(spliced).startswith("REFUSED"), f"of another run: kind {kind}"
+
+
+def cut_tail(items, key, state, entries):
+    """The bundle with only so many of the ledger's entries and receipts (no tokens: the ledger's key is in them), under a head that
+    a ledger with this key signed when the run stood there."""
+    spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    rows = [item[1] for item in items if item[0] == 11][:entries]
+    ended = {cbor2.loads(row)[9] for row in rows}
+    head = cbor2.loads(cbor2.loads(next(item[1] for item in items if item[0] == 13))[2])
+    head[3:7] = [len(rows), root(rows), *(int.from_bytes(cbor2.loads(rows[-1])[i], "big") for i in (6, 7))]
+    head[8] = state
+    protected = cbor2.dumps({1: -7, 3: "application/bulla-run-head+cbor;v=1", 4: sha(spki)}, canonical=True)
+    message = Sign1Message.from_cose_obj([protected, {}, cbor2.dumps(head), b""], True)
+    numbers = key.private_numbers()
+    message.key = EC2Key(crv="P_256", d=numbers.private_value.to_bytes(32, "big"), x=numbers.public_numbers.x.to_bytes(32, "big"),
+                         y=numbers.public_numbers.y.to_bytes(32, "big"))
+    signed = cbor2.dumps([protected, {}, cbor2.dumps(head), message.compute_signature()])
+    kept = [item for item in items if item[0] not in (9, 10, 11, 12, 13) and not (item[0] == 8 and sha(cbor2.loads(item[1])[1]) not in ended)]
+    at = max(i for i, item in enumerate(kept) if item[0] == 8) + 1
+    return sealed_again(kept[:at] + [[11, row] for row in rows] + [[13, signed]] + kept[at:]), spki
+
+
+def says(bundle, ledger):
+    """What the auditor finds wrong when this key is the ledger's; "" for nothing."""
+    auditor = Auditor(bundle, runs.trust)
+    auditor.manifest.ledger = ledger
+    try:
+        auditor.audit()
+    except Refused as why:
+        return str(why)
+    return ""
+
+
+@tap.case
+def a_tail_that_is_missing_is_seen():
+    items, key = items_of(runs.run()), ec.generate_private_key(ec.SECP256R1())
+    count = sum(item[0] == 11 for item in items)
+    assert says(*cut_tail(items, key, 2, count)) == "", "the whole run, under the forger's own ledger key"
+    assert "had not ended" in says(*cut_tail(items, key, 1, count))
+    assert "ended otherwise" in says(*cut_tail(items, key, 3, count))
+    for left_out in (1, 2, 3):
+        assert "had not ended" in says(*cut_tail(items, key, 1, count - left_out)), f"{left_out} entries left out"
+        assert "ended otherwise" in says(*cut_tail(items, key, 2, count - left_out)), f"{left_out} entries left out"
 
 
 try:
