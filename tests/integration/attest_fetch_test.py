@@ -149,7 +149,7 @@ def certificates_of_others_are_refused():
         refused(5, "signature", server, ca="stranger.pem")
         code, files, _, _ = fetch(server.port, host="127.0.0.1")  # an address that the certificate names
         assert code == 0 and files
-        refused(2, "argument", server, scheme="http")
+        refused(2, "usage", server, scheme="http")
     with Server("elsewhere") as server:
         refused(5, "signature", server)
     with Server("stranger") as server:  # signed by itself
