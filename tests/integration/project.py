@@ -84,15 +84,18 @@ class Project:
             try:
                 with open(f"/proc/{entry}/cmdline", "rb") as file:
                     words = file.read().decode(errors="replace").split("\0")
+                with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+                    parent = int(file.read().rpartition(")")[2].split()[1])
             except OSError:
                 continue
             name = os.path.basename(words[0])
             if not name.startswith("bulla") or not any(self.work in word for word in words[1:]):
                 continue
-            if name == "bulla-enclave":
+            if name.startswith("bulla-enclave"):
                 name += " " + next((w for w in words if w.startswith("unix:")), "").rsplit("/", 1)[-1]
-            found.setdefault(name, int(entry))
-        return found
+            found[int(entry)] = (name, parent)
+        # a fork without an exec (zygote, sandbox, a child on its way) has its parent's words, and may have a lower number
+        return {name: pid for pid, (name, parent) in found.items() if found.get(parent, ("", 0))[0] != name}
 
     def kill(self, name):
         os.kill(self.pids()[name], signal.SIGKILL)
