@@ -131,8 +131,6 @@ NO_UNIT_TESTS = {'cmd', 'platform', 'tee'}
 # Files whose test is of what stands on them.
 TESTED_THROUGH = {
     'io/loop.h': 'tests/unit/io/pipe_test.c',
-    'broker/server.h': 'tests/integration/loan_test.py',
-    'engine/host.h': 'tests/integration/loan_test.py',
     'judge/judge.h': 'tests/unit/verify/attacks_test.c',
     'judge/birth.h': 'tests/unit/tee/enclave_test.c',
 }
