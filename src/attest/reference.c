@@ -342,15 +342,21 @@ static bulla_rc read_members(struct bulla_reference_file *file, bulla_json objec
 	return BULLA_OK;
 }
 
+static bulla_rc check_version(bulla_json item)
+{
+	int64_t number;
+
+	BULLA_TRY(bulla_json_int(item, 0, 1000, &number));
+	return number == 1 ? BULLA_OK : BULLA_FAIL(BULLA_E_VERSION, "the reference file has another version");
+}
+
 static bulla_rc read_top_member(struct bulla_reference_file *file, bulla_json name, bulla_json item)
 {
 	struct bulla_attest_policy *policy = &file->policy;
 	int64_t number;
 
-	if (is(name, "v")) {
-		BULLA_TRY(bulla_json_int(item, 0, 1000, &number));
-		return number == 1 ? BULLA_OK : BULLA_FAIL(BULLA_E_VERSION, "the reference file has another version");
-	}
+	if (is(name, "v"))
+		return check_version(item);
 	if (is(name, "tee"))
 		return read_tees(item, &policy->tees);
 	if (is(name, "assurance"))

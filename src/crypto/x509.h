@@ -52,27 +52,6 @@ BULLA_CHECK bulla_rc bulla_cert_key(const struct bulla_cert *cert, struct bulla_
  * (issuer kid, digest(cert.der)). BULLA_E_SIGNATURE. */
 BULLA_CHECK bulla_rc bulla_cert_signed_by(const struct bulla_cert *cert, struct bulla_verify_key *issuer_key);
 
-/* Everything of the link but the signature: names equal, issuer is a CA with keyCertSign and room in its pathlen for
- * `below` CA certificates under it, both in their validity at `time` (Unix seconds), no unknown critical extension.
- * BULLA_E_EVIDENCE_CHAIN, BULLA_E_EVIDENCE_STALE for the time. */
-BULLA_CHECK bulla_rc bulla_cert_may_sign(const struct bulla_cert *issuer, const struct bulla_cert *cert, unsigned below,
-	int64_t time);
-
-/* A verified (issuer key, certificate) pair: hook for a cache in a higher layer. Both may be NULL. */
-struct bulla_cert_cache {
-	void *ctx;
-	bool (*known)(void *ctx, const bulla_digest *issuer_kid, const bulla_digest *cert);
-	void (*add)(void *ctx, const bulla_digest *issuer_kid, const bulla_digest *cert);
-};
-
-#define BULLA_CHAIN_MAX 8
-
-/* A linear chain: certs[0] is the root and must equal `root` byte by byte, each one signs the next, certs[count - 1] is the
- * leaf, which must not be a CA. All at `time`. types: bit mask (1 << enum bulla_key_type) of key types allowed in all
- * certificates. cache may be NULL. BULLA_E_EVIDENCE_CHAIN, BULLA_E_EVIDENCE_STALE. */
-BULLA_CHECK bulla_rc bulla_chain_verify(const struct bulla_cert *certs, size_t count, bulla_bytes root, unsigned types,
-	int64_t time, const struct bulla_cert_cache *cache);
-
 /* A parsed CRL: views. */
 struct bulla_crl {
 	bulla_bytes der;

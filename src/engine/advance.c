@@ -388,20 +388,30 @@ static bulla_rc start_refused(struct bulla_engine *e, uint32_t index, bulla_rc r
 	return book_abort(e, index, BULLA_RUN_FAILED, rc);
 }
 
-static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanced_run *m)
+/* The work that an item answers, NULL when it is of a run or of a question that is gone. */
+static struct work *asked_of(struct bulla_engine *e, ref r, uint64_t tag)
 {
-	ref r = (ref)(m->tag & UINT32_MAX);
-	struct run *run;
+	const struct run *run;
 	struct work *work;
 
 	if (run_of(r) >= e->run_count)
+		return NULL;
+	run = run_by_ref(e, r);
+	if (run->used != 1 || (run->generation & 0xffffff) != tag >> 40 || step_of(r) >= run->fold.slot_count || run->unsynced)
+		return NULL;
+	work = work_at(e, r);
+	return work->ask == (tag >> 32 & 0xff) ? work : NULL;
+}
+
+static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanced_run *m)
+{
+	ref r = (ref)(m->tag & UINT32_MAX);
+	struct work *work = asked_of(e, r, m->tag);
+	struct run *run;
+
+	if (work == NULL)
 		return BULLA_OK;
 	run = run_by_ref(e, r);
-	if (run->used != 1 || (run->generation & 0xffffff) != m->tag >> 40 || step_of(r) >= run->fold.slot_count)
-		return BULLA_OK;
-	work = work_at(e, r);
-	if (work->ask != (m->tag >> 32 & 0xff) || run->unsynced)
-		return BULLA_OK;
 	if (m->start_rc != BULLA_OK)
 		return start_refused(e, run_of(r), (bulla_rc)m->start_rc);
 	run->start_known = true;
