@@ -111,6 +111,16 @@ static void on_event(struct load *l, unsigned slot, bulla_bytes body)
 		end_phase(l, slot);
 }
 
+/* The last receipt, ahead of its token: what is wrong with it shows at the end. */
+static void on_ahead(struct load *l, bulla_bytes body)
+{
+	const struct bulla_pb_list none = {.count = 0};
+	struct bulla_msg_run_result ahead;
+
+	if (bulla_msg_decode(&bulla_msg_run_result_desc, body, &ahead) == BULLA_OK)
+		(void)(owner_opener_receipt(l->opener, bulla_pb_list_at(&ahead.receipts, 0), &none, false) == BULLA_OK);
+}
+
 static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct bulla_frame *message)
 {
 	struct load *l = ctx;
@@ -126,7 +136,10 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	if (slot == l->in_flight)
 		return BULLA_OK;
 	if ((message->flags & BULLA_FRAME_EVENT) != 0) {
-		on_event(l, slot, message->body);
+		if (message->op == BULLA_OP_GET)
+			on_ahead(l, message->body);
+		else
+			on_event(l, slot, message->body);
 		return BULLA_OK;
 	}
 	end_phase(l, slot);

@@ -64,6 +64,11 @@ BULLA_CHECK bulla_rc owner_opener_open(struct owner_opener *opener, bulla_bytes 
 	const struct bulla_pb_list *envelopes, const struct bulla_pb_list *objects, const struct owner_wish *wish,
 	struct bulla_buf *ret);
 
+/* The part of owner_opener_open that needs only the receipt, for one that comes ahead of its token: the signature is not checked
+ * again then. objects as there. BULLA_E_NOT_FOUND: its signer is not known yet. */
+BULLA_CHECK bulla_rc owner_opener_receipt(struct owner_opener *opener, bulla_bytes receipt_record,
+	const struct bulla_pb_list *objects, bool result);
+
 /* The broker's commit token covers this receipt of this run: BULLA_E_SIGNATURE, BULLA_E_PARENT. */
 BULLA_CHECK bulla_rc owner_opener_token(struct owner_opener *opener, bulla_bytes token, bulla_bytes receipt_record);
 

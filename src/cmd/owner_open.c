@@ -17,10 +17,11 @@ struct sender {
 	struct bulla_verify_key *key;
 };
 
-/* A batch whose signature was checked: many receipts of one turn share it. */
+/* What a signature that was checked is of: a receipt, or the batch that many of one turn share. */
 struct root {
 	bulla_digest kid, root;
 	uint8_t signature[BULLA_AUTH_SIGNATURE_BYTES];
+	bool batched;
 };
 
 struct roots {
@@ -109,23 +110,24 @@ static bulla_rc find_sender(struct owner_opener *o, const bulla_digest *kid)
 	}
 }
 
-/* Checks an auth; a batch's signature is checked once. */
+/* Checks an auth; a signature is checked once. */
 static bulla_rc check_auth(struct roots *roots, const struct bulla_auth *auth, struct bulla_verify_key *key,
 	enum bulla_signed single, bulla_bytes payload, const bulla_digest *digest)
 {
 	struct root *slot = &roots->list[roots->next % ROOTS_MAX];
-	bulla_digest root;
+	bulla_digest root = *digest;
 
-	if (!auth->batched)
-		return bulla_auth_verify(auth, key, single, payload);
-	BULLA_TRY(bulla_auth_root(auth, digest, &root));
+	if (auth->batched)
+		BULLA_TRY(bulla_auth_root(auth, digest, &root));
 	for (size_t i = 0; i < ROOTS_MAX; i++)
-		if (bulla_digest_eq(&roots->list[i].root, &root) &&
+		if (roots->list[i].batched == auth->batched && bulla_digest_eq(&roots->list[i].root, &root) &&
 		    bulla_digest_eq(&roots->list[i].kid, bulla_verify_key_kid(key)) &&
 		    bulla_bytes_eq(BULLA_BYTES_ARRAY(roots->list[i].signature), BULLA_BYTES_ARRAY(auth->signature)))
 			return BULLA_OK;
-	BULLA_TRY(bulla_batch_verify(key, (enum bulla_signed)(single + 1), &root, auth->signature));
+	BULLA_TRY(auth->batched ? bulla_batch_verify(key, (enum bulla_signed)(single + 1), &root, auth->signature)
+		: bulla_auth_verify(auth, key, single, payload));
 	slot->root = root;
+	slot->batched = auth->batched;
 	slot->kid = *bulla_verify_key_kid(key);
 	bulla_copy(slot->signature, auth->signature, sizeof(slot->signature));
 	roots->next++;
@@ -273,15 +275,19 @@ bulla_rc owner_receipt_check(const struct owner_expected *expected, const struct
 	return BULLA_OK;
 }
 
-bulla_rc owner_opener_open(struct owner_opener *o, bulla_bytes receipt_record, const struct bulla_pb_list *envelopes,
-	const struct bulla_pb_list *objects, const struct owner_wish *wish, struct bulla_buf *ret)
+bulla_rc owner_opener_receipt(struct owner_opener *o, bulla_bytes receipt_record, const struct bulla_pb_list *objects, bool result)
 {
 	o->objects = objects;
 	BULLA_TRY(bulla_receipt_record_decode(receipt_record, &o->record));
-	BULLA_TRY(owner_receipt_check(&o->expected, &o->flow, wish->result, &o->record.receipt));
+	BULLA_TRY(owner_receipt_check(&o->expected, &o->flow, result, &o->record.receipt));
 	BULLA_TRY(find_sender(o, &o->record.receipt.kid));
-	BULLA_TRY(check_auth(&o->receipts, &o->record.auth, o->sender, BULLA_SIGNED_RECEIPT, o->record.payload,
-		&o->record.digest));
+	return check_auth(&o->receipts, &o->record.auth, o->sender, BULLA_SIGNED_RECEIPT, o->record.payload, &o->record.digest);
+}
+
+bulla_rc owner_opener_open(struct owner_opener *o, bulla_bytes receipt_record, const struct bulla_pb_list *envelopes,
+	const struct bulla_pb_list *objects, const struct owner_wish *wish, struct bulla_buf *ret)
+{
+	BULLA_TRY(owner_opener_receipt(o, receipt_record, objects, wish->result));
 	return open_part(o, envelopes, wish, ret);
 }
 

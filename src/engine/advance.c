@@ -97,6 +97,8 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 	if (bulla_flow_apply(flow, &copy, &event) != BULLA_OK)
 		return BULLA_OK;
 	BULLA_TRY(bulla_flow_decide(flow, &copy, &command, 1, &n));
+	if (n == 1 && command.kind == BULLA_FLOW_COMPLETE)
+		return book_ahead(e, r);
 	if (n == 0 || command.kind != BULLA_FLOW_RUN || command.step == step_of(r) ||
 	    run->fold.slots[command.step].state != BULLA_FLOW_WAITING)
 		return BULLA_OK;

@@ -422,6 +422,7 @@ struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct r
 ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run); /* slot of the final receipt */
 bulla_rc book_why(struct bulla_engine *e, const struct run *run);
 void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state);
+bulla_rc book_ahead(struct bulla_engine *e, ref r); /* of a step whose result ends its run */
 
 /* --- runner.c: one step to its committed receipt --- */
 BULLA_CHECK bulla_rc runner_want(struct bulla_engine *e, ref r, uint32_t attempt, int64_t due_ms);

@@ -33,7 +33,9 @@ static void two_steps_run(void **state)
 	assert_int_equal(town.result.receipts.count, 1);
 	assert_true(town.result.token.n > 0);
 	assert_int_equal(town.result.events.count, 2);
-	assert_true(town.events >= 4); /* each step: running, done */
+	assert_true(town.events >= 5); /* each step: running, done; before the reply the last receipt */
+	assert_int_equal(town.ahead, 1);
+	assert_int_equal(town.last_op, BULLA_OP_START);
 	assert_int_equal(counts().done, 1);
 	assert_int_equal(town.rows, 1);
 	assert_int_equal(town.enclaves[0].runs, 1);

@@ -565,6 +565,18 @@ void town_say(struct town *town, uint8_t op, uint32_t stream, bulla_bytes body)
 	push(&town->in, TOWN_CLIENT, op, 0, stream, body);
 }
 
+/* Nobody may take it for a result: no state, no token. */
+static void receipt_ahead(struct town *town, bulla_bytes body)
+{
+	struct bulla_msg_run_result ahead;
+	struct bulla_receipt_record receipt;
+
+	MUST(bulla_msg_run_result_decode(body, &ahead));
+	MUST(bulla_receipt_record_decode(bulla_pb_list_at(&ahead.receipts, 0), &receipt));
+	must(ahead.state == BULLA_RUN_OPEN && ahead.token.n == 0);
+	town->ahead++;
+}
+
 static void client_gets(struct town *town, struct town_frame *f)
 {
 	town->last_op = f->op;
@@ -574,6 +586,8 @@ static void client_gets(struct town *town, struct town_frame *f)
 			MUST(bulla_buf_append(&town->pieces, bulla_buf_view(&f->body)));
 		if (f->op == BULLA_OP_BUNDLE && !town->takes_nothing)
 			push(&town->in, TOWN_CLIENT, f->op, BULLA_ENGINE_EVENT, f->stream, (bulla_bytes){NULL, 0});
+		if (f->op == BULLA_OP_GET)
+			receipt_ahead(town, bulla_buf_view(&f->body));
 		return;
 	}
 	if (f->flags & BULLA_ENGINE_ERROR) {
