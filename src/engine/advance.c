@@ -393,16 +393,12 @@ static bulla_rc start_refused(struct bulla_engine *e, uint32_t index, bulla_rc r
 /* The work that an item answers, NULL when it is of a run or of a question that is gone. */
 static struct work *asked_of(struct bulla_engine *e, ref r, uint64_t tag)
 {
-	const struct run *run;
-	struct work *work;
+	const struct run *run = run_of(r) < e->run_count ? run_by_ref(e, r) : NULL;
 
-	if (run_of(r) >= e->run_count)
+	if (run == NULL || run->used != 1 || run->unsynced || (run->generation & 0xffffff) != tag >> 40 ||
+	    step_of(r) >= run->fold.slot_count || work_at(e, r)->ask != (tag >> 32 & 0xff))
 		return NULL;
-	run = run_by_ref(e, r);
-	if (run->used != 1 || (run->generation & 0xffffff) != tag >> 40 || step_of(r) >= run->fold.slot_count || run->unsynced)
-		return NULL;
-	work = work_at(e, r);
-	return work->ask == (tag >> 32 & 0xff) ? work : NULL;
+	return work_at(e, r);
 }
 
 static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanced_run *m)
