@@ -60,6 +60,32 @@ static bulla_rc on_record(void *arg, const struct bulla_journal_record *record, 
 	return bulla_ledger_replay_at(broker->ledger, record, at);
 }
 
+/* Which journal is the ledger of these keys: written once there is something in it. Without it a journal that is gone would
+ * be a ledger that begins anew, and every step could run again. */
+static bulla_rc mark_journal(struct bulla_broker *broker)
+{
+	if (broker->journal_marked || broker->durable_lsn <= 1)
+		return BULLA_OK;
+	BULLA_TRY(bulla_cells_write_file(broker->cells, "ledger", BULLA_BYTES_ARRAY(broker->store.b)));
+	broker->journal_marked = true;
+	return BULLA_OK;
+}
+
+static bulla_rc check_mark(struct bulla_broker *broker, const struct bulla_journal_end *end)
+{
+	BULLA_AUTO_BUF kept;
+	bulla_rc rc;
+
+	bulla_buf_init(&kept, sizeof(end->store.b));
+	rc = bulla_cells_read_file(broker->cells, "ledger", &kept);
+	broker->journal_marked = rc == BULLA_OK;
+	if (rc != BULLA_OK)
+		return rc == BULLA_E_NOT_FOUND ? BULLA_OK : rc;
+	if (end->at.segment == 0 || !bulla_bytes_eq(bulla_buf_view(&kept), BULLA_BYTES_ARRAY(end->store.b)))
+		return BULLA_FAIL(BULLA_E_CORRUPT, "the journal here is not the one of these keys' ledger, or is gone");
+	return BULLA_OK;
+}
+
 static bulla_rc open_journal(struct bulla_broker *broker)
 {
 	struct bulla_journal_recovery recovery = {.disk = &broker->journal_folder.table, .each = on_record, .arg = broker};
@@ -69,10 +95,13 @@ static bulla_rc open_journal(struct bulla_broker *broker)
 	broker->replaying = true;
 	broker->sweep_at = UINT32_MAX;
 	BULLA_TRY(bulla_journal_recover(&recovery, &options.end));
+	BULLA_TRY(check_mark(broker, &options.end));
 	broker->replaying = false;
 	BULLA_TRY(bulla_broker_replay_end(broker));
 	if (options.end.at.segment == 0)
 		BULLA_TRY(bulla_random_fill(broker->random, options.end.store.b, sizeof(options.end.store.b)));
+	broker->store = options.end.store;
+	broker->durable_lsn = options.end.lsn;
 	bulla_ledger_durable(broker->ledger, options.end.lsn, &options.end.chain);
 	bulla_steady_floor(&broker->steady, (int64_t)bulla_ledger_time(broker->ledger), &ahead_ms);
 	if (ahead_ms > BULLA_MAX_CLOCK_SKEW_MS)
@@ -264,7 +293,7 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 
 	while ((rc = bulla_journal_next(broker->journal, &done)) == BULLA_OK) {
 		broker->submissions -= done.urgent ? 1 : 0;
-		*ret_lsn = done.lsn + done.count;
+		*ret_lsn = broker->durable_lsn = done.lsn + done.count;
 		BULLA_TRY(bulla_ledger_placed(broker->ledger, done.lsn, done.count, done.at));
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);
 		BULLA_TRY(bulla_broker_erase_ended(broker, *ret_lsn));
@@ -344,6 +373,7 @@ bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 	int64_t now_ms = bulla_wall_ms(broker->clock);
 	bool changed = false, hold = false;
 
+	BULLA_TRY(mark_journal(broker));
 	if (broker->steady.jumped)
 		bulla_log(BULLA_LOG_WARN, "broker.date-jumped", bulla_log_u64("ms", bulla_wall_ms(broker->steady.real)));
 	broker->steady.jumped = false;

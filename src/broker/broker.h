@@ -2,7 +2,8 @@
 /* The broker's state as one thing: what is on disk, what is in memory, the ledger on top. No connection here: those are
  * in broker/server.h. Opened at start from its folder, made there when the folder is empty:
  *
- *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h); owner: the digest of the owner's key, sealed
+ *   root.key, secrets, tls.key, ledger.key   secrets (broker/cells.h)
+ *   owner, ledger                            sealed: the digest of the owner's key; which journal is the ledger of these keys
  *   tls.crt (DER), public (CBOR [1, TLS SPKI, ledger SPKI]), admin.json (SigV4 credential of the administrator)
  *   keys/UUID                                wrapping keys of the KMS API
  *   journal/                                 the ledger, epochs, births, sessions
@@ -62,6 +63,9 @@ struct bulla_broker {
 		bool known;
 	} start_batch; /* the newest batch of starts whose signature was checked */
 	int audit;     /* descriptor, append */
+	bulla_journal_store store; /* the journal's; the keys' folder remembers it */
+	uint64_t durable_lsn;
+	bool journal_marked;
 	bool replaying;
 	struct bulla_buf replayed;       /* start records: size u32, bytes */
 	size_t replayed_limit;

@@ -262,6 +262,14 @@ static uint64_t last_made(const struct recovering *state, size_t index)
 	return state->list.numbers[index];
 }
 
+/* Is the beginning of what was asked for here? Segments that were made ahead, alone, are no empty store either. */
+static bool has_beginning(const struct recovering *state, size_t index, const struct bulla_journal_segment *first)
+{
+	uint64_t from_lsn = state->ask->from_lsn > 1 ? state->ask->from_lsn : 1;
+
+	return index == state->list.count ? state->list.numbers[0] == 1 : first->first_lsn <= from_lsn;
+}
+
 static bulla_rc recover(struct recovering *state)
 {
 	struct bulla_journal_segment first = {0};
@@ -271,6 +279,8 @@ static bulla_rc recover(struct recovering *state)
 	if (state->list.count == 0)
 		return BULLA_OK;
 	BULLA_TRY(find_start(state, &index, &first));
+	if (!has_beginning(state, index, &first))
+		return damaged(state, state->list.numbers[0], 0);
 	state->end.first_segment = state->list.numbers[0];
 	if (index == state->list.count) { /* never written to, or its first write was torn */
 		index = 0;

@@ -5,6 +5,8 @@
 #include "receipt/run_secret.h"
 #include "wire/text.h"
 
+#include <unistd.h>
+
 /* The ledger's questions asked one by one. */
 
 /* --- epochs --- */
@@ -365,6 +367,26 @@ static void test_restart(void **state)
 	bulla_session_keys_done(&mine);
 }
 
+/* Keys whose ledger is gone serve nobody: it would begin anew, and every step could be permitted again. */
+static void test_ledger_gone(void **state)
+{
+	char journal[128], aside[128];
+	struct bulla_broker *other = NULL;
+
+	(void)state;
+	snprintf(journal, sizeof(journal), "%s/journal", folder);
+	snprintf(aside, sizeof(aside), "%s/aside", folder);
+	reopen_broker(); /* what is there is marked as theirs */
+	broker = bulla_broker_close(broker);
+	assert_int_equal(rename(journal, aside), 0);
+	assert_rc(BULLA_E_CORRUPT, bulla_broker_open(folder, NULL, &other));
+	assert_null(other);
+	assert_rc(BULLA_E_CORRUPT, bulla_broker_open(folder, NULL, &other)); /* nor the second time */
+	assert_int_equal(rmdir(journal), 0);
+	assert_int_equal(rename(aside, journal), 0);
+	assert_ok(bulla_broker_open(folder, NULL, &broker));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_own_receipts),
 		cmocka_unit_test(test_evidence_of_the_manifest),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_ledger_gone),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

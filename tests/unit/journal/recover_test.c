@@ -262,6 +262,44 @@ static void segment_damage(void **state)
 	}
 }
 
+/* The first segments are gone: what is left is not a journal that begins there, nor one that was never written to. */
+static void lost_beginning(void **state)
+{
+	for (int what = 0; what < 2; what++) {
+		struct bulla_journal_recovery late;
+		struct store store;
+		uint64_t ops, last;
+		char name[BULLA_JOURNAL_NAME];
+
+		(void)state;
+		open_store(&store, 8);
+		for (uint32_t i = 0; i < 12; i++)
+			assert_ok(put(&store, 5));
+		last = store.writer.end.at.segment;
+		assert_true(last >= 4);
+		stop(&store);
+		for (uint64_t i = 1; i <= (what == 0 ? 1 : last); i++) {
+			bulla_journal_name(i, name);
+			assert_ok(store.disk.table.unlink(store.disk.table.ctx, name));
+		}
+		if (what == 1) { /* only one that was made ahead */
+			int file = -1;
+
+			bulla_journal_name(last + 1, name);
+			assert_ok(store.disk.table.open(store.disk.table.ctx, name, true, &file));
+			assert_ok(store.disk.table.truncate(store.disk.table.ctx, file, SEGMENT));
+			store.disk.table.close(store.disk.table.ctx, file);
+		}
+		ops = store.disk.ops;
+		assert_rc(BULLA_E_CORRUPT, start(&store));
+		assert_int_equal(store.disk.ops, ops);
+		late = (struct bulla_journal_recovery){.disk = &store.disk.table, .each = see, .arg = &store, .from_lsn = 50};
+		store.seen = 49;
+		assert_rc(what == 0 ? BULLA_OK : BULLA_E_CORRUPT, bulla_journal_recover(&late, &store.end));
+		sim_disk_done(&store.disk);
+	}
+}
+
 /* A batch of an older segment lies behind the end (its blocks were used again): it is no part of the journal. */
 static void stale_batch(void **state)
 {
@@ -338,6 +376,7 @@ int main(void)
 		cmocka_unit_test(kill_in_recovery),
 		cmocka_unit_test(rot),
 		cmocka_unit_test(segment_damage),
+		cmocka_unit_test(lost_beginning),
 		cmocka_unit_test(stale_batch),
 		cmocka_unit_test(disk_full),
 		cmocka_unit_test(dead_after_failure),
