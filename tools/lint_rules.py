@@ -4,7 +4,7 @@ import re
 FUNCTION_LINES, COMPLEXITY, FILE_LINES, COLUMNS = 80, 15, 600, 130  # columns: aim 120, a tab is 4; longer ones are only noted
 TEE_LINES, ATTEST_LINES = 12000, 15000  # doc/ARCHITECTURE.md section 9
 # Not kept today; it must not get worse while that is so. One program an image: each links the driver of its TEE.
-TEE_LINES_HELD = {'bulla-enclave': 14670, 'bulla-enclave-tsm': 14620, 'bulla-enclave-gramine': 14510, 'bulla-enclave-azure': 14830}
+TEE_LINES_HELD = {'bulla-enclave': 14630, 'bulla-enclave-tsm': 14580, 'bulla-enclave-gramine': 14470, 'bulla-enclave-azure': 14790}
 
 # Zone of each program (doc/ARCHITECTURE.md section 9).
 ZONES = {

@@ -10,6 +10,8 @@
 #include "wire/text.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SLOTS 5120 /* links and what else is alive */
@@ -60,10 +62,17 @@ static void parse(int argc, char **argv, const char *name, const struct bulla_so
 		{driver->option, driver->argument, driver->help, DAEMON_MAY, &ret->driver, NULL, NULL},
 	};
 
+	const size_t count = sizeof(options) / sizeof(options[0]) - (driver->option == NULL);
+	enum daemon_outcome outcome;
+
 	ret->root = "";
-	daemon_options(argc, argv, name,
-		"The program in the TEE: runs agents on sealed state. bulla-platform, or an image's init, starts it.", options,
-		sizeof(options) / sizeof(options[0]) - (driver->option == NULL));
+	outcome = daemon_parse(argc, argv, options, count);
+	if (outcome == DAEMON_OK)
+		return;
+	for (size_t i = 0; i < count; i++)
+		fprintf(outcome == DAEMON_HELP ? stdout : stderr, "%s --%s %s: %s\n", name, options[i].name, options[i].argument,
+			options[i].help);
+	exit(outcome == DAEMON_HELP ? 0 : 2);
 }
 
 static bulla_rc read_collateral(struct program *program, const struct options *options)

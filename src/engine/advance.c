@@ -34,8 +34,7 @@ bulla_rc advance_all(struct bulla_engine *e)
 		for (uint32_t s = 0; s < run->fold.slot_count; s++) {
 			const struct work *work = &run->works[s];
 
-			if ((work->phase == ASKED && !work->speculated) || work->phase == COMMITTING ||
-			    work->phase == CLOCKED)
+			if ((work->phase == ASKED && !work->speculated) || work->phase == COMMITTING || work->phase == CLOCKED)
 				BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
 			if (run->needs_token && ref_of(index, (uint16_t)s) == book_last(e, index, run))
 				BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
@@ -84,10 +83,8 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 	struct bulla_flow_command command;
 	struct instance *instance;
 	struct bulla_flow_event event = {.kind = BULLA_FLOW_RESULT,
-					 .outcome = work->outcome,
-					 .step = step_of(r),
-					 .attempt = work->attempt,
-					 .at_ms = e->wall_ms,
+					 .outcome = work->outcome, .step = step_of(r),
+					 .attempt = work->attempt, .at_ms = e->wall_ms,
 					 .digest = work->receipt};
 	size_t n;
 

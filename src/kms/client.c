@@ -61,7 +61,8 @@ static void put_recipient(bulla_json_wr *j, bulla_bytes document)
 	bulla_json_wr_object_end(j);
 }
 
-bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bulla_buf *ret)
+/* A new key (blob NULL), or the one in a blob, sealed to the recipient. */
+static bulla_rc write_release(const struct bulla_kms_call *call, const bulla_bytes *blob, const char *target, struct bulla_buf *ret)
 {
 	BULLA_AUTO_BUF buf;
 	bulla_bytes body;
@@ -71,32 +72,26 @@ bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bull
 	bulla_json_wr j = bulla_json_wr_of(&w);
 	bulla_json_wr_object(&j);
 	put_key_id(&j, call);
-	bulla_json_wr_name(&j, "KeySpec");
-	bulla_json_wr_str(&j, "AES_256");
+	bulla_json_wr_name(&j, blob == NULL ? "KeySpec" : "CiphertextBlob");
+	if (blob == NULL)
+		bulla_json_wr_str(&j, "AES_256");
+	else
+		bulla_json_wr_base64(&j, *blob);
 	put_context(&j, call->context);
 	put_recipient(&j, call->document);
 	bulla_json_wr_object_end(&j);
 	BULLA_TRY(bulla_wr_end(&w, &body));
-	return bulla_kms_write_call(call, "TrentService.GenerateDataKey", body, ret);
+	return bulla_kms_write_call(call, target, body, ret);
+}
+
+bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bulla_buf *ret)
+{
+	return write_release(call, NULL, "TrentService.GenerateDataKey", ret);
 }
 
 bulla_rc bulla_kms_write_decrypt(const struct bulla_kms_call *call, bulla_bytes blob, struct bulla_buf *ret)
 {
-	BULLA_AUTO_BUF buf;
-	bulla_bytes body;
-
-	bulla_buf_init(&buf, BODY_MAX);
-	bulla_wr w = bulla_wr_buf(&buf);
-	bulla_json_wr j = bulla_json_wr_of(&w);
-	bulla_json_wr_object(&j);
-	put_key_id(&j, call);
-	bulla_json_wr_name(&j, "CiphertextBlob");
-	bulla_json_wr_base64(&j, blob);
-	put_context(&j, call->context);
-	put_recipient(&j, call->document);
-	bulla_json_wr_object_end(&j);
-	BULLA_TRY(bulla_wr_end(&w, &body));
-	return bulla_kms_write_call(call, "TrentService.Decrypt", body, ret);
+	return write_release(call, &blob, "TrentService.Decrypt", ret);
 }
 
 bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *call, struct bulla_buf *ret)

@@ -5,6 +5,7 @@
 #include "io/addr.h"
 #include "io/http.h"
 #include "io/sys.h"
+#include "octets.h"
 #include "test.h"
 #include "wire/json.h"
 #include "wire/text.h"
@@ -144,21 +145,6 @@ static void on_gramine(struct hardware *machine)
 }
 
 /* ---- the TPM ---- */
-static void put_be(uint8_t *p, size_t value, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		p[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-}
-
-static uint32_t be(const uint8_t *p, size_t size)
-{
-	uint32_t value = 0;
-
-	for (size_t i = 0; i < size; i++)
-		value = value << 8 | p[i];
-	return value;
-}
-
 /* The paravisor's: what the hardware's report says of the runtime data. */
 static void bind_hardware(void *ctx, const bulla_digest *runtime)
 {

@@ -5,7 +5,7 @@
 #include "crypto/random.h"
 #include "crypto/x509.h"
 #include "io/sys.h"
-#include "tee/nsm.h"
+#include "nsm.h"
 #include "test.h"
 
 #include <stdio.h>
@@ -34,23 +34,11 @@ static void make_key(struct lab_key *ret)
 	bulla_sha256(spec.spki, &ret->pin);
 }
 
-struct module {
-	struct bulla_nsm nsm;
-	struct bulla_dev_nsm *dev;
-};
-static struct module module;
-
-static bulla_rc ask_module(const struct bulla_nsm *nsm, bulla_bytes request, struct bulla_buf *ret)
-{
-	(void)nsm;
-	return bulla_dev_nsm_answer(module.dev, request, ret);
-}
-
 void lab_evidence(struct lab_enclave *enclave, const bulla_digest *nonce, const uint8_t binder[BULLA_BINDER_BYTES],
                   struct bulla_buf *ret)
 {
-	module = (struct module){.nsm = {.fd = -1, .call = ask_module}, .dev = &enclave->module};
-	assert_ok(bulla_nsm_attest(&module.nsm, bulla_bytes_of(binder, BULLA_BINDER_BYTES), bulla_bytes_digest(nonce),
+	nsm_module = &enclave->module;
+	assert_ok(bulla_nsm_attest(&nsm_direct, bulla_bytes_of(binder, BULLA_BINDER_BYTES), bulla_bytes_digest(nonce),
 		bulla_bytes_of(NULL, 0), ret));
 }
 
@@ -61,9 +49,9 @@ static void make_enclave(const struct bulla_dev_pki *pki, const uint8_t pcrs[3][
 
 	assert_ok(bulla_dev_nsm_init(&ret->module, pki, bulla_sys_clock(), bulla_random_os(), pcrs));
 	ret->manifest = (bulla_digest){{7}};
-	module = (struct module){.nsm = {.fd = -1, .call = ask_module}, .dev = &ret->module};
-	assert_ok(bulla_nsm_extend_pcr(&module.nsm, 16, bulla_bytes_digest(&ret->manifest), value));
-	assert_ok(bulla_nsm_lock_pcr(&module.nsm, 16));
+	nsm_module = &ret->module;
+	assert_ok(bulla_nsm_extend_pcr(&nsm_direct, 16, bulla_bytes_digest(&ret->manifest), value));
+	assert_ok(bulla_nsm_lock_pcr(&nsm_direct, 16));
 }
 
 static void make_policy(void)

@@ -2,12 +2,11 @@
 #include "crypto/hash.h"
 #include "crypto/random.h"
 #include "files.h"
-#include "slab.h"
+#include "rsa_key.h"
 
 #include <openssl/cms.h>
 #include <openssl/err.h>
 
-static struct bulla_rsa_key *key;
 
 static void round_trip(size_t size)
 {
@@ -134,17 +133,6 @@ static void limits(void **state)
 	assert_rc(BULLA_E_LIMIT, bulla_cms_seal(bulla_rsa_key_spki(key), BULLA_BYTES_ARRAY(plain), bulla_random_os(), &message));
 	assert_rc(BULLA_E_LIMIT, bulla_cms_seal(bulla_rsa_key_spki(key), bulla_bytes_of(plain, 0), bulla_random_os(), &message));
 	assert_int_equal(message.n, 0);
-}
-
-static int up(void **state)
-{
-	return slab_up(state) == 0 && bulla_rsa_key_new(&key) == BULLA_OK ? 0 : -1;
-}
-
-static int down(void **state)
-{
-	key = bulla_rsa_key_free(key);
-	return slab_down(state);
 }
 
 int main(void)

@@ -1,9 +1,8 @@
 #include "crypto/random.h"
 #include "crypto/rsa.h"
-#include "slab.h"
+#include "rsa_key.h"
 #include "vectors.h"
 
-static struct bulla_rsa_key *key; /* one key for all tests: making one takes 0.1 s */
 
 static void run_vector(const struct vector *v, void *arg)
 {
@@ -69,17 +68,6 @@ static void other_keys_are_refused(void **state)
 		assert_rc(BULLA_E_FORMAT, bulla_rsa_seal(bulla_bytes_of(spki.p, size), plain, sealed));
 	assert_rc(BULLA_E_FORMAT, bulla_rsa_key_import(spki, &other));
 	assert_rc(BULLA_E_FORMAT, bulla_rsa_key_import((bulla_bytes){NULL, 0}, &other));
-}
-
-static int up(void **state)
-{
-	return slab_up(state) == 0 && bulla_rsa_key_new(&key) == BULLA_OK ? 0 : -1;
-}
-
-static int down(void **state)
-{
-	key = bulla_rsa_key_free(key);
-	return slab_down(state);
 }
 
 int main(void)

@@ -3,6 +3,7 @@
 #include "attest/azure.h"
 #include "attest/foreign.h"
 #include "attest/textual.h"
+#include "octets.h"
 #include "test.h"
 #include "wire/json.h"
 
@@ -304,21 +305,6 @@ static void gramine_s_files_give_a_quote(void **state)
 static uint8_t nv_report[2600];
 static uint8_t nv_user_data[64];
 static bool tpm_refuses;
-
-static void put_be(uint8_t *p, uint32_t value, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		p[i] = (uint8_t)(value >> (8 * (size - 1 - i)));
-}
-
-static uint32_t be(const uint8_t *p, size_t size)
-{
-	uint32_t value = 0;
-
-	for (size_t i = 0; i < size; i++)
-		value = value << 8 | p[i];
-	return value;
-}
 
 static size_t answer_command(const uint8_t *c, size_t n, uint8_t *r)
 {

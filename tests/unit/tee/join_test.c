@@ -9,7 +9,7 @@
 #include "judge/judge.h"
 #include "kms/api.h"
 #include "manifest/pcr.h"
-#include "platform/nsm.h"
+#include "nsm.h"
 #include "tee/join.h"
 #include "test.h"
 #include "wire/kinds.h"
@@ -404,19 +404,6 @@ static int64_t house_wall(void *ctx)
 	return bulla_wall_ms(bulla_sys_clock());
 }
 
-/* A security module without a socket. */
-struct module {
-	struct bulla_nsm nsm;
-	struct bulla_dev_nsm *dev;
-};
-static struct module module;
-
-static bulla_rc ask_module(const struct bulla_nsm *nsm, bulla_bytes request, struct bulla_buf *ret)
-{
-	(void)nsm;
-	return bulla_dev_nsm_answer(module.dev, request, ret);
-}
-
 static bool carry(struct bulla_frames *from, struct bulla_frames *to)
 {
 	static uint8_t copy[1 << 20];
@@ -435,7 +422,7 @@ static void turn(struct house *house)
 {
 	bool moved = false;
 
-	module.dev = &house->nsm;
+	nsm_module = &house->nsm;
 	while (carry(house->host, house->side) || carry(house->side, house->host))
 		moved = true;
 	bulla_join_turn(&house->join, bulla_mono_us(bulla_sys_clock()) + house->late_ms * 1000);
@@ -483,10 +470,10 @@ static void open_house(struct house *house)
 
 	*house = (struct house){.clock = {house, house_wall, house_mono}};
 	assert_ok(bulla_dev_nsm_init(&house->nsm, &town.pki, bulla_sys_clock(), bulla_random_os(), measured));
-	module = (struct module){.nsm = {.fd = -1, .call = ask_module}, .dev = &house->nsm};
+	nsm_module = &house->nsm;
 	house->base = (struct bulla_tee_base){.clock = &house->clock, .random = bulla_random_os(),
 		.manifest = town.manifest, .agent_count = 1};
-	house->base.source = (struct bulla_source){.ops = &bulla_source_nsm, .nsm = module.nsm, .tee = BULLA_TEE_NITRO};
+	house->base.source = (struct bulla_source){.ops = &bulla_source_nsm, .nsm = nsm_direct, .tee = BULLA_TEE_NITRO};
 	house->base.agents[0] = (struct bulla_tee_agent){
 		.handle = town.manifest.agents[0].handle, .row = &town.manifest.agents[0]};
 	bulla_copy(house->base.handles, town.manifest.agents[0].handle.b, 8);
