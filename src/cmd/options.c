@@ -249,7 +249,7 @@ static int check_count(const struct cli *cli)
 
 	if (cli->arg_count >= command->min_args && cli->arg_count <= command->max_args)
 		return 0;
-	snprintf(next, sizeof(next), "bulla %s %s", command->name, command->args);
+	snprintf(next, sizeof(next), "bulla %s%s%s", command->name, command->args[0] == 0 ? "" : " ", command->args);
 	say_error(cli, "usage", NULL, next, "`bulla %s` is given %u argument%s", command->name, cli->arg_count,
 		cli->arg_count == 1 ? "" : "s");
 	return EXIT_USAGE;

@@ -132,6 +132,7 @@ static void mistakes_are_named(void **state)
 		{"attest sing", "not by `sing`"},
 		{"run", "`bulla run` is given 0 arguments\nnext: bulla run WORKFLOW"},
 		{"run a b", "is given 2 arguments"},
+		{"ls now", "`bulla ls` is given 1 argument\nnext: bulla ls\n"},
 		{"ls --inputt x", "there is no option `--inputt`\nnext: --input"},
 		{"ls -x", "there is no option `-x`"},
 		{"ls --input x", "`bulla ls` has no option `--input`\nnext: bulla ls --help"},
