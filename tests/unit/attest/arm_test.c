@@ -341,6 +341,41 @@ static void cca_rules_are_alive(void **state)
 	arm_lab_close(&lab);
 }
 
+/* The device that a token says it is of, with no key at hand: the same as the claims'; a token that is cut names none. */
+static void the_device_is_named(const struct arm_lab *lab, bulla_rc (*instance)(bulla_bytes token, bulla_bytes *ret))
+{
+	bulla_bytes token = bulla_buf_view(&lab->token), id;
+
+	assert_ok(instance(token, &id));
+	assert_bytes(id, BULLA_BYTES_ARRAY(lab->id));
+	for (size_t size = 0; size < token.n; size++)
+		assert_int_not_equal(instance(bulla_bytes_of(token.p, size), &id), BULLA_OK);
+}
+
+static void a_token_names_its_device(void **state)
+{
+	struct arm_lab lab;
+
+	(void)state;
+	arm_lab_open(&lab, BULLA_TEE_PSA);
+	assert_ok(arm_lab_psa(&lab));
+	the_device_is_named(&lab, bulla_psa_instance);
+	lab.cwt = true;
+	assert_ok(arm_lab_psa(&lab));
+	the_device_is_named(&lab, bulla_psa_instance);
+	lab.mac = true;
+	(void)!arm_lab_psa(&lab);
+	the_device_is_named(&lab, bulla_psa_instance);
+	arm_lab_close(&lab);
+	arm_lab_open(&lab, BULLA_TEE_CCA);
+	assert_ok(arm_lab_cca(&lab));
+	the_device_is_named(&lab, bulla_cca_instance);
+	lab.half_format = 263;
+	assert_ok(arm_lab_cca(&lab));
+	the_device_is_named(&lab, bulla_cca_instance);
+	arm_lab_close(&lab);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +386,7 @@ int main(void)
 		cmocka_unit_test(headers_are_exact),
 		cmocka_unit_test(a_good_signature_excuses_no_claim),
 		cmocka_unit_test(cca_rules_are_alive),
+		cmocka_unit_test(a_token_names_its_device),
 	};
 
 	return cmocka_run_group_tests_name("attest_arm", tests, NULL, NULL);
