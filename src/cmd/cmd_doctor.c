@@ -102,7 +102,8 @@ static void look_cgroups(struct doctor *d, struct finding *ret)
 static void look_libcrypto(struct doctor *d, struct finding *ret)
 {
 	(void)d;
-	found(ret, true, NULL, bulla_hybrid_available() ? "has ML-KEM: suite hybrid" : "without ML-KEM (3.5 has it): suite classic");
+	found(ret, true, NULL,
+		bulla_hybrid_available() ? "suite classic; its ML-KEM is of no use yet" : "suite classic; without ML-KEM (3.5 has it)");
 }
 
 /* The nearest folder above the state that exists. */
