@@ -62,13 +62,10 @@ static bulla_rc on_record(void *arg, const struct bulla_journal_record *record, 
 
 /* Which journal is the ledger of these keys: written once there is something in it. Without it a journal that is gone would
  * be a ledger that begins anew, and every step could run again. */
-static bulla_rc mark_journal(struct bulla_broker *broker)
+static void mark_journal(struct bulla_broker *broker)
 {
-	if (broker->journal_marked || broker->durable_lsn <= 1)
-		return BULLA_OK;
-	BULLA_TRY(bulla_cells_write_file(broker->cells, "ledger", BULLA_BYTES_ARRAY(broker->store.b)));
-	broker->journal_marked = true;
-	return BULLA_OK;
+	if (!broker->journal_marked && broker->durable_lsn > 1) /* a disk that does not take it now is asked again in a minute */
+		broker->journal_marked = bulla_cells_write_file(broker->cells, "ledger", BULLA_BYTES_ARRAY(broker->store.b)) == BULLA_OK;
 }
 
 static bulla_rc check_mark(struct bulla_broker *broker, const struct bulla_journal_end *end)
@@ -288,6 +285,7 @@ bulla_rc bulla_broker_submit(struct bulla_broker *broker, uint64_t *ret_lsn)
 
 bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 {
+	bool first = broker->durable_lsn <= 1;
 	struct bulla_journal_done done;
 	bulla_rc rc;
 
@@ -298,6 +296,8 @@ bulla_rc bulla_broker_durable(struct bulla_broker *broker, uint64_t *ret_lsn)
 		bulla_ledger_durable(broker->ledger, *ret_lsn, &done.chain);
 		BULLA_TRY(bulla_broker_erase_ended(broker, *ret_lsn));
 	}
+	if (first)
+		mark_journal(broker);
 	return rc == BULLA_E_AGAIN ? BULLA_OK : rc;
 }
 
@@ -373,7 +373,7 @@ bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 	int64_t now_ms = bulla_wall_ms(broker->clock);
 	bool changed = false, hold = false;
 
-	BULLA_TRY(mark_journal(broker));
+	mark_journal(broker);
 	if (broker->steady.jumped)
 		bulla_log(BULLA_LOG_WARN, "broker.date-jumped", bulla_log_u64("ms", bulla_wall_ms(broker->steady.real)));
 	broker->steady.jumped = false;

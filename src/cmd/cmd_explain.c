@@ -25,6 +25,8 @@ static const struct {
 	{"approvals-missing", "the owner runs bulla up: `bulla approve` is not built yet, on dev the owner's key is enough"},
 	{"broker-unreachable", "bulla up; runs wait, nothing is lost"},
 	{"engine-unreachable", "bulla up"},
+	{"supervisor-ended", "look into platform/log in the state folder"},
+	{"limit", "doc/limits.md lists them all"},
 	{"clock-skew", "timedatectl set-ntp true"},
 	{"owner-unknown", "use the key that set this project up, or a state folder of your own: XDG_STATE_HOME"},
 	{"no-right", "ask the owner"},

@@ -124,12 +124,25 @@ static bulla_rc approve(struct up *up)
 	return bulla_sys_write_file(path, bulla_buf_view(&up->manifest), 0600);
 }
 
+/* The kept approval of the manifest in force; one that is gone or damaged is made anew: it is the same owner. */
 static bulla_rc read_approval(struct up *up)
 {
 	char path[CONTEXT_PATH];
+	struct bulla_manifest manifest;
+	bulla_bytes list[1];
+	uint32_t signers;
+	bulla_rc rc;
 
 	path_join(path, up->context.state, "owner/approval");
-	return bulla_sys_read_file(path, &up->approval);
+	BULLA_TRY(bulla_manifest_decode(bulla_buf_view(&up->manifest), &manifest));
+	rc = bulla_sys_read_file(path, &up->approval);
+	list[0] = bulla_buf_view(&up->approval);
+	rc = rc == BULLA_OK ? bulla_approvals_check(&manifest, &manifest, list, 1, &signers) : rc;
+	bulla_manifest_done(&manifest);
+	if (rc == BULLA_OK)
+		return BULLA_OK;
+	bulla_buf_clear(&up->approval);
+	return approve(up);
 }
 
 static bulla_rc put_manifest(struct up *up, const char *socket, int64_t wait_ms)

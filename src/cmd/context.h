@@ -19,6 +19,7 @@ struct context {
 	bulla_secret name_key;       /* of the tenant; none until context_name_key */
 	struct bulla_buf manifest_bytes;
 	struct bulla_manifest manifest; /* in force here; bytes.n == 0 until context_manifest */
+	int supervisor;                 /* process that this command started; 0: none, or it has ended */
 };
 
 /* Finds the project (-C, BULLA_PROJECT, here or above), reads and checks bulla.yaml. Says what is wrong and returns an exit

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,7 +94,29 @@ int local_start_platform(struct context *context)
 		become_platform(program, context, programs);
 	if (pid < 0)
 		return say_rc(context->cli, BULLA_FAIL_OS(BULLA_E_IO, "the supervisor cannot be started", errno), program, NULL);
+	context->supervisor = pid;
 	return 0;
+}
+
+/* The one that we started is gone, and no other one runs (of two `bulla up` at once one starts it). */
+static bool supervisor_ended(struct context *context)
+{
+	pid_t running = 0;
+
+	if (context->supervisor == 0 || waitpid(context->supervisor, NULL, WNOHANG) != context->supervisor)
+		return false;
+	context->supervisor = 0;
+	return bulla_platform_find(context->state, &running) == BULLA_OK && running == 0;
+}
+
+static int say_supervisor_ended(const struct context *context)
+{
+	char log[CONTEXT_PATH];
+
+	path_join(log, context->state, "platform/log");
+	say_error(context->cli, "supervisor-ended", log, "look into that log; where a file is damaged, put the folder back from its copy",
+		"the supervisor of `%s` ended as soon as it was started", context->project.name);
+	return EXIT_REFUSED;
 }
 
 bool local_says_disk_full(const struct context *context)
@@ -148,9 +171,11 @@ int local_wait_broker(struct context *context, const struct ended *ended, struct
 	char path[CONTEXT_PATH];
 	struct client *client = NULL;
 	bulla_rc rc = BULLA_E_NOT_FOUND, why = BULLA_OK;
+	bool ended_too = false;
 
 	path_join(path, context->runtime, "broker.sock");
-	while (rc != BULLA_OK && now_ms() < until) {
+	while (rc != BULLA_OK && !ended_too && now_ms() < until) {
+		ended_too = supervisor_ended(context);
 		rc = client_open(path, &client);
 		client = rc == BULLA_OK ? client_close(client) : NULL;
 		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
@@ -167,6 +192,8 @@ int local_wait_broker(struct context *context, const struct ended *ended, struct
 		return EXIT_AGAIN;
 	if (why != BULLA_OK)
 		return ended_say(ended, context, why);
+	if (ended_too)
+		return say_supervisor_ended(context);
 	path_join(path, context->state, "broker/log");
 	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
 }

@@ -38,6 +38,23 @@ def what_keeps_the_programs_from_starting_is_said_at_once():
         p.run("key", "new", "owner", check=0)
         up(p, 5, "owner-unknown", "next: use the key that set this project up")
         shutil.move(key + ".mine", key)
+        journal = f"{p.state}/broker/journal"  # keys whose ledger is gone
+        shutil.move(journal, journal + ".aside")
+        up(p, 5, "error[corrupt]", "newest whole copy")
+        shutil.rmtree(journal)
+        shutil.move(journal + ".aside", journal)
+        root = f"{p.state}/platform/root.der"  # the supervisor does not even begin
+        shutil.move(root, root + ".aside")
+        with open(root, "wb") as file:
+            file.write(b"no certificate")
+        up(p, 5, "error[supervisor-ended]", "platform/log")
+        shutil.move(root + ".aside", root)
+        for damage in (b"", b"no approval"):  # yours to make again
+            with open(f"{p.state}/owner/approval", "wb") as file:
+                file.write(damage)
+            p.run("up", check=0)
+            p.run("run", "hello", "--set", "name=Ada", check=0)
+            p.run("down", check=0)
         cells = p.state + "/broker/secrets"
         whole = open(cells, "rb").read()
         open(cells, "wb").write(b"x" * len(whole))
