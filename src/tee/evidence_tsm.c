@@ -108,18 +108,6 @@ static bulla_rc check_binder(const struct provider *provider, bulla_bytes report
 		BULLA_FAIL(BULLA_E_BINDER, "the report carries something else than was asked for");
 }
 
-static bulla_rc try_once(const char *root, const uint8_t *binder, struct bulla_evidence *ret)
-{
-	const struct provider *provider = NULL;
-	uint64_t generation;
-
-	BULLA_TRY(read_provider(root, &provider));
-	BULLA_TRY(write_request(root, binder, &generation));
-	BULLA_TRY(read_blobs(root, generation, ret));
-	ret->tee = provider->tee;
-	return check_binder(provider, bulla_buf_view(&ret->report), binder);
-}
-
 /* An entry that a process before us left behind is used again: its generation tells. */
 static bulla_rc make_entry(const char *root, bool *ret_made)
 {
@@ -130,6 +118,21 @@ static bulla_rc make_entry(const char *root, bool *ret_made)
 	if (!*ret_made && errno != EEXIST)
 		return BULLA_FAIL_OS(BULLA_E_IO, "the report entry cannot be made", errno);
 	return BULLA_OK;
+}
+
+/* The entry is made each time: whoever else used it may have removed it. */
+static bulla_rc try_once(const char *root, const uint8_t *binder, struct bulla_evidence *ret)
+{
+	const struct provider *provider = NULL;
+	uint64_t generation;
+	bool ignored = false;
+
+	BULLA_TRY(make_entry(root, &ignored));
+	BULLA_TRY(read_provider(root, &provider));
+	BULLA_TRY(write_request(root, binder, &generation));
+	BULLA_TRY(read_blobs(root, generation, ret));
+	ret->tee = provider->tee;
+	return check_binder(provider, bulla_buf_view(&ret->report), binder);
 }
 
 static void remove_entry(const char *root)
@@ -159,12 +162,10 @@ bulla_rc bulla_evidence_tsm(const char *root, const uint8_t binder[BULLA_EVIDENC
 	struct bulla_evidence *ret)
 {
 	bulla_rc rc = BULLA_E_BUSY;
-	bool made = false;
 
 	ret->report.max = OUTBLOB_MAX;
 	ret->aux.max = OUTBLOB_MAX;
-	BULLA_TRY(make_entry(root, &made));
-	for (unsigned i = 0; i < tries && rc == BULLA_E_BUSY; i++) {
+	for (unsigned i = 0; i < tries && (rc == BULLA_E_BUSY || rc == BULLA_E_NOT_FOUND); i++) {
 		if (i > 0)
 			(void)poll(NULL, 0, PAUSE_MS);
 		rc = try_once(root, binder, ret);

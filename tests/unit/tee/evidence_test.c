@@ -7,6 +7,7 @@
 #include "test.h"
 #include "wire/json.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -192,7 +193,152 @@ static void a_report_of_something_else_is_not_taken(void **state)
 	fake_close(&fake);
 }
 
-/* Two enclaves' drivers on one entry, at the same time: each gets its own report or says so. */
+/* ---- a kernel that answers as the real one does: inside write(), under its lock, and gone with rmdir() ---- */
+static struct {
+	pthread_mutex_t lock;
+	struct fake *fake; /* NULL: the other kernel's tests */
+	unsigned left;     /* so many times the entry is removed by somebody else, right after a write */
+	unsigned between;  /* so many times somebody else asks after our request, before we read the report */
+	atomic_uint writes;
+} kernel_inside = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+ssize_t __real_write(int fd, const void *p, size_t n);
+ssize_t __wrap_write(int fd, const void *p, size_t n);
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap___open64_2(const char *path, int flags);
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __real_rmdir(const char *path);
+int __wrap_rmdir(const char *path);
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t a = strlen(text), b = strlen(end);
+
+	return a >= b && strcmp(text + a - b, end) == 0;
+}
+
+/* configfs makes and removes the attributes with their entry. */
+static void fill_entry(struct fake *fake)
+{
+	fake->generation = 0;
+	put_text(fake, ENTRY "/provider", fake->provider);
+	put_text(fake, ENTRY "/inblob", "");
+	put_text(fake, ENTRY "/generation", "0\n");
+}
+
+static void empty_entry(const struct fake *fake)
+{
+	static const char *const names[] = {"provider", "inblob", "generation", "outblob", "auxblob"};
+	char name[256];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(name, sizeof(name), "%s" ENTRY "/%s", fake->root, names[i]);
+		(void)unlink(name);
+	}
+	(void)snprintf(name, sizeof(name), "%s" ENTRY, fake->root);
+	(void)__real_rmdir(name);
+}
+
+/* Who reads a newer report reads a newer number behind it. */
+static void answer_inside(struct fake *fake, const uint8_t *asked)
+{
+	uint8_t report[1184] = {3};
+
+	bulla_copy(report + 0x50, asked, 64);
+	raise_generation(fake);
+	put_file(fake, ENTRY "/outblob", report, sizeof(report));
+	put_file(fake, ENTRY "/auxblob", "table", 5);
+	atomic_fetch_add(&kernel_inside.writes, 1);
+	if (kernel_inside.left > 0) {
+		kernel_inside.left--;
+		empty_entry(fake);
+	}
+}
+
+/* An attribute of an entry that is gone takes nothing. */
+ssize_t __wrap_write(int fd, const void *p, size_t n)
+{
+	char link[64], name[512] = "";
+	ssize_t result = (ssize_t)n;
+
+	if (kernel_inside.fake == NULL || n != 64)
+		return __real_write(fd, p, n);
+	pthread_mutex_lock(&kernel_inside.lock);
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, name, sizeof(name) - 1) > 0 && ends_with(name, ENTRY "/inblob")) {
+		answer_inside(kernel_inside.fake, p);
+	} else {
+		errno = ENOENT;
+		result = -1;
+	}
+	pthread_mutex_unlock(&kernel_inside.lock);
+	return result;
+}
+
+/* The driver makes no files: there is no mode. */
+int __wrap_open64(const char *path, int flags, ...)
+{
+	static const uint8_t others[64] = {77};
+
+	if (kernel_inside.fake != NULL && kernel_inside.between > 0 && ends_with(path, ENTRY "/outblob")) {
+		kernel_inside.between--;
+		answer_inside(kernel_inside.fake, others);
+	}
+	return __real_open64(path, flags);
+}
+
+/* the same, in builds with _FORTIFY_SOURCE */
+int __wrap___open64_2(const char *path, int flags)
+{
+	return __wrap_open64(path, flags);
+}
+
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+	if (kernel_inside.fake == NULL)
+		return __real_mkdir(path, mode);
+	pthread_mutex_lock(&kernel_inside.lock);
+	int result = __real_mkdir(path, mode), os_error = errno;
+	if (result == 0 && ends_with(path, ENTRY))
+		fill_entry(kernel_inside.fake);
+	pthread_mutex_unlock(&kernel_inside.lock);
+	errno = os_error;
+	return result;
+}
+
+int __wrap_rmdir(const char *path)
+{
+	if (kernel_inside.fake == NULL)
+		return __real_rmdir(path);
+	pthread_mutex_lock(&kernel_inside.lock);
+	empty_entry(kernel_inside.fake);
+	pthread_mutex_unlock(&kernel_inside.lock);
+	return 0;
+}
+
+static void inside_open(struct fake *fake)
+{
+	*fake = (struct fake){.provider = "sev_guest\n"};
+	(void)snprintf(fake->root, sizeof(fake->root), "/tmp/bulla-fake-XXXXXX");
+	assert_non_null(mkdtemp(fake->root));
+	make_folders(fake, "/sys/kernel/config/tsm/report");
+	kernel_inside.fake = fake;
+	kernel_inside.left = kernel_inside.between = 0;
+	atomic_store(&kernel_inside.writes, 0);
+}
+
+static void inside_close(struct fake *fake)
+{
+	char command[128];
+
+	kernel_inside.fake = NULL;
+	(void)snprintf(command, sizeof(command), "rm -rf %s", fake->root);
+	assert_int_equal(system(command), 0);
+}
+
+/* Two enclaves' drivers on one entry, at the same time. */
 struct rival {
 	const char *root;
 	uint8_t binder[64];
@@ -213,6 +359,8 @@ static void *rival_main(void *arg)
 	return NULL;
 }
 
+/* At least one has its report: who is disturbed asks again, and when one is done nobody disturbs the other. Nobody ever takes the
+ * other's. */
 static void concurrent_writers_never_mix(void **state)
 {
 	struct fake fake;
@@ -220,17 +368,60 @@ static void concurrent_writers_never_mix(void **state)
 	pthread_t threads[2];
 
 	(void)state;
-	fake_open(&fake, "sev_guest");
-	for (unsigned i = 0; i < 2; i++) {
-		rivals[i] = (struct rival){.root = fake.root, .binder = {(uint8_t)(10 + i)}};
-		assert_int_equal(pthread_create(&threads[i], NULL, rival_main, &rivals[i]), 0);
+	inside_open(&fake);
+	for (unsigned round = 0; round < 20; round++) {
+		for (unsigned i = 0; i < 2; i++) {
+			rivals[i] = (struct rival){.root = fake.root, .binder = {(uint8_t)(10 + i), (uint8_t)round}};
+			assert_int_equal(pthread_create(&threads[i], NULL, rival_main, &rivals[i]), 0);
+		}
+		for (unsigned i = 0; i < 2; i++)
+			pthread_join(threads[i], NULL);
+		assert_true(rivals[0].rc == BULLA_OK || rivals[1].rc == BULLA_OK);
+		for (unsigned i = 0; i < 2; i++) {
+			assert_true(rivals[i].rc == BULLA_OK || rivals[i].rc == BULLA_E_BUSY);
+			assert_true(rivals[i].own == (rivals[i].rc == BULLA_OK));
+		}
 	}
-	for (unsigned i = 0; i < 2; i++) {
-		pthread_join(threads[i], NULL);
-		assert_true(rivals[i].own || rivals[i].rc == BULLA_E_BUSY || rivals[i].rc == BULLA_E_BINDER);
-	}
-	assert_true(rivals[0].own || rivals[1].own);
-	fake_close(&fake);
+	inside_close(&fake);
+}
+
+static void a_report_that_came_between_is_not_taken(void **state)
+{
+	struct fake fake;
+	struct rival rival;
+
+	(void)state;
+	inside_open(&fake);
+	rival = (struct rival){.root = fake.root, .binder = {9}};
+	kernel_inside.between = 3;
+	(void)rival_main(&rival);
+	assert_ok(rival.rc);
+	assert_true(rival.own);
+	assert_int_equal(atomic_load(&kernel_inside.writes), 3 + 4);
+	kernel_inside.between = 1000;
+	(void)rival_main(&rival);
+	assert_rc(BULLA_E_BUSY, rival.rc);
+	inside_close(&fake);
+}
+
+/* The other one is done and removes the entry while we wait for our report. */
+static void an_entry_that_vanishes_is_made_again(void **state)
+{
+	struct fake fake;
+	struct rival rival;
+
+	(void)state;
+	inside_open(&fake);
+	rival = (struct rival){.root = fake.root, .binder = {9}};
+	kernel_inside.left = 3;
+	(void)rival_main(&rival);
+	assert_ok(rival.rc);
+	assert_true(rival.own);
+	assert_int_equal(atomic_load(&kernel_inside.writes), 4);
+	kernel_inside.left = 1000;
+	(void)rival_main(&rival);
+	assert_rc(BULLA_E_NOT_FOUND, rival.rc);
+	inside_close(&fake);
 }
 
 static void what_is_there_is_opened(void **state)
@@ -403,6 +594,8 @@ int main(void)
 		cmocka_unit_test(another_writer_between_means_again),
 		cmocka_unit_test(a_report_of_something_else_is_not_taken),
 		cmocka_unit_test(concurrent_writers_never_mix),
+		cmocka_unit_test(a_report_that_came_between_is_not_taken),
+		cmocka_unit_test(an_entry_that_vanishes_is_made_again),
 		cmocka_unit_test(what_is_there_is_opened),
 		cmocka_unit_test(the_module_is_taken_from_where_the_command_line_says),
 		cmocka_unit_test(gramine_s_files_give_a_quote),
