@@ -1,11 +1,14 @@
 #include "broker/collateral.h"
 
+#include "base/checks.h"
+
 void bulla_collateral_init(struct bulla_kept_collateral *kept)
 {
 	for (size_t i = 0; i < BULLA_COLLATERAL_KEPT; i++) {
 		bulla_buf_init(&kept->list[i].bytes, BULLA_MAX_EVIDENCE);
 		kept->list[i].until_ms = 0;
 	}
+	kept->demanded = NULL;
 }
 
 void bulla_collateral_done(struct bulla_kept_collateral *kept)
@@ -39,8 +42,8 @@ static bool is_verdict(bulla_rc rc, const struct bulla_attest_result *result)
 	return rc == result->rc && rc != BULLA_E_EVIDENCE_CHAIN && rc != BULLA_E_EVIDENCE_STALE;
 }
 
-bulla_rc bulla_collateral_judge(struct bulla_kept_collateral *kept, const struct bulla_manifest *manifest,
-	struct bulla_instance *instance, int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
+static bulla_rc judge(struct bulla_kept_collateral *kept, const struct bulla_manifest *manifest, struct bulla_instance *instance,
+	int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
 {
 	const struct bulla_judge_time now = {.now_ms = now_ms, .online = true};
 	bulla_rc rc = bulla_judge_instance(manifest, instance, now, cache, ret);
@@ -61,4 +64,15 @@ bulla_rc bulla_collateral_judge(struct bulla_kept_collateral *kept, const struct
 	}
 	instance->collateral = (bulla_bytes){NULL, 0};
 	return rc == ret->rc ? rc : BULLA_E_EVIDENCE_CHAIN; /* what nobody can read is no fault of the enclave */
+}
+
+bulla_rc bulla_collateral_judge(struct bulla_kept_collateral *kept, const struct bulla_manifest *manifest,
+	struct bulla_instance *instance, int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
+{
+	const struct bulla_judge_time now = {.now_ms = now_ms, .online = true};
+
+	BULLA_TRY(judge(kept, manifest, instance, now_ms, cache, ret));
+	if (!BULLA_CHECK_ON(BROKER_DEMANDS) || kept == NULL || kept->demanded == NULL)
+		return BULLA_OK;
+	return bulla_judge_instance_under(kept->demanded, manifest, instance, now, cache);
 }

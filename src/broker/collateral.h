@@ -11,9 +11,10 @@ struct bulla_kept_collateral {
 		struct bulla_buf bytes;
 		int64_t until_ms; /* 0: free */
 	} list[BULLA_COLLATERAL_KEPT];
+	const struct bulla_attest_policy *demanded; /* what who runs the broker asks of evidence beside the manifest; NULL: nothing */
 };
 
-/* Nothing is kept. */
+/* Nothing is kept, nothing is demanded. */
 void bulla_collateral_init(struct bulla_kept_collateral *kept);
 
 /* Frees what is kept. */
@@ -24,6 +25,7 @@ void bulla_collateral_done(struct bulla_kept_collateral *kept);
 BULLA_CHECK bulla_rc bulla_collateral_keep(struct bulla_kept_collateral *kept, bulla_bytes bytes, int64_t until_ms);
 
 /* bulla_judge_instance, online; evidence that comes without collateral and needs some is judged by what is kept:
- * instance->collateral then views that, until the next call. kept may be NULL. */
+ * instance->collateral then views that, until the next call. What the manifest accepts must satisfy kept->demanded, too: it can
+ * only narrow, so who judges by the manifest alone (enclaves, auditors) accepts all that the broker does. kept may be NULL. */
 BULLA_CHECK bulla_rc bulla_collateral_judge(struct bulla_kept_collateral *kept, const struct bulla_manifest *manifest,
 	struct bulla_instance *instance, int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret);

@@ -84,8 +84,9 @@ static void take_claims(struct bulla_kms_use *use)
 	}
 }
 
-/* Measurements are the key policy's business, so any will do here; all else is not. */
-static bulla_rc appraise_nitro(struct bulla_kms_use *use, struct bulla_attest_cache *cache)
+/* Measurements are the key policy's business, so any will do here; all else is not. demanded: what who runs the broker asks
+ * beside that; may be NULL. */
+static bulla_rc appraise_nitro(struct bulla_kms_use *use, const struct bulla_attest_policy *demanded, struct bulla_attest_cache *cache)
 {
 	struct bulla_attest_policy policy;
 	struct bulla_attest_binding binding = {
@@ -105,6 +106,9 @@ static bulla_rc appraise_nitro(struct bulla_kms_use *use, struct bulla_attest_ca
 	policy.max_age_ms = BULLA_KMS_MAX_AGE_MS;
 	policy.skew_ms = SKEW_MS;
 	policy.any_measurement = true;
+	if (BULLA_CHECK_ON(BROKER_DEMANDS) && demanded != NULL)
+		BULLA_TRY(bulla_attest_appraise(use->request.document, &collateral, &use->anchors, demanded, &binding, time, cache,
+			use->result));
 	BULLA_TRY(bulla_attest_appraise(use->request.document, &collateral, &use->anchors, &policy, &binding, time, cache,
 	                                use->result));
 	BULLA_TRY(bulla_sign1_parse(use->request.document, &sign1));
@@ -117,7 +121,10 @@ static bulla_rc appraise_nitro(struct bulla_kms_use *use, struct bulla_attest_ca
 
 bulla_rc bulla_kms_use_appraise(struct bulla_kms_use *use, struct bulla_attest_cache *cache, struct bulla_kept_collateral *kept)
 {
-	BULLA_TRY(use->by != NULL ? bulla_release_appraise(use, cache, kept) : appraise_nitro(use, cache));
+	if (use->by != NULL)
+		BULLA_TRY(bulla_release_appraise(use, cache, kept));
+	else
+		BULLA_TRY(appraise_nitro(use, kept != NULL ? kept->demanded : NULL, cache));
 	use->facts.evidence = use->result;
 	use->attested = true;
 	return BULLA_OK;

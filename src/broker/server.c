@@ -264,6 +264,7 @@ static bulla_rc listen_all(struct bulla_server *server, const struct bulla_serve
 static bulla_rc read_collateral(struct bulla_server *server, const struct bulla_server_options *options)
 {
 	bulla_collateral_init(&server->kept);
+	server->kept.demanded = options->demanded;
 	for (size_t i = 0; i < options->collateral_count; i++) {
 		BULLA_AUTO_BUF bytes;
 

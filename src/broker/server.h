@@ -9,6 +9,7 @@ struct bulla_server_options {
 	const char *listen;     /* HOST:PORT: TLS; NULL: none */
 	const char *collateral[BULLA_COLLATERAL_KEPT]; /* files: for evidence that comes without */
 	size_t collateral_count;
+	const struct bulla_attest_policy *demanded; /* of evidence, beside the manifest; NULL: nothing */
 };
 
 /* Serves until SIGTERM or SIGINT (BULLA_OK), or until something final happens. */

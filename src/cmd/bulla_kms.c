@@ -1,4 +1,5 @@
 /* bulla-kms: the broker. Keys by attestation in the AWS KMS form, sessions, and the run ledger. */
+#include "attest/reference.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "broker/server.h"
@@ -9,12 +10,15 @@
 #include <stdio.h>
 
 #define SECRET_SLOTS 8192
+#define REFERENCE_MAX (1 << 20)
 
 struct options {
 	const char *state;
 	bool owned;
 	bulla_digest owner;
 	struct bulla_server_options server;
+	const char *reference;
+	struct bulla_reference_file demanded;
 };
 
 static bool take_owner(void *ctx, const char *value)
@@ -48,6 +52,8 @@ static void parse(int argc, char **argv, struct options *ret)
 		{"listen", "HOST:PORT", "the same over TCP", DAEMON_MAY, &ret->server.listen, NULL, NULL},
 		{"collateral", "FILE", "for evidence that comes without: certificates, TCB info, lists; any number up to eight", DAEMON_MAY,
 			NULL, take_collateral, ret},
+		{"reference", "FILE", "what evidence must satisfy beside the manifest (bulla attest reference writes it): it can only narrow",
+			DAEMON_MAY, &ret->reference, NULL, NULL},
 	};
 
 	daemon_options(argc, argv, "bulla-kms",
@@ -70,6 +76,26 @@ static bulla_rc run(const struct options *options)
 	return rc;
 }
 
+/* A broker that cannot read what is demanded of evidence would demand less. */
+static bulla_rc read_reference(struct options *options)
+{
+	BULLA_AUTO_BUF file;
+
+	bulla_buf_init(&file, REFERENCE_MAX);
+	if (options->reference == NULL)
+		return BULLA_OK;
+	bulla_rc rc = bulla_sys_read_file(options->reference, &file);
+	if (rc == BULLA_OK)
+		rc = bulla_reference_read(bulla_buf_view(&file), &options->demanded);
+	if (rc != BULLA_OK) {
+		fprintf(stderr, "bulla-kms: --reference %s cannot be used; `bulla attest reference FILE` writes one\n", options->reference);
+		return rc;
+	}
+	options->demanded.policy.generation = UINT64_MAX; /* no epoch's: certificates kept for those do not count here */
+	options->server.demanded = &options->demanded.policy;
+	return BULLA_OK;
+}
+
 /* Where an error came from, one line per place: file names and literals only. */
 static void explain(bulla_rc rc)
 {
@@ -84,11 +110,12 @@ static void explain(bulla_rc rc)
 
 int main(int argc, char **argv)
 {
-	struct options options = {.state = NULL};
+	static struct options options;
 	bulla_rc rc;
 
 	parse(argc, argv, &options);
-	rc = run(&options);
+	rc = read_reference(&options);
+	rc = rc == BULLA_OK ? run(&options) : rc;
 	if (rc == BULLA_OK)
 		return 0;
 	explain(rc);

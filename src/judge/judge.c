@@ -234,3 +234,34 @@ bulla_rc bulla_judge_instance_by(const struct bulla_manifest *manifest, const st
 	bulla_free(foreign);
 	return rc;
 }
+
+static bulla_rc judge_under(const struct bulla_attest_policy *policy, const struct bulla_manifest *manifest,
+	const struct bulla_instance *instance, const struct bulla_attest_anchors *anchors, const struct bulla_foreign *foreign,
+	struct bulla_judge_time time, struct bulla_attest_cache *cache)
+{
+	const struct bulla_attest_time at = {
+		.now_ms = time.now_ms, .clock = time.online ? BULLA_CLOCK_ONLINE : BULLA_CLOCK_AUDIT};
+	struct bulla_attest_result result;
+	struct bound bound;
+
+	BULLA_TRY(bind_to(manifest, instance, &bound));
+	return bulla_attest_appraise(instance->evidence, foreign != NULL ? &foreign->collateral : NULL, anchors, policy,
+		&bound.binding, at, cache, &result);
+}
+
+bulla_rc bulla_judge_instance_under(const struct bulla_attest_policy *policy, const struct bulla_manifest *manifest,
+	const struct bulla_instance *instance, struct bulla_judge_time time, struct bulla_attest_cache *cache)
+{
+	struct bulla_attest_anchor list[ANCHORS_MAX];
+	struct bulla_attest_anchors anchors;
+	struct bulla_foreign *foreign = NULL;
+
+	BULLA_TRY(read_anchors(manifest, list, &anchors));
+	bulla_rc rc = open_collateral(instance->collateral, &anchors, &foreign);
+	if (rc == BULLA_OK)
+		rc = judge_under(policy, manifest, instance, &anchors, foreign, time, cache);
+	if (foreign != NULL)
+		bulla_foreign_done(foreign);
+	bulla_free(foreign);
+	return rc;
+}

@@ -20,6 +20,11 @@ struct bulla_judge_time {
 BULLA_CHECK bulla_rc bulla_judge_instance(const struct bulla_manifest *manifest, const struct bulla_instance *instance,
 	struct bulla_judge_time time, struct bulla_attest_cache *cache, struct bulla_attest_result *ret_result);
 
+/* The same evidence, bound as the manifest says and under the same anchors, by another policy: what else it must be. Says
+ * nothing of the manifest's own rules. Errors as above. */
+BULLA_CHECK bulla_rc bulla_judge_instance_under(const struct bulla_attest_policy *policy, const struct bulla_manifest *manifest,
+	const struct bulla_instance *instance, struct bulla_judge_time time, struct bulla_attest_cache *cache);
+
 /* SHA-256 of what the evidence says of the image as a whole: PCR0, the launch digest. Zeros where it says nothing. */
 void bulla_judge_image(const struct bulla_attest_result *result, bulla_digest *ret);
 

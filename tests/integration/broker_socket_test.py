@@ -1,8 +1,12 @@
 """Hostile hosts on the broker's socket, hostile clients on its TLS socket: whatever one sends, the others are served, nothing dies."""
+import json
+import os
 import random
+import subprocess
+import tempfile
 
 from frames import CLIENT, HOST, Daemon, frame, hello
-from project import Tap
+from project import BUILD, Tap
 
 KEYS, PUT_MANIFEST, REVOKE, ADVANCE, SYNC, RECORD = 26, 30, 23, 64, 66, 68
 tap = Tap()
@@ -34,6 +38,25 @@ def send(s, data):
         s.sendall(data)
     except OSError:
         pass  # it closed the connection: that is an answer
+
+
+@tap.case
+def reference_values_that_cannot_be_read_are_said_at_start():
+    """Before its state is made: a broker without them would ask less."""
+    with tempfile.TemporaryDirectory(prefix="bulla-socket-") as folder:
+        good = {"v": 1, "tee": ["sev-snp"], "assurance": "hardware", "images": [{"measurement": "ab" * 48}]}
+        for text, why in (("", "truncated"), ("[]", "format"), (json.dumps({**good, "images": []}), "no image"),
+                          (json.dumps({**good, "tee": ["abacus"]}), "unknown name"), (json.dumps({**good, "v": 2}), "version"), (None, "not-found")):
+            path = os.path.join(folder, "reference")
+            if text is None:
+                os.remove(path)
+            else:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+            done = subprocess.run([os.path.join(BUILD, "src/cmd/bulla-kms"), "--state", folder + "/state", "--socket", folder + "/s",
+                                   "--reference", path], capture_output=True, text=True, timeout=20)
+            assert done.returncode == 1 and path in done.stderr and why in done.stderr and "bulla attest reference" in done.stderr, done
+            assert not os.path.exists(folder + "/state"), "it began"
 
 
 @tap.case

@@ -1,5 +1,6 @@
 /* Agents' seeds released to TDX evidence of the tests' own DCAP world (broker/release.h): what is shown, and what a hostile
  * host, another enclave or an older document gets instead. */
+#include "attest/reference.h"
 #include "attack.h"
 #include "broker/kms_use.h"
 #include "crypto/cms.h"
@@ -267,6 +268,35 @@ static void by_collateral_that_is_kept(void **state)
 	kept = NULL;
 }
 
+/* Who runs the broker may ask more than the manifest, never less: another image of the manifest's is refused under a file that names
+ * one, and what the file alone would take stays refused. */
+static void by_what_the_broker_demands(void **state)
+{
+	static struct bulla_kept_collateral list;
+	static struct bulla_reference_file file;
+	char text[512], measurement[97] = "aa";
+
+	(void)state;
+	bulla_collateral_init(&list);
+	kept = &list;
+	memset(measurement + 2, '0', 94);
+	(void)snprintf(text, sizeof(text), "{\"v\":1,\"tee\":[\"tdx\"],\"assurance\":\"dev\",\"images\":[{\"measurement\":\"%s\"}],\"debug\":true}",
+		measurement);
+	assert_ok(bulla_reference_read(bulla_bytes_str(text), &file));
+	assert_ok(release((struct ask){.second_image = true}));
+	list.demanded = &file.policy;
+	assert_ok(release((struct ask){0}));
+	assert_attack(BROKER_DEMANDS, BULLA_E_MEASUREMENT, release((struct ask){.second_image = true}));
+	assert_attack(EVIDENCE_DEBUG, BULLA_E_EVIDENCE_DEBUG, release((struct ask){.debug = true}));
+	assert_ok(release((struct ask){.no_collateral = true})); /* by what is kept, twice */
+	file.policy.dcap.evaluation_minimum = 18;
+	assert_attack(BROKER_DEMANDS, BULLA_E_EVIDENCE_STALE, release((struct ask){0}));
+	file.policy.tees = BULLA_TEE_BIT(BULLA_TEE_SNP);
+	assert_attack(BROKER_DEMANDS, BULLA_E_EVIDENCE_POLICY, release((struct ask){0}));
+	bulla_collateral_done(&list);
+	kept = NULL;
+}
+
 /* What `bulla up` gives a key. */
 static void by_the_default_policy(void **state)
 {
@@ -393,7 +423,7 @@ int main(void)
 		cmocka_unit_test(of_a_hosted_agent),
 		cmocka_unit_test(by_the_manifest),
 		cmocka_unit_test(by_the_key_s_policy),
-		cmocka_unit_test(by_collateral_that_is_kept),
+		cmocka_unit_test(by_collateral_that_is_kept), cmocka_unit_test(by_what_the_broker_demands),
 		cmocka_unit_test(by_the_default_policy),
 		cmocka_unit_test(damaged_recipients_are_refused),
 		cmocka_unit_test(not_to_what_was_ended_or_revoked), /* the last: nothing lifts it */

@@ -342,6 +342,7 @@ static void inside_close(struct fake *fake)
 struct rival {
 	const char *root;
 	uint8_t binder[64];
+	unsigned tries;
 	bulla_rc rc;
 	bool own;
 };
@@ -352,7 +353,7 @@ static void *rival_main(void *arg)
 	struct bulla_evidence evidence;
 
 	bulla_evidence_init(&evidence);
-	rival->rc = bulla_evidence_tsm(rival->root, rival->binder, 300, &evidence);
+	rival->rc = bulla_evidence_tsm(rival->root, rival->binder, rival->tries, &evidence);
 	rival->own = rival->rc == BULLA_OK &&
 		bulla_bytes_eq(bulla_bytes_of(evidence.report.p + 0x50, 64), BULLA_BYTES_ARRAY(rival->binder));
 	bulla_evidence_done(&evidence);
@@ -371,7 +372,7 @@ static void concurrent_writers_never_mix(void **state)
 	inside_open(&fake);
 	for (unsigned round = 0; round < 20; round++) {
 		for (unsigned i = 0; i < 2; i++) {
-			rivals[i] = (struct rival){.root = fake.root, .binder = {(uint8_t)(10 + i), (uint8_t)round}};
+			rivals[i] = (struct rival){.root = fake.root, .tries = 300, .binder = {(uint8_t)(10 + i), (uint8_t)round}};
 			assert_int_equal(pthread_create(&threads[i], NULL, rival_main, &rivals[i]), 0);
 		}
 		for (unsigned i = 0; i < 2; i++)
@@ -392,7 +393,7 @@ static void a_report_that_came_between_is_not_taken(void **state)
 
 	(void)state;
 	inside_open(&fake);
-	rival = (struct rival){.root = fake.root, .binder = {9}};
+	rival = (struct rival){.root = fake.root, .binder = {9}, .tries = 6};
 	kernel_inside.between = 3;
 	(void)rival_main(&rival);
 	assert_ok(rival.rc);
@@ -412,7 +413,7 @@ static void an_entry_that_vanishes_is_made_again(void **state)
 
 	(void)state;
 	inside_open(&fake);
-	rival = (struct rival){.root = fake.root, .binder = {9}};
+	rival = (struct rival){.root = fake.root, .binder = {9}, .tries = 6};
 	kernel_inside.left = 3;
 	(void)rival_main(&rival);
 	assert_ok(rival.rc);
