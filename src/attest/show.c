@@ -257,6 +257,8 @@ void bulla_attest_show(bulla_wr *w, const struct bulla_attest_result *result)
 	const struct bulla_attest_claim *debug = bulla_attest_find(result, BULLA_CLAIM_DEBUG, 0);
 	const struct bulla_attest_claim *status = bulla_attest_find(result, BULLA_CLAIM_TCB_STATUS, 0);
 
+	if (result->claim_count == 0)
+		return; /* nothing could be read: there is nothing to say of it */
 	show_made(w, result);
 	show_code(w, result);
 	show_bound(w, result);

@@ -169,7 +169,7 @@ static int check(const struct cli *cli)
 	else if (!form->text && cli->out == NULL && isatty(STDOUT_FILENO) == 1)
 		say_error(cli, "usage", "--out", "--out FILE, or --as cmw-json", "bytes that are no text do not go to a terminal");
 	else
-		return attest_check_files(cli);
+		return attest_check_files(cli) == 0 ? attest_check_out(cli) : EXIT_USAGE;
 	return EXIT_USAGE;
 }
 
@@ -179,7 +179,7 @@ static void say_lost(const struct attest_job *job, const struct form *form, cons
 	char digits[2 * sizeof(job->foreign.binder) + 1];
 
 	if (!form->wraps && wrapping->count > 1)
-		say(job->cli, "left out: %zu pieces of collateral; --as cmw keeps them", wrapping->count - 1);
+		say(job->cli, "left out: the collateral that came along; --as cmw keeps it");
 	if (!job->foreign.has_binder)
 		return;
 	for (size_t i = 0; i < sizeof(job->foreign.binder); i++)

@@ -7,8 +7,12 @@
 #include "wire/date.h"
 #include "wire/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
+#define PATH_SIZE 4096
 #define AT_MAX UINT64_C(253402300799) /* the last second of year 9999 */
 
 static int refuse(const struct cli *cli, const char *where, const char *next, const char *what)
@@ -99,6 +103,21 @@ int attest_check_from(const struct cli *cli)
 		return 0;
 	say_error(cli, "usage", "--from", "--from https://NAME[:PORT][/PATH]", "a mirror is named by its https URL");
 	return EXIT_USAGE;
+}
+
+int attest_check_out(const struct cli *cli)
+{
+	const char *slash = cli->out != NULL ? strrchr(cli->out, '/') : NULL;
+	char folder[PATH_SIZE] = "/";
+
+	if (slash == NULL)
+		return 0;
+	if (slash != cli->out && snprintf(folder, sizeof(folder), "%.*s", (int)(slash - cli->out), cli->out) >= PATH_SIZE)
+		return refuse(cli, "--out", NULL, "the path is too long");
+	if (access(folder, W_OK | X_OK) == 0)
+		return 0;
+	say_error(cli, "not-found", cli->out, NULL, "there is no such folder, or it cannot be written to");
+	return EXIT_NOT_FOUND;
 }
 
 const char *attest_key_path(const struct cli *cli)

@@ -19,6 +19,9 @@ int attest_check_at(const struct cli *cli, int64_t *ret_ms);
 /* --from: the https URL of a server. */
 int attest_check_from(const struct cli *cli);
 
+/* --out: a file in a folder that is there and can be written to. EXIT_NOT_FOUND when not. */
+int attest_check_out(const struct cli *cli);
+
 /* The file of the key that verdicts are signed with: --key, else BULLA_KEY; NULL when neither says. */
 const char *attest_key_path(const struct cli *cli);
 

@@ -268,7 +268,7 @@ static int check_verify(const struct cli *cli)
 		say_error(cli, "usage", "--out", "bulla key new NAME; --key FILE", "a verdict is signed: with which key?");
 		return EXIT_USAGE;
 	}
-	return code;
+	return code == 0 ? attest_check_out(cli) : code;
 }
 
 static int verify(struct attest_job *job, struct bulla_sign_key *key)
@@ -357,6 +357,8 @@ int cmd_attest_reference(struct cli *cli)
 	struct attest_job *job = NULL;
 	int code = attest_check_files(cli);
 
+	if (code == 0)
+		code = attest_check_out(cli);
 	if (code == 0)
 		code = attest_open(cli, &job);
 	if (code != 0)

@@ -27,7 +27,7 @@ const struct command commands[] = {
 		cmd_attest_verify},
 	{"attest reference", "FILE", "reference values of genuine evidence", "machine", 1, 1, "anchor collateral debug out",
 		cmd_attest_reference},
-	{"attest convert", "FILE", "the same evidence in another envelope (CMW, RFC 9999), or in none", "machine", 1, 1,
+	{"attest convert", "FILE --as FORM", "the same evidence in another envelope (CMW, RFC 9999), or in none", "machine", 1, 1,
 		"as collateral out", cmd_attest_convert},
 	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor at",
 		cmd_attest_fetch},

@@ -87,6 +87,12 @@ def what_is_missing_is_said_before_the_verdict():
         done = attest(*words, "-o", out, "--key", key)
         assert done.returncode in (code, USAGE) and done.returncode != HOLDS and done.stdout == "", done
         assert key in done.stderr and not os.path.exists(out), done
+    key, _ = signer()
+    for line in ([*words, "--key", key], ["reference", evidence(case), *case.options()], ["convert", evidence(case), "--as", "raw"]):
+        done = attest(*line, "-o", NOWHERE)
+        assert done.returncode == NOT_FOUND and NOWHERE in done.stderr and "folder" in done.stderr and done.stdout == "", done
+    done = attest("verify", write("garbage", b"{}"), "--any-code", "--any-nonce")
+    assert done.returncode == FAILED and "where  encoding" in done.stdout and "  code  " not in done.stdout, done
     done = attest(*words, "-o", out, BULLA_KEY=NOWHERE)
     assert done.returncode == NOT_FOUND and NOWHERE in done.stderr and done.stdout == "", done
 
