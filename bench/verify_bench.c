@@ -221,7 +221,7 @@ static void put_instance(void)
 static void put_links(const uint8_t *hpke)
 {
 	struct bulla_birth birth = {.tenant = world.manifest.tenant, .agent = {"aaaaaaaa"}, .epoch = 1,
-		.manifest = world.manifest.digest, .kem = &bulla_kem_x25519, .public_key = {hpke, 32}, .policy_form = 1};
+		.manifest = world.manifest.digest, .kem = BULLA_KEM_NUMBER_X25519, .public_key = {hpke, 32}, .policy_form = 1};
 	struct bulla_link_spec spec = {.to = BULLA_TO_AGENT, .recipient = {"aaaaaaaa"}, .kem = &bulla_kem_x25519,
 		.public_key = {hpke, 32}, .epoch = 1, .manifest = world.manifest.digest};
 	struct bulla_buf buf;
