@@ -12,13 +12,14 @@
 #define YAML_MAX ((size_t)1 << 20)
 #define ARENA_MAX ((size_t)32 << 20)
 #define SLOTS 256
+#define FOLDER_MAX (CONTEXT_PATH - 256) /* names of files go behind it */
 #define NAME_KEY_SIZE 32
 
 void path_join(char ret[CONTEXT_PATH], const char *folder, const char *name)
 {
 	int n = snprintf(ret, CONTEXT_PATH, "%s/%s", folder, name);
 
-	if (n < 0 || n >= CONTEXT_PATH)
+	if (n < 0 || n >= CONTEXT_PATH || folder[0] == '\0') /* no folder: not the root */
 		ret[0] = '\0';
 }
 
@@ -117,6 +118,12 @@ static void find_folders(struct context *context)
 	}
 }
 
+/* path_join left nothing of one that is much too long. */
+static bool is_short(const char *folder)
+{
+	return folder[0] != '\0' && strlen(folder) <= FOLDER_MAX;
+}
+
 int context_open(struct context *context, struct cli *cli)
 {
 	int code;
@@ -134,9 +141,14 @@ int context_open(struct context *context, struct cli *cli)
 	}
 	code = find_project(context);
 	code = code == 0 ? read_project(context) : code;
-	if (code == 0)
-		find_folders(context);
-	return code;
+	if (code != 0)
+		return code;
+	find_folders(context);
+	if (is_short(context->state) && is_short(context->config) && is_short(context->runtime))
+		return 0;
+	say_error(cli, "limit", "HOME, XDG_STATE_HOME, XDG_CONFIG_HOME, XDG_RUNTIME_DIR", "set them to shorter ones",
+		"the path of a folder for state, keys or sockets is longer than %d bytes", FOLDER_MAX);
+	return EXIT_USAGE;
 }
 
 void context_done(struct context *context)

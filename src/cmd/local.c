@@ -23,6 +23,7 @@
 #define RESTART_MS 3000
 #define TELL_MS 5000
 #define PORT_MS 1500 /* who stops frees its port sooner */
+#define RUNTIME_MAX 76 /* and the longest name of a socket there: 107 bytes are what sockaddr_un takes */
 #define ROOM_BYTES ((uint64_t)68 << 20)
 
 static void pause_ms(long ms)
@@ -79,6 +80,11 @@ int local_start_platform(struct context *context)
 	pid_t running = 0, pid;
 	bulla_rc rc;
 
+	if (strlen(context->runtime) > RUNTIME_MAX) {
+		say_error(context->cli, "limit", context->runtime, "set XDG_RUNTIME_DIR to a shorter one, /run/user/UID or a folder of yours in /tmp",
+			"the path of the folder for sockets is longer than %d bytes: no socket can have its name", RUNTIME_MAX);
+		return EXIT_USAGE;
+	}
 	path_join(folder, context->state, "platform");
 	rc = bulla_sys_make_folders(folder);
 	rc = rc == BULLA_OK ? local_program("bulla-platform", program) : rc;
@@ -165,6 +171,21 @@ static bool says_port_taken(const struct context *context)
 	return true;
 }
 
+/* Why there is no broker. */
+static int say_no_broker(const struct context *context, const struct ended *ended, bool supervisor_gone, bulla_rc why, bulla_rc rc)
+{
+	char log[CONTEXT_PATH];
+
+	if (local_says_disk_full(context) || says_port_taken(context))
+		return EXIT_AGAIN;
+	if (why != BULLA_OK)
+		return ended_say(ended, context, why);
+	if (supervisor_gone)
+		return say_supervisor_ended(context);
+	path_join(log, context->state, "broker/log");
+	return say_rc(context->cli, rc, log, "look into that log; then bulla down, bulla up");
+}
+
 int local_wait_broker(struct context *context, const struct ended *ended, struct broker_info *ret)
 {
 	int64_t until = now_ms() + BROKER_MS;
@@ -186,16 +207,7 @@ int local_wait_broker(struct context *context, const struct ended *ended, struct
 		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && local_port_is_taken(context))
 			break;
 	}
-	if (rc == BULLA_OK)
-		return 0;
-	if (local_says_disk_full(context) || says_port_taken(context))
-		return EXIT_AGAIN;
-	if (why != BULLA_OK)
-		return ended_say(ended, context, why);
-	if (ended_too)
-		return say_supervisor_ended(context);
-	path_join(path, context->state, "broker/log");
-	return say_rc(context->cli, rc, path, "look into that log; then bulla down, bulla up");
+	return rc == BULLA_OK ? 0 : say_no_broker(context, ended, ended_too, why, rc);
 }
 
 bulla_rc local_signal_platform(const struct context *context, int number)

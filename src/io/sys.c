@@ -364,8 +364,12 @@ static bulla_rc temporary_name(const char *path, char ret[PATH_MAX])
 bulla_rc bulla_sys_new_begin(const char *path, unsigned mode, struct bulla_sys_new *ret)
 {
 	char temporary[PATH_MAX];
+	struct stat there;
 
+	ret->fd = -1;
 	BULLA_TRY(temporary_name(path, temporary));
+	if (stat(path, &there) == 0 && !S_ISREG(there.st_mode)) /* a rename would put a file in the place of a device */
+		return BULLA_FAIL(BULLA_E_IO, "that is no file: it is not replaced");
 	*ret = (struct bulla_sys_new){
 		.path = path, .fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)};
 	if (ret->fd >= 0 && fchmod(ret->fd, mode) == 0)

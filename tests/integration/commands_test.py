@@ -143,6 +143,39 @@ def programs_that_are_not_there_are_named_before_anything_starts():
 
 
 @tap.case
+def output_that_goes_nowhere_is_an_error():
+    folder = os.path.join(EMPTY, "whole")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "bulla.yaml"), "w", encoding="ascii") as file:
+        file.write("project: whole\nagents: {d: cat}\nworkflows: {w: [d]}\n")
+    program = os.path.abspath(os.path.join(BUILD, "src/cmd/bulla"))
+    for words in ("check", "--help", "explain limit"):
+        for out in (">/dev/full", ">&-", "<&- >&-"):
+            result = subprocess.run(f"exec {program} -C {folder} {words} {out}", shell=True, env={"HOME": EMPTY}, text=True,
+                                    stderr=subprocess.PIPE, timeout=20)
+            assert result.returncode == 5 and "error[io]: the output cannot be written" in result.stderr, (words, out, result)
+    # a key that is made when everything is closed holds no talk
+    subprocess.run(f"exec {program} -C {folder} key new sam <&- >&- 2>&-", shell=True, env={"HOME": EMPTY}, check=False, timeout=20)
+    for name in ("sam.key",):
+        for top, _, names in os.walk(EMPTY):
+            if name in names:
+                with open(os.path.join(top, name), "rb") as file:
+                    assert b"next" not in file.read(), top
+
+
+@tap.case
+def long_paths_are_named():
+    folder = os.path.join(EMPTY, "whole")
+    long = "/" + "d" * 200
+    cases = [({"XDG_STATE_HOME": long * 6}, "ls", "longer than 768 bytes"),
+             ({"XDG_RUNTIME_DIR": long}, "up", "longer than 76 bytes: no socket can have its name")]
+    for env, command, what in cases:
+        result = subprocess.run([os.path.abspath(os.path.join(BUILD, "src/cmd/bulla")), "-C", folder, command], text=True,
+                                env={"HOME": EMPTY, **env}, capture_output=True, timeout=20)
+        assert result.returncode == 2 and "error[limit]" in result.stderr and what in result.stderr, result
+
+
+@tap.case
 def a_time_is_a_date_or_seconds():
     corpus = os.path.join(ROOT, "tests/fuzz/corpus/nitro")
     evidence = os.path.join(corpus, sorted(os.listdir(corpus))[0])

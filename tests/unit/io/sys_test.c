@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <sys/stat.h>
 
 static char folder[] = "/tmp/bulla-sys-XXXXXX";
 
@@ -70,6 +71,7 @@ static void test_files(void **state)
 {
 	BULLA_AUTO_BUF buf;
 	char path[128];
+	struct stat there;
 
 	(void)state;
 	bulla_buf_init(&buf, 8);
@@ -85,6 +87,12 @@ static void test_files(void **state)
 	bulla_buf_clear(&buf);
 	assert_ok(bulla_sys_write_file(path, BULLA_BYTES_LITERAL("longer than 8"), 0600));
 	assert_rc(BULLA_E_LIMIT, bulla_sys_read_file(path, &buf));
+	/* what is no file (a device, a pipe) is not replaced by one */
+	snprintf(path, sizeof(path), "%s/x/y/pipe", folder);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_rc(BULLA_E_IO, bulla_sys_write_file(path, BULLA_BYTES_LITERAL("x"), 0600));
+	assert_int_equal(stat(path, &there), 0);
+	assert_true(S_ISFIFO(there.st_mode));
 }
 
 static void test_clock_and_random(void **state)
