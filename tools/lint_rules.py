@@ -71,6 +71,7 @@ ROWS = [
     (r'sched_getaffinity|__sched_cpucount', {'cmd'}),  # cmd/verify_pool.c: one helper for each further CPU
     (r'getrandom', {'io', 'cmd', 'agent'}),
     (r'getrlimit(64)?', {'io'}),  # how many connections there may be
+    (r'geteuid', {'io', 'agent', 'cmd'}),  # io/addr.c: is the other end our own user
     (r'memfd_create|fexecve|environ|mmap(64)?|munmap', {'platform'}),  # platform/sealed.c: what was measured is what runs
     (r'(get|free)addrinfo', {'cmd'}),  # src/cmd/download.c: no daemon resolves names
     (r'pthread_(create|join|setname_np|sigmask|attr_\w+|self)|sigfillset', {'io', 'journal', 'store', 'engine'}),

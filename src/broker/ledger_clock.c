@@ -22,10 +22,16 @@ static bulla_rc find_asked(const struct ledger_run *run, const struct bulla_msg_
 	return BULLA_FAIL(BULLA_E_PLAN, "nothing waits for the clock there");
 }
 
+/* The broker's own word about an agent's slot: no clock has to do with it. */
+static bool is_brokers(uint8_t outcome)
+{
+	return outcome == BULLA_OUTCOME_LOST || outcome == BULLA_OUTCOME_LIMIT;
+}
+
 static uint8_t outcome_of(const struct bulla_flow_command *command)
 {
-	if (command->why == BULLA_OUTCOME_LOST)
-		return BULLA_OUTCOME_LOST;
+	if (is_brokers(command->why))
+		return command->why;
 	return command->kind == BULLA_FLOW_ASK_PARTY || command->why == BULLA_OUTCOME_TIMEOUT ? BULLA_FLOW_OUTCOME_TIMEOUT : 0;
 }
 
@@ -42,7 +48,7 @@ static bulla_rc receipt_for(const struct ledger_run *run, uint32_t step, uint32_
 	*ret = (struct bulla_receipt){
 		.position = {.slot = {run->start.tenant, run->start.workflow, run->id, step, item}, .attempt = attempt},
 		.manifest = run->start.manifest,
-		.executor = outcome == BULLA_OUTCOME_LOST ? BULLA_EXECUTOR_BROKER : BULLA_EXECUTOR_CLOCK,
+		.executor = is_brokers(outcome) ? BULLA_EXECUTOR_BROKER : BULLA_EXECUTOR_CLOCK,
 		.outcome = outcome,
 		.time_ms = time_ms};
 	BULLA_TRY(bulla_parents_root(bulla_bytes_of(digests, count * sizeof(bulla_digest)), &ret->parents));
@@ -61,6 +67,7 @@ static bulla_rc say_again(struct bulla_ledger *ledger, const struct ledger_run *
 
 	if (entry == NULL || (entry->kind != BULLA_ENTRY_CLOCK && entry->kind != BULLA_ENTRY_LOST))
 		return BULLA_FAIL(BULLA_E_SLOT_FILLED, "the slot has another receipt");
+	ledger_token_again(ledger, run, slot); /* the first one may have been lost with the answer */
 	BULLA_TRY(receipt_for(run, slot->step, slot->item, slot->attempt, slot->outcome, slot->filled_ms, &receipt));
 	return ledger->world.make_receipt(ledger->world.ctx, &receipt, ret_receipt);
 }
@@ -70,7 +77,7 @@ static bulla_rc say_time(struct bulla_ledger *ledger, struct ledger_run *run, co
 {
 	uint8_t outcome = outcome_of(command);
 	struct ledger_fact fact = {.type = BULLA_LEDGER_CLOCK,
-		.entry = {.kind = outcome == BULLA_OUTCOME_LOST ? BULLA_ENTRY_LOST : BULLA_ENTRY_CLOCK,
+		.entry = {.kind = is_brokers(outcome) ? BULLA_ENTRY_LOST : BULLA_ENTRY_CLOCK,
 			.outcome = outcome,
 			.filled = 1,
 			.step = command->step,

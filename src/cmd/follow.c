@@ -23,7 +23,8 @@ const char *follow_step(const struct follow *follow, uint64_t step)
 
 const char *follow_outcome(const struct follow *follow, uint64_t step, uint64_t outcome)
 {
-	static const char *const classes[] = {"failed", "retry", "crash", "timeout", "memory", "output", "denied", "lost"};
+	static const char *const classes[] = {"failed", "retry", "crash", "timeout", "memory", "output", "denied", "lost",
+		"limit"};
 	const struct agent *agent;
 
 	if (BULLA_OUTCOME_IS_FAILURE(outcome))

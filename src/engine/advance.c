@@ -273,6 +273,10 @@ static bulla_rc permit_refused(struct bulla_engine *e, ref r, bulla_rc rc)
 	switch ((int)rc) {
 	case BULLA_E_ATTEMPT_OPEN:
 		return runner_give_up(e, r);
+	case BULLA_E_LIMIT: /* it has as many facts as a run may have: the broker's receipt ends it */
+		runner_release(e, r);
+		work->phase = CLOCKED;
+		return advance_add(e, r);
 	case BULLA_E_RUN_UNKNOWN:
 		run->start_known = false;
 		return advance_add(e, r);
@@ -347,37 +351,6 @@ static bulla_rc take_commit(struct bulla_engine *e, ref r, const struct bulla_ms
 	return take_permit(e, next, m);
 }
 
-/* A receipt of the broker's clock: it is committed already. */
-static bulla_rc take_clock(struct bulla_engine *e, ref r, const struct bulla_msg_advanced_run *m)
-{
-	struct work *work = work_at(e, r);
-	struct bulla_msg_executed executed = {.receipt = bulla_pb_list_at(&m->clock, 0)};
-	struct bulla_receipt_record receipt;
-	struct bulla_rec_result result = {.at_ms = e->wall_ms, .step = step_of(r), .attempt = work->attempt};
-	struct bulla_block *block;
-	bulla_bytes view;
-	bulla_wr w;
-
-	if (bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK ||
-	    receipt.receipt.position.slot.step != step_of(r) || receipt.receipt.position.attempt != work->attempt) {
-		advance_again(e, AGAIN_MS);
-		return BULLA_OK;
-	}
-	work->receipt = receipt.digest;
-	work->maker = receipt.receipt.kid;
-	work->outcome = result.outcome = receipt.receipt.outcome;
-	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + bulla_msg_size(&bulla_msg_executed_desc, &executed),
-				  &block));
-	w = bulla_wr_fixed(block->data, block->size);
-	bulla_rec_result_write(&w, &result);
-	bulla_msg_executed_encode(&executed, &w);
-	work->result = block;
-	BULLA_TRY(bulla_wr_end(&w, &view));
-	BULLA_TRY(book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, view, false));
-	BULLA_TRY(book_committed(e, r));
-	return book_decide(e, run_of(r));
-}
-
 static bulla_rc start_refused(struct bulla_engine *e, uint32_t index, bulla_rc rc)
 {
 	if (rc == BULLA_E_BUSY || rc == BULLA_E_AGAIN) {
@@ -398,6 +371,34 @@ static struct work *asked_of(struct bulla_engine *e, ref r, uint64_t tag)
 	return work_at(e, r);
 }
 
+/* Another slot has ended the run: nothing follows from this one. */
+static bulla_rc take_late(struct bulla_engine *e, ref r, const struct bulla_msg_advanced_run *m)
+{
+	struct work *work = work_at(e, r);
+
+	if (work->phase == COMMITTED && run_by_ref(e, r)->needs_token && m->commit_rc != BULLA_OK)
+		return book_token_refused(e, run_of(r), (bulla_rc)m->commit_rc);
+	if (work->phase == COMMITTING || work->phase == CLOCKED)
+		runner_release(e, r);
+	return BULLA_OK;
+}
+
+/* The broker's word on a slot, or that it has none: it is too early by its clock, or it does not know the run as we do. */
+static bulla_rc take_clock(struct bulla_engine *e, ref r, const struct bulla_msg_advanced_run *m)
+{
+	struct run *run = run_by_ref(e, r);
+	bulla_rc rc = m->clock.count > 0 ? book_clocked(e, r, bulla_pb_list_at(&m->clock, 0)) : BULLA_E_AGAIN;
+
+	if (rc != BULLA_E_AGAIN)
+		return rc;
+	if (!run->sync_asked) {
+		run->sync_asked = run->unsynced = true;
+		BULLA_TRY(sync_ask(e));
+	}
+	advance_again(e, AGAIN_MS);
+	return BULLA_OK;
+}
+
 static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanced_run *m)
 {
 	ref r = (ref)(m->tag & UINT32_MAX);
@@ -411,20 +412,11 @@ static bulla_rc take_entry(struct bulla_engine *e, const struct bulla_msg_advanc
 		return start_refused(e, run_of(r), (bulla_rc)m->start_rc);
 	run->start_known = true;
 	work->tell_lost = false;
+	if (run->fold.state != BULLA_RUN_OPEN && work->phase != ASKED)
+		return take_late(e, r, m);
 	if (work->phase == COMMITTING)
 		return take_commit(e, r, m);
-	if (work->phase == COMMITTED && run->needs_token && m->commit_rc != BULLA_OK)
-		return book_token_refused(e, run_of(r), (bulla_rc)m->commit_rc);
-	if (work->phase != CLOCKED)
-		return take_permit(e, r, m);
-	if (m->clock.count > 0)
-		return take_clock(e, r, m);
-	if (!run->sync_asked) { /* too early by the broker's clock; or it does not know the run as we do */
-		run->sync_asked = run->unsynced = true;
-		BULLA_TRY(sync_ask(e));
-	}
-	advance_again(e, AGAIN_MS);
-	return BULLA_OK;
+	return work->phase == CLOCKED ? take_clock(e, r, m) : take_permit(e, r, m);
 }
 
 static bulla_rc take_advanced(struct bulla_engine *e, bulla_bytes body)

@@ -1,6 +1,7 @@
 #include "engine/state.h"
 
 #include "base/mem.h"
+#include "receipt/receipt.h"
 
 #define TOKEN_AGAIN_MS 100
 #define AHEAD_RUNS 4
@@ -247,6 +248,33 @@ bulla_rc book_committed(struct bulla_engine *e, ref r)
 	return BULLA_OK;
 }
 
+/* A receipt of the broker's own: it is committed already. */
+bulla_rc book_clocked(struct bulla_engine *e, ref r, bulla_bytes receipt_bytes)
+{
+	struct work *work = work_at(e, r);
+	struct bulla_msg_executed executed = {.receipt = receipt_bytes};
+	struct bulla_receipt_record receipt;
+	struct bulla_rec_result result = {.at_ms = e->wall_ms, .step = step_of(r), .attempt = work->attempt};
+	bulla_bytes view;
+	bulla_wr w;
+
+	if (bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK ||
+	    receipt.receipt.position.slot.step != step_of(r) || receipt.receipt.position.attempt != work->attempt)
+		return BULLA_E_AGAIN;
+	work->receipt = receipt.digest;
+	work->maker = receipt.receipt.kid;
+	work->outcome = result.outcome = receipt.receipt.outcome;
+	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + bulla_msg_size(&bulla_msg_executed_desc, &executed),
+				  &work->result));
+	w = bulla_wr_fixed(work->result->data, work->result->size);
+	bulla_rec_result_write(&w, &result);
+	bulla_msg_executed_encode(&executed, &w);
+	BULLA_TRY(bulla_wr_end(&w, &view));
+	BULLA_TRY(book_append(e, run_of(r), BULLA_HOST_RESULT, step_of(r), work->attempt, view, false));
+	BULLA_TRY(book_committed(e, r));
+	return book_decide(e, run_of(r));
+}
+
 bulla_rc book_lost(struct bulla_engine *e, ref r)
 {
 	struct run *run = run_by_ref(e, r);
@@ -283,9 +311,15 @@ int64_t book_wait(struct bulla_engine *e, ref r, int64_t due_ms)
 static bulla_rc ask_clock(struct bulla_engine *e, ref r, const struct bulla_flow_command *command)
 {
 	struct work *work = work_at(e, r);
-
 	int64_t wait = book_wait(e, r, command->due_ms);
 
+	if (work->speculated && work->attempt == command->attempt)
+		work->speculated = false; /* its permit will be refused, and so lead here again */
+	if (work->phase != IDLE && work->phase != COMMITTED)
+		return BULLA_OK; /* under way: its end, or the refused permit, leads to the clock */
+	bulla_pool_give(&e->pool, work->result);
+	work->result = NULL;
+	work->durable = work->escrowed = false;
 	work->phase = CLOCKED;
 	work->attempt = command->attempt;
 	return wait > 0 ? timer_add(e, e->now_ms + wait, r, command->attempt) : advance_add(e, r);

@@ -128,6 +128,7 @@ struct bulla_engine_options {
 	int64_t now_ms, wall_ms; /* as in inputs */
 	int64_t park_ms; /* a run idle for so long leaves its records to the journal; 0: 10 minutes */
 	uint32_t escrow_runs; /* open runs up to which commits carry their results; 0: 32 */
+	uint32_t facts_max; /* of a run; 0: BULLA_MAX_FLOW_FACTS */
 	size_t load_bytes;  /* of records read back at once; 0: 1 MiB */
 	size_t piece_bytes; /* of a bundle that are sent at once, and the rest of the item that they end in; 0: 64 KiB */
 };

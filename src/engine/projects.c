@@ -32,6 +32,8 @@ static bulla_rc load_workflow(struct bulla_engine *e, const struct bulla_workflo
 		return BULLA_E_FORMAT;
 	}
 	w.agent_of = p;
+	if (e->options.facts_max > 0)
+		w.flow.facts_max = e->options.facts_max;
 	for (uint32_t i = 0; i < w.flow.actor_count; i++)
 		if (w.flow.actors[i].kind == BULLA_FLOW_AGENT)
 			w.agent_of[i] = agent_index(e, w.flow.actors[i].handle);

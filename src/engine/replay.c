@@ -305,7 +305,7 @@ static bulla_rc still_open(struct bulla_engine *e, ref r)
 	struct work *work = work_at(e, r);
 
 	if (work->phase != IDLE && work->phase != COMMITTED && work->phase != BACKOFF && work->phase != QUEUED &&
-	    work->phase != LOADING)
+	    work->phase != LOADING && work->phase != CLOCKED)
 		return BULLA_OK; /* it goes on as it was */
 	runner_release(e, r);
 	work->phase = LIMBO;
@@ -376,7 +376,7 @@ static bulla_rc filled(struct bulla_engine *e, ref r, const struct bulla_msg_syn
 /* A receipt of the broker's own, which it says again when it is asked again. */
 static bool is_brokers_word(struct bulla_engine *e, const struct run *run, const struct bulla_msg_sync_slot *m)
 {
-	return m->outcome == BULLA_OUTCOME_LOST || run_flow(e, run)->steps[m->step].kind == BULLA_FLOW_CLOCK;
+	return m->outcome == BULLA_OUTCOME_LOST || m->outcome == BULLA_OUTCOME_LIMIT || run_flow(e, run)->steps[m->step].kind == BULLA_FLOW_CLOCK;
 }
 
 static bool is_wanted(const struct run *run, uint64_t step)

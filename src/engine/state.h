@@ -401,6 +401,8 @@ BULLA_CHECK bulla_rc book_append(struct bulla_engine *e, uint32_t run, uint8_t t
 BULLA_CHECK bulla_rc book_begin(struct bulla_engine *e, uint32_t run, int64_t at_ms);
 /* The ledger took (or refused) the result of a slot. */
 BULLA_CHECK bulla_rc book_committed(struct bulla_engine *e, ref r);
+/* The broker's own receipt for a slot. BULLA_E_AGAIN: it is not for this one, or for another attempt of it. */
+BULLA_CHECK bulla_rc book_clocked(struct bulla_engine *e, ref r, bulla_bytes receipt);
 BULLA_CHECK bulla_rc book_lost(struct bulla_engine *e, ref r);
 /* New commands of the run go to the runner; ends the run when it has ended. */
 BULLA_CHECK bulla_rc book_decide(struct bulla_engine *e, uint32_t run);

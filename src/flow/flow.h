@@ -35,7 +35,7 @@ struct bulla_flow_event {
 enum bulla_flow_verb {
 	BULLA_FLOW_RUN = 1,      /* run this attempt, not before due_ms */
 	BULLA_FLOW_UNDO = 2,     /* the same for an undo step */
-	BULLA_FLOW_ASK_CLOCK = 3, /* ask the broker's clock for a receipt at due_ms; why: OK (sleep) or LOST (too many) */
+	BULLA_FLOW_ASK_CLOCK = 3, /* ask the broker's clock for a receipt at due_ms; why: OK (sleep), LOST (too many), LIMIT (facts) */
 	BULLA_FLOW_ASK_PARTY = 4, /* a party's answer is awaited; from due_ms on (0: for ever) the clock may be asked */
 	BULLA_FLOW_STOP = 5,      /* the run fails: cancel this open attempt */
 	BULLA_FLOW_COMPLETE = 6,  /* the run is done; step: the one whose output is `result` */
@@ -82,7 +82,7 @@ struct bulla_flow_run {
 	uint32_t head, tail;  /* queue of new commands, in (step, item) order */
 	uint32_t open_steps;  /* forward slots not closed */
 	uint32_t closed;      /* slots closed so far */
-	uint32_t facts;       /* applied, repeats not counted */
+	uint32_t facts;       /* applied, repeats and OPENED not counted */
 	uint32_t open_attempts; /* attempts with a permit (OPENED) that did not end */
 	uint32_t seed;        /* of back-off jitter: from the run id */
 	uint8_t state;        /* enum bulla_run_state; FAILED, CANCELLED, ...: only once nothing more is wanted */
@@ -127,7 +127,8 @@ BULLA_CHECK bulla_rc bulla_flow_outstanding(const struct bulla_flow *flow, const
 					    size_t *cursor, struct bulla_flow_command *ret_command);
 
 /* Is this attempt of this slot wanted now (the broker's question before a permit)? BULLA_OK, BULLA_E_PLAN,
- * BULLA_E_SLOT_FILLED, BULLA_E_ATTEMPT_NUMBER, BULLA_E_ATTEMPT_OPEN, BULLA_E_RUN_CLOSED, BULLA_E_ARGUMENT. */
+ * BULLA_E_SLOT_FILLED, BULLA_E_ATTEMPT_NUMBER, BULLA_E_ATTEMPT_OPEN, BULLA_E_RUN_CLOSED, BULLA_E_ARGUMENT; BULLA_E_LIMIT: no attempt
+ * begins any more, the clock says so instead. */
 BULLA_CHECK bulla_rc bulla_flow_wants(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint16_t step,
 				      uint32_t item, uint32_t attempt);
 

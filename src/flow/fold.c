@@ -3,6 +3,7 @@
 #include "flow/plan_check.h"
 
 #define NO_SLOT BULLA_FLOW_NO_SLOT
+#define ENDING_FACTS 4 /* the limit's own receipt, a cancel, an erase, CLOSED */
 
 /* What of a fact is looked at more than once. */
 struct fact {
@@ -15,6 +16,13 @@ struct fact {
 static bool is_final(const struct bulla_flow_run *run)
 {
 	return run->state != BULLA_RUN_OPEN;
+}
+
+/* So few facts are left that no further attempt may begin: of each that is open the end still finds room, and the run's.
+ * ahead: facts that may have come to be besides. */
+static bool is_spent(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint32_t ahead)
+{
+	return run->facts + ahead + run->slot_count + ENDING_FACTS >= flow->facts_max;
 }
 
 uint32_t bulla_flow_slots(const struct bulla_flow *flow)
@@ -278,6 +286,11 @@ static bulla_rc check_outcome(const struct fact *f)
 	const struct bulla_flow_step *step = &f->flow->steps[f->event->step];
 	bool lost = f->event->outcome == BULLA_OUTCOME_LOST;
 
+	/* Who folds what the ledger says may be behind it by an attempt of each slot. */
+	if (f->event->outcome == BULLA_OUTCOME_LIMIT)
+		return step->kind == BULLA_FLOW_AGENT && is_spent(f->flow, f->run, f->run->slot_count)
+			       ? BULLA_OK
+			       : BULLA_FAIL(BULLA_E_PLAN, "limit is said of runs with as many facts as there may be, and only then");
 	if (lost != (f->slot->lost >= BULLA_MAX_FLOW_LOST))
 		return BULLA_FAIL(BULLA_E_PLAN, "lost is said after the last lost attempt, and only then");
 	if (BULLA_OUTCOME_IS_FAILURE(f->event->outcome))
@@ -324,7 +337,7 @@ static bulla_rc apply_result(struct fact *f)
 	f->slot->outcome = event->outcome;
 	if (failure)
 		f->slot->failures++;
-	if (failure && event->outcome != BULLA_OUTCOME_LOST && bulla_flow_tries_left(f->flow, f->slot) > 0) {
+	if (failure && event->outcome < BULLA_OUTCOME_LOST && bulla_flow_tries_left(f->flow, f->slot) > 0) {
 		end_attempt(f, event->at_ms + backoff_ms(&f->flow->steps[event->step], f->run, f->slot));
 	} else {
 		mark_closed(f->run, f->slot, BULLA_FLOW_FILLED, event->at_ms);
@@ -362,8 +375,7 @@ static bulla_rc apply_opened(struct fact *f)
 		return BULLA_OK;
 	if (f->run->ending != 0)
 		return BULLA_FAIL(BULLA_E_RUN_CLOSED, "the run is ending");
-	f->run->facts++;
-	f->slot->open = 1;
+	f->slot->open = 1; /* no fact of its own: its end is, and hosts see no permits here */
 	f->run->open_attempts++;
 	return BULLA_OK;
 }
@@ -424,7 +436,7 @@ bulla_rc bulla_flow_apply(const struct bulla_flow *flow, struct bulla_flow_run *
 
 	if (event->kind == 0 || event->kind >= sizeof(table) / sizeof(table[0]))
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "no such fact");
-	if (run->facts >= BULLA_MAX_FLOW_FACTS)
+	if (run->facts >= flow->facts_max)
 		return BULLA_FAIL(BULLA_E_LIMIT, "facts of a run");
 	return table[event->kind](&f);
 }
@@ -451,6 +463,10 @@ static bool command_of(const struct bulla_flow *flow, const struct bulla_flow_ru
 	else if (slot->lost >= BULLA_MAX_FLOW_LOST) {
 		ret->kind = BULLA_FLOW_ASK_CLOCK;
 		ret->why = BULLA_OUTCOME_LOST;
+	} else if (ret->kind == BULLA_FLOW_RUN && !slot->open && is_spent(flow, run, 0)) {
+		ret->kind = BULLA_FLOW_ASK_CLOCK;
+		ret->why = BULLA_OUTCOME_LIMIT;
+		ret->due_ms = 0;
 	}
 	return true;
 }
@@ -524,5 +540,7 @@ bulla_rc bulla_flow_wants(const struct bulla_flow *flow, const struct bulla_flow
 		return BULLA_FAIL(BULLA_E_ATTEMPT_OPEN, "an attempt is open");
 	if (slot->attempt != attempt)
 		return BULLA_FAIL(BULLA_E_ATTEMPT_NUMBER, "another attempt is wanted");
+	if (flow->steps[step].kind == BULLA_FLOW_AGENT && is_spent(flow, run, 0))
+		return BULLA_FAIL(BULLA_E_LIMIT, "the run has as many facts as a run may have");
 	return BULLA_OK;
 }

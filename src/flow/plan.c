@@ -333,7 +333,7 @@ bulla_rc bulla_flow_measure(bulla_bytes plan, size_t *ret_size)
 
 bulla_rc bulla_flow_decode(bulla_bytes plan, void *memory, size_t size, struct bulla_flow *ret_flow)
 {
-	struct bulla_flow counts, flow = {.bytes = plan};
+	struct bulla_flow counts, flow = {.bytes = plan, .facts_max = BULLA_MAX_FLOW_FACTS};
 	struct carve c = {.p = memory};
 	struct build b = {.r = bulla_cbor_rd_of(plan), .flow = &flow, .fill = true};
 

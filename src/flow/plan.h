@@ -99,6 +99,7 @@ struct bulla_flow {
 	bulla_bytes bytes;
 	uint32_t semantics, flags;
 	int64_t timeout_ms;        /* of the run */
+	uint32_t facts_max;        /* of a run; BULLA_MAX_FLOW_FACTS, tests make it less */
 	struct bulla_flow_step *steps;
 	uint32_t step_count;       /* step 0 included; undo steps included */
 	uint32_t forward_count;    /* steps that are no undo steps: they come first */

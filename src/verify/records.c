@@ -185,11 +185,12 @@ static bulla_rc party_signer(struct bulla_verify *v, const struct bulla_receipt 
 		BULLA_E_PARTY, "an answer is of another party than the plan asks");
 }
 
-/* What the ledger may say by itself: a sleep is over, nobody answered in time, an agent's attempts were all lost. */
+/* What the ledger may say by itself: a sleep is over, nobody answered in time, an agent's attempts were all lost, the run is
+ * too long. When, the fold knows. */
 static bool is_ledgers_word(const struct bulla_receipt *receipt, const struct bulla_flow_step *step)
 {
 	if (step->kind == BULLA_FLOW_AGENT)
-		return receipt->outcome == BULLA_OUTCOME_LOST;
+		return receipt->outcome == BULLA_OUTCOME_LOST || receipt->outcome == BULLA_OUTCOME_LIMIT;
 	return step->kind == BULLA_FLOW_CLOCK || receipt->outcome == BULLA_FLOW_OUTCOME_TIMEOUT;
 }
 

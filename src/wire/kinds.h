@@ -41,5 +41,6 @@ enum bulla_outcome {
 	BULLA_OUTCOME_OUTPUT = 69,
 	BULLA_OUTCOME_DENIED = 70,
 	BULLA_OUTCOME_LOST = 71,
+	BULLA_OUTCOME_LIMIT = 72, /* the broker's word: the run has as many facts as a run may have */
 };
 #define BULLA_OUTCOME_IS_FAILURE(outcome) ((outcome) >= 64)

@@ -263,7 +263,7 @@ static bool recover(struct sim *sim, size_t keep, uint64_t *ret_known)
 	struct bulla_engine_options options = {
 		.residents = sim->residents, .closed_kept = 1 + (uint32_t)sim_rand(sim, 4), .now_ms = sim_now_ms(sim),
 		.wall_ms = sim_now_ms(sim) + sim->host.skew_ms, .park_ms = sim->park_ms,
-		.escrow_runs = sim->escrow_runs, .load_bytes = 1 + sim_rand(sim, 4000), .piece_bytes = 1 + sim_rand(sim, 4000)};
+		.escrow_runs = sim->escrow_runs, .facts_max = sim->facts_max, .load_bytes = 1 + sim_rand(sim, 4000), .piece_bytes = 1 + sim_rand(sim, 4000)};
 	struct bulla_engine_effects effects = {sim, effect_call, effect_reply, effect_event, effect_error, effect_append,
 		effect_arm, effect_ask, effect_tell, effect_note};
 	bulla_bytes approval = signed_approval();

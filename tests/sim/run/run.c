@@ -317,6 +317,14 @@ static void build_manifest(struct sim *sim)
 	sim->world.manifest = sim->manifest_digest;
 }
 
+/* Runs end by the limit of facts, some of them. */
+static void few_facts(struct sim *sim)
+{
+	sim->facts_max = 10 + (uint32_t)sim_rand(sim, 12);
+	for (uint32_t i = 0; i < SIM_FLOWS; i++)
+		sim->flows[i].decoded.facts_max = sim->facts_max;
+}
+
 static void begin(struct sim *sim, const struct sim_options *options)
 {
 	memset(sim, 0, sizeof(*sim));
@@ -339,6 +347,8 @@ static void begin(struct sim *sim, const struct sim_options *options)
 	sim->residents = sim_one_in(sim, 3) ? 2 + (uint32_t)sim_rand(sim, 4) : 64;
 	sim->mischief = !sim->is_signed && !options->quiet && options->kill_host + options->kill_broker == 0 && sim_one_in(sim, 4);
 	sim->short_permits = sim->mischief && sim_one_in(sim, 2);
+	if (!sim->is_signed && sim_one_in(sim, 8))
+		few_facts(sim);
 	broker_start(sim);
 	host_start(sim);
 	for (uint32_t i = 0; i < SIM_ENCLAVES; i++)

@@ -261,6 +261,7 @@ struct sim {
 	uint32_t residents;            /* of the host */
 	int64_t park_ms;
 	uint32_t escrow_runs;
+	uint32_t facts_max;            /* of a run; 0: as ever */
 	int64_t faults_end_us;
 	uint32_t fault_count;
 	struct sim_disk_copy old_host, old_broker;

@@ -133,6 +133,35 @@ static void lost(void **state)
 	bench_close(&bench);
 }
 
+/* The run has as many facts as there may be: no attempt begins, and the broker's receipt says so. */
+static void too_long(void **state)
+{
+	struct bench bench;
+	bulla_digest start;
+	struct bulla_receipt_record record;
+
+	(void)state;
+	bench_open(&bench);
+	assert_ok(bench_start(&bench, (struct say){0}));
+	start = bench_start_digest(&bench, 0);
+	bench_say(&bench, (struct say){.clock = 1});
+	assert_int_equal(bench.answer.clock.count, 0); /* not before */
+	assert_ok(bench_permit(&bench, (struct say){.permit = 1, .attempt = 1, .session = 1, .parents = &start, .parent_count = 1}));
+	bench.linear.decoded.facts_max = 1 + 3 + 4;
+	bench_say(&bench, (struct say){.clock = 1});
+	assert_int_equal(bench.answer.clock.count, 0); /* nor while an attempt is open */
+	bench_say(&bench, (struct say){.given_up = 1, .given_up_attempt = 1});
+	assert_rc(BULLA_E_LIMIT,
+		bench_permit(&bench, (struct say){.permit = 1, .attempt = 2, .session = 1, .parents = &start, .parent_count = 1}));
+	bench_say(&bench, (struct say){.clock = 1});
+	assert_int_equal(bench.answer.clock.count, 1);
+	assert_ok(bulla_receipt_record_decode(bulla_pb_list_at(&bench.answer.clock, 0), &record));
+	assert_int_equal(record.receipt.outcome, BULLA_OUTCOME_LIMIT);
+	assert_int_equal(record.receipt.executor, BULLA_EXECUTOR_BROKER);
+	assert_int_equal(bulla_ledger_run_state(bench.ledger, &bench.run), BULLA_RUN_FAILED);
+	bench_close(&bench);
+}
+
 /* An expired attempt makes way for the next one; its commit comes too late. */
 static void expiry(void **state)
 {
@@ -706,6 +735,7 @@ int main(void)
 		cmocka_unit_test(again),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(lost),
+		cmocka_unit_test(too_long),
 		cmocka_unit_test(expiry),
 		cmocka_unit_test(escrow),
 		cmocka_unit_test(party_and_clock),

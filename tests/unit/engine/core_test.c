@@ -237,6 +237,38 @@ static void an_idle_run_is_parked(void **state)
 	town_close(&town);
 }
 
+/* A run of as many facts as there may be ends with that word, in the journal and at the ledger; others go on. */
+static void a_run_too_long_ends(void **state)
+{
+	struct town_enclave *a;
+	unsigned ended = 0;
+
+	(void)state;
+	for (town.facts_max = 9; town.facts_max < 16; town.facts_max++) {
+		town_open(&town, two_steps);
+		a = town_enclave(&town, "a");
+		town_enclave(&town, "b");
+		a->fail_times = 2; /* of three tries */
+		town_start(&town, 1, true);
+		town_pass(&town, 60000);
+		assert_int_equal(town.errors, 0);
+		assert_int_equal(town.results, 1);
+		if (town.result.state == BULLA_RUN_FAILED) {
+			assert_int_equal(town.result.outcome, BULLA_OUTCOME_LIMIT);
+			assert_int_equal(counts().failed, 1);
+			ended++;
+		}
+		town_crash(&town); /* it stays so */
+		town_ask(&town, BULLA_OP_WAIT, 1, false);
+		town_settle(&town);
+		assert_int_equal(town.results, 2);
+		assert_true(town.result.state == BULLA_RUN_FAILED || town.result.state == BULLA_RUN_DONE);
+		town_close(&town);
+	}
+	assert_true(ended >= 3 && ended < 7);
+	town.facts_max = 0;
+}
+
 static void a_hanging_enclave_is_given_up(void **state)
 {
 	struct town_enclave *a;
@@ -451,6 +483,7 @@ int main(void)
 		cmocka_unit_test(failures_are_tried_again),
 		cmocka_unit_test(a_lost_enclave_is_replaced),
 		cmocka_unit_test(an_idle_run_is_parked),
+		cmocka_unit_test(a_run_too_long_ends),
 		cmocka_unit_test(a_hanging_enclave_is_given_up),
 		cmocka_unit_test(the_broker_may_go_and_come),
 		cmocka_unit_test(objects_are_sent_on_demand),

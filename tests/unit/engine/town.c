@@ -320,7 +320,8 @@ static void make_manifest(struct town *town)
 static void new_engine(struct town *town)
 {
 	struct bulla_engine_options options = {.now_ms = town->now, .wall_ms = town->now + town->skew, .residents = 1024,
-					       .piece_bytes = town->piece_bytes, .load_bytes = town->load_bytes};
+					       .piece_bytes = town->piece_bytes, .load_bytes = town->load_bytes,
+					       .facts_max = town->facts_max};
 	struct bulla_engine_effects effects = {town,	     effect_call, effect_reply, effect_event, effect_error,
 					       effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
 
@@ -335,16 +336,20 @@ void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows 
 
 	bool without_engine = town->without_engine;
 	size_t piece_bytes = town->piece_bytes, load_bytes = town->load_bytes;
+	uint32_t facts_max = town->facts_max;
 
 	bulla_zero(town, sizeof(*town));
 	town->without_engine = without_engine;
 	town->piece_bytes = piece_bytes;
 	town->load_bytes = load_bytes;
+	town->facts_max = facts_max;
 	town->record_page = options.record_page;
 	town->now = town->base = TOWN_NOW;
 	town->arm = INT64_MAX;
 	sim_world_init(&town->world);
 	town->flow = flow(&town->flows);
+	if (facts_max > 0)
+		town->flows.decoded.facts_max = facts_max;
 	make_manifest(town);
 	options.world = sim_world_table(&town->world);
 	options.world.plan = world_plan;

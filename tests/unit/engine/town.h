@@ -89,7 +89,7 @@ struct town {
 	/* set before town_open, which keeps them */
 	bool without_engine; /* only the words below are used */
 	size_t piece_bytes, load_bytes;
-	uint32_t record_page;
+	uint32_t record_page, facts_max;
 };
 
 void town_open(struct town *town, const struct bulla_flow *(*flow)(struct flows *));

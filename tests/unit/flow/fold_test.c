@@ -400,6 +400,68 @@ static void laws_hold(void **state)
 	}
 }
 
+/* A run of as many facts as there may be begins no further attempt: the broker's word ends it, and finds room. */
+static void a_long_run_ends_by_its_limit(void **state)
+{
+	const struct bulla_flow *decoded = flows_linear(&f, 2);
+	struct bulla_flow low = *decoded;
+	const struct bulla_flow *flow = &low;
+	struct bulla_flow_event event = started(), early = result(1, 1, BULLA_OUTCOME_LIMIT, 5000);
+	struct bulla_flow_command c[8];
+	struct world w;
+
+	(void)state;
+	low.facts_max = 3 + 3 + 4 + 2; /* slots, the same for who is behind, the end, and two attempts */
+	begin(flow, &w);
+	assert_ok(bulla_flow_apply(flow, &w.run, &event));
+	assert_rc(BULLA_E_PLAN, bulla_flow_apply(flow, &w.run, &early)); /* not yet */
+	assert_int_equal(drain(flow, &w, c, 8), 1);
+	for (uint32_t attempt = 1; c[0].kind == BULLA_FLOW_RUN; attempt++) {
+		assert_true(attempt <= 5);
+		assert_ok(bulla_flow_wants(flow, &w.run, 1, 0, attempt));
+		event = (struct bulla_flow_event){.kind = BULLA_FLOW_OPENED, .step = 1, .attempt = attempt};
+		assert_ok(bulla_flow_apply(flow, &w.run, &event));
+		event.kind = BULLA_FLOW_LOST;
+		assert_ok(bulla_flow_apply(flow, &w.run, &event));
+		assert_int_equal(drain(flow, &w, c, 8), 1);
+	}
+	assert_int_equal(c[0].kind, BULLA_FLOW_ASK_CLOCK);
+	assert_int_equal(c[0].why, BULLA_OUTCOME_LIMIT);
+	assert_rc(BULLA_E_LIMIT, bulla_flow_wants(flow, &w.run, 1, 0, c[0].attempt));
+	event = result(1, c[0].attempt, BULLA_OUTCOME_LIMIT, 5000);
+	assert_ok(bulla_flow_apply(flow, &w.run, &event));
+	assert_int_equal(w.run.state, BULLA_RUN_FAILED);
+	assert_int_equal(w.run.why, BULLA_OUTCOME_LIMIT);
+	event = (struct bulla_flow_event){.kind = BULLA_FLOW_CLOSED};
+	assert_ok(bulla_flow_apply(flow, &w.run, &event));
+	event.kind = BULLA_FLOW_ERASED;
+	assert_ok(bulla_flow_apply(flow, &w.run, &event));
+}
+
+/* An attempt that is open when the limit comes ends as it ends. */
+static void an_open_attempt_outlives_the_limit(void **state)
+{
+	const struct bulla_flow *decoded = flows_linear(&f, 2);
+	struct bulla_flow low = *decoded;
+	struct bulla_flow_event event = started();
+	struct bulla_flow_command c[8];
+	struct world w;
+
+	(void)state;
+	begin(&low, &w);
+	assert_ok(bulla_flow_apply(&low, &w.run, &event));
+	assert_int_equal(drain(&low, &w, c, 8), 1);
+	event = (struct bulla_flow_event){.kind = BULLA_FLOW_OPENED, .step = 1, .attempt = 1};
+	assert_ok(bulla_flow_apply(&low, &w.run, &event));
+	low.facts_max = w.run.facts + 3 + 4; /* now */
+	assert_rc(BULLA_E_ATTEMPT_OPEN, bulla_flow_wants(&low, &w.run, 1, 0, 1));
+	event = result(1, 1, 0, 5000);
+	assert_ok(bulla_flow_apply(&low, &w.run, &event));
+	assert_int_equal(drain(&low, &w, c, 8), 1);
+	assert_int_equal(c[0].step, 2);
+	assert_int_equal(c[0].why, BULLA_OUTCOME_LIMIT);
+}
+
 static void limits_are_kept(void **state)
 {
 	const struct bulla_flow *flow = flows_linear(&f, 3);
@@ -419,6 +481,8 @@ int main(void)
 		cmocka_unit_test(linear_runs_to_its_end),
 		cmocka_unit_test(failures_are_retried_and_then_fill),
 		cmocka_unit_test(sixteen_lost_attempts_are_the_end),
+		cmocka_unit_test(a_long_run_ends_by_its_limit),
+		cmocka_unit_test(an_open_attempt_outlives_the_limit),
 		cmocka_unit_test(branches_skip_what_is_not_taken),
 		cmocka_unit_test(orders_end_a_run),
 		cmocka_unit_test(impossible_facts_change_nothing),
