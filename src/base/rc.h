@@ -107,7 +107,8 @@
 	X(E_AGENT_MEMORY, "agent-memory", "the agent passed its memory") \
 	X(E_AGENT_OUTPUT, "agent-output", "the agent did not write exactly one JSON value") \
 	X(E_BROKER, "broker-unreachable", "the broker cannot be reached") \
-	X(E_PORT_BUSY, "port-busy", "the port is in use")
+	X(E_PORT_BUSY, "port-busy", "the port is in use") \
+	X(E_ADMIN, "admin-only", "only the user that this program runs as, and root, may ask for that")
 
 typedef enum bulla_rc {
 #define BULLA_RC_ENUM_(name, id, text) BULLA_##name,

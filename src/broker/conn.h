@@ -14,6 +14,7 @@ struct bulla_conn {
 	struct bulla_conn *next;
 	uint64_t id; /* jobs and waiting replies name a connection by it: it may be gone when they end */
 	bool tls;
+	bool own;  /* of the user that we run as, or root */
 	bool busy; /* a job of this connection is in the worker */
 	struct bulla_pipe *pipe;
 	struct bulla_frames *frames; /* NULL: HTTP, or not known yet */

@@ -1,5 +1,6 @@
 #include "broker/service.h"
 
+#include "base/checks.h"
 #include "seal/birth.h"
 
 /* Operations of the host and the owner on the unix socket. */
@@ -161,12 +162,21 @@ static const struct {
 	{BULLA_OP_REVOKE, true, true, op_revoke},    {BULLA_OP_DEMAND, true, true, op_demand},
 };
 
+bulla_rc bulla_broker_admin_check(uint8_t op, bool is_host, bool own)
+{
+	if (BULLA_CHECK_ON(BROKER_ADMIN) && !own && (is_host || op == BULLA_OP_DEMAND))
+		return BULLA_FAIL(BULLA_E_ADMIN, "this is for the broker's own user");
+	return BULLA_OK;
+}
+
 bulla_rc bulla_host_service(struct bulla_conn *conn, const struct bulla_frame *request)
 {
 	bool owner = bulla_frames_peer_role(conn->frames) == BULLA_ROLE_CLIENT;
 	struct bulla_buf *reply = &conn->server->reply;
-	bulla_rc rc;
+	bulla_rc rc = bulla_broker_admin_check(request->op, !owner, conn->own);
 
+	if (rc != BULLA_OK)
+		return bulla_conn_error(conn, request->op, request->stream, rc);
 	bulla_buf_clear(reply);
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].op != request->op || (owner && !table[i].owner))

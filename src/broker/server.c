@@ -99,6 +99,7 @@ static bulla_rc conn_new(struct bulla_server *server, int fd, bool tls)
 	conn = (struct bulla_conn *)p;
 	conn->server = server;
 	conn->tls = tls;
+	conn->own = bulla_addr_is_own(fd);
 	conn->id = ++server->next_id;
 	conn->heard_us = server->loop.now_us;
 	bulla_buf_init(&conn->http, HTTP_MAX);

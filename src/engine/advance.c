@@ -200,7 +200,7 @@ static bulla_rc write_entry(struct bulla_engine *e, ref r, bulla_wr *w, bool *re
 		BULLA_TRY(bulla_wr_end(&wl, &lost_view));
 		m.given_up = bulla_pb_list_of(&lost_view, 1);
 	}
-	if (work->phase == CLOCKED) {
+	if (work->phase == CLOCKED || (work->phase == COMMITTED && run->needs_token && m.commit.n == 0)) {
 		write_slot(&wc, r, work->attempt);
 		BULLA_TRY(bulla_wr_end(&wc, &clock_view));
 		m.clock = bulla_pb_list_of(&clock_view, 1);
@@ -378,6 +378,8 @@ static bulla_rc take_late(struct bulla_engine *e, ref r, const struct bulla_msg_
 
 	if (work->phase == COMMITTED && run_by_ref(e, r)->needs_token && m->commit_rc != BULLA_OK)
 		return book_token_refused(e, run_of(r), (bulla_rc)m->commit_rc);
+	if (work->phase == COMMITTED && run_by_ref(e, r)->needs_token && work->outcome >= BULLA_OUTCOME_LOST && m->clock.count == 0)
+		return book_token_refused(e, run_of(r), BULLA_E_STATE_OLD); /* the broker's own word, and it does not know it */
 	if (work->phase == COMMITTING || work->phase == CLOCKED)
 		runner_release(e, r);
 	return BULLA_OK;

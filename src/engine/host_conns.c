@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/admin.h"
 
 #define DIAL_FIRST_US 10000
 #define DIAL_MOST_US 1000000
@@ -69,6 +70,15 @@ static bulla_rc on_hello(void *ctx, struct bulla_frames *frames, uint64_t role, 
 	return BULLA_OK;
 }
 
+/* An answer, where one is waited for. */
+static bulla_rc refuse(struct conn *conn, const struct bulla_frame *frame, bulla_rc rc)
+{
+	bulla_log(BULLA_LOG_WARN, "host.refused", bulla_log_rc(rc), bulla_log_u64("op", frame->op));
+	if (frame->flags & (BULLA_FRAME_REPLY | BULLA_FRAME_EVENT))
+		return BULLA_OK;
+	return bulla_frames_error(conn->frames, (enum bulla_op_number)frame->op, frame->stream, rc, 0, frame->op, 0);
+}
+
 static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct bulla_frame *frame)
 {
 	struct conn *conn = ctx;
@@ -81,8 +91,13 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 	const struct bulla_op *op = bulla_op_find(frame->op);
 	bool reply = (frame->flags & BULLA_FRAME_REPLY) != 0;
 
+	bulla_rc rc;
+
 	if (!conn->pipe)
 		return BULLA_E_CLOSED; /* ended while what it sent was taken */
+	rc = conn->role == BULLA_ROLE_CLIENT ? bulla_admin_check(frame->op, conn->own) : BULLA_OK;
+	if (rc != BULLA_OK)
+		return refuse(conn, frame, rc);
 	if (!reply && (!op || !bulla_op_may_call(op, conn->role))) {
 		if (frame->flags & BULLA_FRAME_EVENT)
 			return BULLA_OK;
@@ -162,6 +177,7 @@ static bulla_rc conn_open(struct host *host, int fd, enum bulla_role role, struc
 	}
 	conn->role = role;
 	conn->dial = dial;
+	conn->own = bulla_addr_is_own(fd);
 	BULLA_TRY(bulla_pipe_new(&host->loop, fd, NULL, &events, &conn->pipe));
 	if (role == BULLA_ROLE_CLIENT) /* runs go on while it hears of them */
 		bulla_pipe_late(conn->pipe);

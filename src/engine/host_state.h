@@ -18,6 +18,7 @@ struct conn {
 	bulla_engine_peer peer;
 	enum bulla_role role; /* expected */
 	struct dial *dial;    /* NULL: it came to us */
+	bool own;             /* of the user that we run as, or root */
 	bool up;              /* HELLO is done, the engine knows it */
 	bool lost;            /* ended, and the engine does not know it yet */
 };

@@ -379,6 +379,15 @@ static bool is_brokers_word(struct bulla_engine *e, const struct run *run, const
 	return m->outcome == BULLA_OUTCOME_LOST || m->outcome == BULLA_OUTCOME_LIMIT || run_flow(e, run)->steps[m->step].kind == BULLA_FLOW_CLOCK;
 }
 
+/* Our fold may be an attempt of another slot behind the limit that it has found. */
+static bulla_rc ask_again(struct bulla_engine *e, ref r)
+{
+	runner_release(e, r);
+	work_at(e, r)->phase = CLOCKED;
+	work_at(e, r)->attempt = run_by_ref(e, r)->fold.slots[step_of(r)].attempt;
+	return advance_add(e, r);
+}
+
 static bool is_wanted(const struct run *run, uint64_t step)
 {
 	return run->fold.state == BULLA_RUN_OPEN && run->fold.slots[step].state == BULLA_FLOW_WANTED;
@@ -408,8 +417,8 @@ static bulla_rc reconcile_slot(struct bulla_engine *e, uint32_t index, const str
 	r = ref_of(index, (uint16_t)m->step);
 	while (is_wanted(run, m->step) && run->fold.slots[m->step].attempt < m->attempt)
 		BULLA_TRY(attempt_ended(e, r));
-	if (m->receipt.n > 0 && is_wanted(run, m->step) && is_brokers_word(e, run, m))
-		return BULLA_OK;
+	if (m->receipt.n > 0 && run->fold.slots[m->step].state != BULLA_FLOW_FILLED && is_brokers_word(e, run, m))
+		return is_wanted(run, m->step) && m->outcome == BULLA_OUTCOME_LIMIT ? ask_again(e, r) : BULLA_OK;
 	if (m->receipt.n > 0)
 		return filled(e, r, m);
 	return is_wanted(run, m->step) ? reconcile_open(e, r, m) : BULLA_OK;

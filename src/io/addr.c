@@ -253,6 +253,16 @@ bulla_rc bulla_addr_dialled(int fd)
 	return BULLA_OK;
 }
 
+bool bulla_addr_is_own(int fd)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || size != sizeof(peer))
+		return false;
+	return peer.uid == 0 || peer.uid == geteuid();
+}
+
 void bulla_addr_close(int fd)
 {
 	if (fd >= 0)

@@ -38,5 +38,9 @@ BULLA_CHECK bulla_rc bulla_addr_dial(const struct bulla_addr *addr, int *ret_fd)
 /* After a dialled socket became writable: BULLA_OK, or BULLA_E_UNREACHABLE. */
 BULLA_CHECK bulla_rc bulla_addr_dialled(int fd);
 
+/* Is the other end of this unix connection the user that this program runs as, or root? By the kernel's word when it was
+ * connected. False where it has none: other kinds of connection. */
+bool bulla_addr_is_own(int fd);
+
 /* Closes; -1 is allowed. */
 void bulla_addr_close(int fd);

@@ -5,10 +5,10 @@ import random
 import subprocess
 import tempfile
 
-from frames import CLIENT, HOST, Daemon, frame, hello
+from frames import CLIENT, ERROR, HOST, Daemon, as_stranger, frame, hello, reply
 from project import BUILD, Tap
 
-KEYS, PUT_MANIFEST, REVOKE, ADVANCE, SYNC, RECORD = 26, 30, 23, 64, 66, 68
+KEYS, PUT_MANIFEST, REVOKE, ADVANCE, SYNC, RECORD, DEMAND = 26, 30, 23, 64, 66, 68, 69
 tap = Tap()
 
 
@@ -82,6 +82,25 @@ def bodies_of_every_operation_and_length():
                     send(s, frame(op, bytes(rng.randrange(256) for _ in range(n)), stream=2 * n + 1))
                 s.close()
             b.check()
+
+
+@tap.case
+def another_user_is_no_host():
+    with Broker() as b:
+        b.check()
+        os.chmod(b.dir, 0o755)
+        os.chmod(b.path, 0o666)
+        for role, op, mine in ((HOST, ADVANCE, b""), (HOST, SYNC, b""), (CLIENT, DEMAND, b"")):
+            with as_stranger(lambda role=role: b.dial(b.path, hello(role))) as s:
+                s.sendall(frame(op, stream=3))
+                answer = reply(s)
+                assert answer[1] & ERROR and b"admin-only" in answer[3], answer
+            with b.dial(b.path, hello(role)) as s:
+                s.sendall(frame(op, mine, stream=3))
+                assert b"admin-only" not in reply(s)[3]
+        with as_stranger(lambda: b.dial(b.path, hello())) as s:
+            s.sendall(frame(KEYS))
+            says_not_found(s)
 
 
 @tap.case

@@ -5,10 +5,10 @@ import resource
 import socket
 import time
 
-from frames import ERROR, HELLO, REPLY, Daemon, frame, hello, reply, take, varint
+from frames import ERROR, HELLO, REPLY, Daemon, as_stranger, frame, hello, reply, take, varint
 from project import Tap
 
-START, WAIT, STATUS = 16, 17, 28
+START, WAIT, STATUS, PUT_MANIFEST, DRAIN = 16, 17, 28, 30, 31
 HELLO_FRAME = hello()
 tap = Tap()
 
@@ -188,6 +188,24 @@ def enclaves_have_places_that_no_client_takes():
         for s in many:
             s.close()
         b.check()
+
+
+@tap.case
+def another_user_does_not_administer():
+    with Bullad() as b:
+        b.check()
+        os.chmod(b.dir, 0o755)
+        os.chmod(b.path, 0o666)
+        with as_stranger(b.dial) as s:
+            s.sendall(frame(STATUS, stream=3))
+            assert reply(s)[:3] == (STATUS, REPLY, 3)
+            for op in (DRAIN, PUT_MANIFEST):
+                s.sendall(frame(op, stream=op))
+                answer = reply(s)
+                assert answer[:3] == (op, REPLY | ERROR, op) and b"admin-only" in answer[3], answer
+        with b.dial() as s:
+            s.sendall(frame(DRAIN, stream=4))
+            assert reply(s)[:3] == (DRAIN, REPLY, 4)
 
 
 @tap.case

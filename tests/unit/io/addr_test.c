@@ -56,6 +56,9 @@ static void test_unix(void **state)
 	assert_ok(bulla_addr_dial(&addr, &client));
 	assert_ok(bulla_addr_dialled(client));
 	assert_ok(bulla_addr_accept(listener, &server));
+	assert_true(bulla_addr_is_own(server));
+	assert_true(bulla_addr_is_own(client));
+	assert_false(bulla_addr_is_own(-1));
 	bulla_addr_close(listener);
 	bulla_addr_close(client);
 	bulla_addr_close(server);
