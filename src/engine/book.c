@@ -449,6 +449,8 @@ bulla_rc book_finish(struct bulla_engine *e, uint32_t index)
 	if (run->parked)
 		return park_finish(e, index);
 	run->needs_token = waits_for_token(e, index);
+	if (run->needs_token && work_at(e, book_last(e, index, run))->outcome >= BULLA_OUTCOME_LOST)
+		advance_again(e, TOKEN_AGAIN_MS); /* the broker's own word, said again: its token may have come before it */
 	if (run->needs_token)
 		return BULLA_OK;
 	run->recorded = true;

@@ -147,7 +147,7 @@ static void failed(struct sim *sim, uint32_t i, const struct sim_event *event)
 		bulla_bytes_eq_str(error.id, "again") || bulla_bytes_eq_str(error.id, "limit");
 	gone = bulla_bytes_eq_str(error.id, "run-unknown");
 	sim_trace(sim, "client refused", i, client->run, busy);
-	if (gone && sim->runs[client->run].acknowledged && !sim->lossy_host)
+	if (gone && sim->runs[client->run].acknowledged && !sim->lossy_host && !(client->fetching && sim->lossy_ledger))
 		sim_fail(sim, "an acknowledged run is gone", client->run, 0);
 	if (gone)
 		client->started = false;
