@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "attest/deny.h"
+#include "attest/der.h"
 #include "attest/ear.h"
 #include "attest/ratls.h"
 #include "attest/reference.h"
@@ -9,6 +10,7 @@
 #include "attest/textual.h"
 #include "base/mem.h"
 #include "cose/sign1.h"
+#include "crypto/hash.h"
 #include "dcap_lab.h"
 #include "test.h"
 #include "wire/cbor.h"
@@ -166,6 +168,68 @@ static void evidence_travels_in_certificates(void **state)
 	pki_free(&cert);
 }
 
+/* The binder may be made with each of the three hashes, and holds for that key alone. */
+static void ra_tls_takes_three_hashes(void **state)
+{
+	bulla_bytes spki = BULLA_BYTES_LITERAL("spki"), none = {NULL, 0}, key, claims;
+	const struct {
+		uint64_t algorithm;
+		size_t size;
+		bulla_rc rc;
+	} rows[] = {{1, 32, BULLA_OK}, {7, 48, BULLA_OK}, {8, 64, BULLA_OK}, {1, 48, BULLA_E_BINDER}, {7, 32, BULLA_E_BINDER},
+		{8, 48, BULLA_E_BINDER}, {2, 64, BULLA_E_BINDER}, {10, 64, BULLA_E_BINDER}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t hash[64], key_memory[128], claims_memory[256];
+		bulla_wr k = bulla_wr_fixed(key_memory, sizeof(key_memory)), c = bulla_wr_fixed(claims_memory, sizeof(claims_memory));
+		bulla_digest digest;
+
+		bulla_sha256(spki, &digest);
+		if (rows[i].size == 32)
+			bulla_copy(hash, digest.b, 32);
+		else if (rows[i].size == 48)
+			bulla_sha384(spki, hash);
+		else
+			bulla_sha512(spki, hash);
+		bulla_cbor_wr_array(&k, 2);
+		bulla_cbor_wr_uint(&k, rows[i].algorithm);
+		bulla_cbor_wr_bytes(&k, bulla_bytes_of(hash, rows[i].size));
+		assert_ok(bulla_wr_end(&k, &key));
+		bulla_cbor_wr_map(&c, 1);
+		bulla_cbor_wr_str(&c, "pubkey-hash");
+		bulla_cbor_wr_bytes(&c, key);
+		assert_ok(bulla_wr_end(&c, &claims));
+		assert_rc(rows[i].rc, bulla_ratls_check(claims, spki, none));
+		assert_rc(BULLA_E_BINDER, bulla_ratls_check(claims, BULLA_BYTES_LITERAL("spk1"), none));
+	}
+}
+
+/* The extension's length has one to four bytes. */
+static void evidence_of_every_size_fits_the_extension(void **state)
+{
+	static const size_t sizes[] = {1, 60, 61, 62, 63, 187, 188, 189, 190, 191, 5000, 65470, 65480, 65490, 65500, 65536, 200000};
+	static uint8_t value[200000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct bulla_cmw record = {.media_type = BULLA_BYTES_LITERAL("application/vnd.bulla.tdx-quote"),
+			.value = bulla_bytes_of(value, sizes[i]), .ind = BULLA_CMW_EVIDENCE}, read;
+		BULLA_AUTO_BUF buf;
+		bulla_bytes extension, content;
+
+		bulla_buf_init(&buf, 1 << 20);
+		bulla_wr w = bulla_wr_buf(&buf);
+		bulla_cmw_extension_write(&w, &record);
+		assert_ok(bulla_wr_end(&w, &extension));
+		bulla_rd r = bulla_rd_of(extension);
+		assert_ok(bulla_der_take(&r, BULLA_DER_OCTETS, &content));
+		assert_ok(bulla_rd_end(&r));
+		assert_ok(bulla_cmw_parse(content, &read));
+		assert_int_equal(read.value.n, sizes[i]);
+	}
+}
+
 static void references_are_strict(void **state)
 {
 	static const char *const bad[] = {
@@ -311,6 +375,8 @@ int main(void)
 		cmocka_unit_test(tokens_are_signed_and_readable),
 		cmocka_unit_test(ra_tls_binds_the_key),
 		cmocka_unit_test(evidence_travels_in_certificates),
+		cmocka_unit_test(ra_tls_takes_three_hashes),
+		cmocka_unit_test(evidence_of_every_size_fits_the_extension),
 		cmocka_unit_test(references_are_strict),
 		cmocka_unit_test(a_reference_accepts_its_sample),
 		cmocka_unit_test(a_small_stack_is_enough),
