@@ -122,19 +122,28 @@ void bulla_box_drop(struct bulla_agent_box *box, bool again);
 /* (Re)watches one of the box's descriptors. A failure drops the box. */
 void bulla_box_watch(struct bulla_agent_box *box, enum box_watch what, unsigned events);
 
-/* The newest BULLA_MAX_AGENT_LOG bytes of a stderr: add drops older ones; view borrows from the tail, *ret_dropped counts
- * the bytes before it. */
+/* Adds to what an agent said on stderr; of all only the newest BULLA_MAX_AGENT_LOG bytes are kept. */
 void bulla_agent_tail_add(struct bulla_agent_tail *tail, bulla_bytes bytes);
+
+/* The kept bytes, borrowed until the next add; *ret_dropped counts those before them. */
 bulla_bytes bulla_agent_tail_view(const struct bulla_agent_tail *tail, uint64_t *ret_dropped);
 
 /* `run`: the environment of an attempt; `serve`: its headers are made from the same facts. */
 void bulla_agent_environment(const struct bulla_agent_facts *facts, bulla_wr *w);
 
 /* --- pool_serve.c --- */
+
+/* Memory of pool->link_count connections, none of them open. BULLA_E_MEMORY. */
 BULLA_CHECK bulla_rc bulla_agent_links_new(struct bulla_agent_box *box);
+
+/* Frees it; the connections are closed before. Harmless without. */
 void bulla_agent_links_free(struct bulla_agent_box *box);
+
+/* Closes one connection; its job stays in the box's list. */
 void bulla_agent_link_close(struct bulla_agent_link *link);
 
-/* An asked-for socket came / something happened at a connection. */
+/* A socket that was asked for came: it is connected, or closed when nobody wants it any more. */
 void bulla_agent_link_socket(struct bulla_agent_box *box, int fd);
+
+/* BULLA_AGENT_READ or _WRITE at connection i. */
 void bulla_agent_link_ready(struct bulla_agent_box *box, unsigned i, unsigned events);

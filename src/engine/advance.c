@@ -36,7 +36,7 @@ bulla_rc advance_all(struct bulla_engine *e)
 
 			if ((work->phase == ASKED && !work->speculated) || work->phase == COMMITTING || work->phase == CLOCKED)
 				BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
-			if (run->needs_token && ref_of(index, (uint16_t)s) == book_last(e, index, run))
+			if (run->needs_token && ref_of(index, (uint16_t)s) == book_last(index, run))
 				BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
 		}
 	}

@@ -383,9 +383,8 @@ bulla_rc book_resume(struct bulla_engine *e, uint32_t index)
 
 /* --- ends --- */
 
-ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run)
+ref book_last(uint32_t index, const struct run *run)
 {
-	(void)e;
 	if (run->fold.state == BULLA_RUN_DONE)
 		return ref_of(index, run->fold.result);
 	return ref_of(index, run->fold.failed_step);
@@ -429,7 +428,7 @@ static bulla_rc append_tokens(struct bulla_engine *e, uint32_t index)
 static bool waits_for_token(struct bulla_engine *e, uint32_t index)
 {
 	struct run *run = run_at(e, index);
-	const struct work *last = work_at(e, book_last(e, index, run));
+	const struct work *last = work_at(e, book_last(index, run));
 
 	if (run->fold.state != BULLA_RUN_DONE && run->fold.state != BULLA_RUN_FAILED)
 		return false; /* it did not end by a receipt */
@@ -449,7 +448,7 @@ bulla_rc book_finish(struct bulla_engine *e, uint32_t index)
 	if (run->parked)
 		return park_finish(e, index);
 	run->needs_token = waits_for_token(e, index);
-	if (run->needs_token && work_at(e, book_last(e, index, run))->outcome >= BULLA_OUTCOME_LOST)
+	if (run->needs_token && work_at(e, book_last(index, run))->outcome >= BULLA_OUTCOME_LOST)
 		advance_again(e, TOKEN_AGAIN_MS); /* the broker's own word, said again: its token may have come before it */
 	if (run->needs_token)
 		return BULLA_OK;

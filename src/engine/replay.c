@@ -475,7 +475,7 @@ static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct b
 			BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
 	BULLA_TRY(book_resume(e, index));
 	if (run->needs_token)
-		BULLA_TRY(advance_add(e, book_last(e, index, run)));
+		BULLA_TRY(advance_add(e, book_last(index, run)));
 	return BULLA_OK;
 }
 

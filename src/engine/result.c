@@ -197,9 +197,8 @@ static bulla_rc pack_objects(struct bulla_engine *e, const struct bulla_msg_exec
 	return parcel_pack(e, parcel, peer, ret_memory, ret_items);
 }
 
-static bulla_bytes token_for(const struct history *h, const struct bulla_msg_executed *executed)
+static bulla_bytes token_for(const struct history *h)
 {
-	(void)executed;
 	return h->token_count > 0 ? h->tokens[h->token_count - 1] : (bulla_bytes){NULL, 0};
 }
 
@@ -228,7 +227,7 @@ bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_eng
 		m.receipts = bulla_pb_list_of(&executed.receipt, 1);
 		m.envelopes = executed.outputs;
 		m.objects = bulla_pb_list_of(objects, parcel.count);
-		m.token = token_for(h, &executed);
+		m.token = token_for(h);
 	}
 	if (write_events(e, h, &event_count) == BULLA_OK)
 		m.events = bulla_pb_list_of(e->history.events, event_count);

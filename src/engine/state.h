@@ -421,7 +421,7 @@ BULLA_CHECK bulla_rc book_flush(struct bulla_engine *e);
 BULLA_CHECK bulla_rc book_turn(struct bulla_engine *e); /* end of a turn: flushes, or waits for a batch under way */
 BULLA_CHECK bulla_rc book_finish(struct bulla_engine *e, uint32_t run);
 struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct run *run);
-ref book_last(const struct bulla_engine *e, uint32_t index, const struct run *run); /* slot of the final receipt */
+ref book_last(uint32_t index, const struct run *run); /* slot of the final receipt */
 bulla_rc book_why(struct bulla_engine *e, const struct run *run);
 void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state);
 bulla_rc book_ahead(struct bulla_engine *e, ref r); /* of a step whose result ends its run */

@@ -101,21 +101,29 @@ struct bulla_enclave {
 	struct bulla_enclave_stats stats;
 };
 
-/* The session with this id, or NULL; the broker's clock by it. */
+/* The session with this id, NULL when it is none of mine. */
 struct bulla_tee_session *bulla_enclave_session(struct bulla_enclave *enclave, const uint8_t id[BULLA_SESSION_ID_BYTES]);
+
+/* The broker's clock (Unix ms) by this session, counted on from when it was asked for. */
 uint64_t bulla_enclave_now(const struct bulla_enclave *enclave, const struct bulla_tee_session *session);
 
 /* work_begin.c: an EXECUTE request. Answers by itself or begins the step; an error is the answer. BULLA_E_AGAIN: NEED was
  * sent. */
 BULLA_CHECK bulla_rc bulla_work_execute(struct bulla_enclave *enclave, uint32_t stream, bulla_bytes body);
 
-/* work_end.c: what the agent gave is sealed; at the end of the turn all that was sealed is signed and sent. */
+/* work_end.c, callback of the agent's pool, ctx: the work. What the agent gave is sealed. */
 void bulla_work_agent_done(void *ctx, struct bulla_agent_job *job);
+
+/* End of a turn: all that was sealed in it is signed and sent. */
 void bulla_work_send_sealed(struct bulla_enclave *enclave);
+
+/* Takes the work's secrets and views back; its place may be used again. */
 void bulla_work_free(struct bulla_work *work);
 
 /* work_links.c: my link to a reader of the plan. *ret_index: its place in enclave->mine. BULLA_E_BIRTH_MISSING: the agent's
  * birth record was not given yet. */
 BULLA_CHECK bulla_rc bulla_work_reader(struct bulla_enclave *enclave, const struct bulla_flow_actor *actor,
 	enum bulla_recipient *ret_to, uint16_t *ret_index, const struct bulla_link **ret);
+
+/* False: bulla_work_reader would want a birth record first. */
 bool bulla_work_reader_known(const struct bulla_enclave *enclave, const struct bulla_flow_actor *actor);

@@ -71,10 +71,13 @@ struct bulla_join {
 /* base, peers: borrowed, booted. Makes the RSA key, which takes a tenth of a second: nobody waits yet but the host. */
 BULLA_CHECK bulla_rc bulla_join_init(struct bulla_join *join, struct bulla_tee_base *base, struct bulla_peers *peers,
 	const struct bulla_join_events *events);
+/* Wipes and frees what it owns; base and peers stay. */
 void bulla_join_done(struct bulla_join *join);
 
-/* The host's connection stands (after HELLO) / is gone. */
+/* The host's connection stands (after HELLO): joins, or says at once that the session is there. Borrowed until host_down. */
 void bulla_join_host_up(struct bulla_join *join, struct bulla_frames *host);
+
+/* It is gone, and the relays with it; a session that stands stays. */
 void bulla_join_host_down(struct bulla_join *join);
 
 /* A frame of the host: true when it belonged to a relay. */
@@ -83,15 +86,31 @@ bool bulla_join_message(struct bulla_join *join, const struct bulla_frame *messa
 /* The host says that the broker wants evidence anew: attests at once, but not more often than once a second. */
 void bulla_join_renew(struct bulla_join *join);
 
-/* End of a turn; when to call at the latest (monotonic µs). */
+/* End of a turn: closes, tries again, renews. */
 void bulla_join_turn(struct bulla_join *join, int64_t now_us);
+
+/* When to call turn at the latest (monotonic µs); INT64_MAX: nothing waits. */
 int64_t bulla_join_due(const struct bulla_join *join);
 
-/* --- between join.c and join_birth.c --- */
+/* --- between join.c and join_birth.c. All: an error ends the attempt, which is tried again --- */
+
+/* Asks the broker for the birth of the next agent without keys; with none left the join is finished. */
 BULLA_CHECK bulla_rc bulla_join_next_birth(struct bulla_join *join);
+
+/* The broker's reply to BIRTH_ASK or BIRTH_PUT, an error among them. */
 BULLA_CHECK bulla_rc bulla_join_birth_reply(struct bulla_join *join, const struct bulla_frame *reply);
+
+/* Callbacks of the uplink to the KMS, ctx: the join. Its TLS stands: the request of this state goes out. */
 BULLA_CHECK bulla_rc bulla_join_kms_ready(void *ctx);
+
+/* Plain bytes of its answer, any split. BULLA_E_STATE: nothing was asked; BULLA_E_TRAILING: more than one answer. */
 BULLA_CHECK bulla_rc bulla_join_kms_bytes(void *ctx, bulla_bytes bytes);
+
+/* A request to the broker on a new stream. BULLA_E_BROKER: the connection is gone. */
 BULLA_CHECK bulla_rc bulla_join_call(struct bulla_join *join, enum bulla_op_number op, bulla_bytes body);
+
+/* All agents have their keys: tells so, and both uplinks close at the end of the turn. */
 BULLA_CHECK bulla_rc bulla_join_finished(struct bulla_join *join);
+
+/* What appraising this evidence needs besides, borrowed: what came with it, else what the machine was started with; may be empty. */
 bulla_bytes bulla_join_collateral(const struct bulla_join *join, const struct bulla_evidence *evidence);

@@ -24,8 +24,10 @@ struct bulla_nsm {
 	bulla_rc (*call)(const struct bulla_nsm *nsm, bulla_bytes request, struct bulla_buf *ret_response);
 };
 
-/* Transport over the device / over a stream socket. The descriptor stays the caller's. */
+/* Transport over the device. The descriptor stays the caller's. */
 struct bulla_nsm bulla_nsm_device(int fd);
+
+/* Transport over a stream socket, of the development TEE. The same. */
 struct bulla_nsm bulla_nsm_socket(int fd);
 
 /* All: BULLA_E_IO when the module cannot be spoken to, BULLA_E_FORMAT on an answer of another form, BULLA_E_DENIED when

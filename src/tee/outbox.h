@@ -29,8 +29,12 @@ bool bulla_outbox_has_room(const struct bulla_outbox *outbox, uint32_t more);
 
 /* A free place with an empty body. BULLA_E_BUSY when full. It counts once bulla_outbox_kept was called. */
 BULLA_CHECK bulla_rc bulla_outbox_take(struct bulla_outbox *outbox, struct bulla_outbox_entry **ret);
+
+/* The place holds a result now, whose body is complete. */
 void bulla_outbox_kept(struct bulla_outbox *outbox, struct bulla_outbox_entry *entry);
 
 /* The entry of this receipt, or NULL. */
 struct bulla_outbox_entry *bulla_outbox_find(const struct bulla_outbox *outbox, const bulla_digest *receipt);
+
+/* The host has stored it, or it was dropped: the place is free again. */
 void bulla_outbox_forget(struct bulla_outbox *outbox, struct bulla_outbox_entry *entry);

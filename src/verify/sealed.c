@@ -253,14 +253,13 @@ static bulla_rc check_listed(struct bulla_verify *v, const struct bulla_envelope
 		BULLA_E_NOT_ADDRESSED, "an envelope's readers are not those of the plan");
 }
 
-bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body, bool whole)
+bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body)
 {
 	const struct bulla_receipt *receipt = &v->pending.receipt;
 	struct bulla_position expected = {v->header.slot, receipt->position.attempt};
 	struct bulla_envelope envelope;
 	bulla_rc rc;
 
-	(void)whole;
 	BULLA_TRY(verify_form(v, BULLA_VERIFY_ENVELOPE_FORM, bulla_envelope_parse(body, &envelope),
 		"an envelope is not in its form"));
 	verify_held(v, BULLA_VERIFY_ENVELOPE_FORM);

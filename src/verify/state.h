@@ -164,11 +164,9 @@ bulla_rc verify_failed(struct bulla_verify *v, enum bulla_verify_check check, bu
 /* Where the next failure is. */
 void verify_at(struct bulla_verify *v, uint32_t step, uint32_t item, uint32_t attempt);
 
-/* --- items, one file per group: each returns BULLA_OK, a failed check's rc, or an error without verdict --- */
+/* One item of a bundle, its body as it stands there: each returns BULLA_OK, a failed check's rc, or an error without verdict. */
 BULLA_CHECK bulla_rc verify_manifest_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_approval_item(struct bulla_verify *v, bulla_bytes body);
-/* After the last manifest: anchors, plan, ledger key. */
-BULLA_CHECK bulla_rc verify_manifests_end(struct bulla_verify *v);
 BULLA_CHECK bulla_rc verify_instance_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_day_key_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_start_item(struct bulla_verify *v, bulla_bytes body);
@@ -177,9 +175,12 @@ BULLA_CHECK bulla_rc verify_entry_item(struct bulla_verify *v, bulla_bytes body)
 BULLA_CHECK bulla_rc verify_order_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_token_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_head_item(struct bulla_verify *v, bulla_bytes body);
-BULLA_CHECK bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body, bool whole);
+BULLA_CHECK bulla_rc verify_envelope_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_birth_item(struct bulla_verify *v, bulla_bytes body);
 BULLA_CHECK bulla_rc verify_link_item(struct bulla_verify *v, bulla_bytes body);
+
+/* After the last manifest: anchors, plan, ledger key. */
+BULLA_CHECK bulla_rc verify_manifests_end(struct bulla_verify *v);
 
 /* An order that is an approver's, not a party's; and its entry. */
 BULLA_CHECK bulla_rc verify_revocation_item(struct bulla_verify *v, bulla_bytes body, const struct bulla_order *order,

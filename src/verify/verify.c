@@ -156,7 +156,7 @@ static bulla_rc take(struct bulla_verify *v, enum bulla_bundle_kind kind, bulla_
 		return verify_receipt_item(v, body);
 	case BULLA_BUNDLE_ENVELOPE:
 	case BULLA_BUNDLE_ENVELOPE_HEADER:
-		return verify_envelope_item(v, body, kind == BULLA_BUNDLE_ENVELOPE);
+		return verify_envelope_item(v, body);
 	case BULLA_BUNDLE_ENTRY:
 		return verify_entry_item(v, body);
 	case BULLA_BUNDLE_TOKEN:
