@@ -101,8 +101,11 @@ static void print_line_one(const struct verification *v)
 	bool color = strcmp(v->cli->color, "always") == 0 ||
 		     (strcmp(v->cli->color, "auto") == 0 && isatty(1) && getenv("NO_COLOR") == NULL);
 
-	printf("%s%s%s  %s %.8s", color ? colors[verdict] : "", bulla_verdict_word(verdict), color ? "\033[0m" : "",
-		v->workflow, v->run);
+	printf("%s%s%s  ", color ? colors[verdict] : "", bulla_verdict_word(verdict), color ? "\033[0m" : "");
+	if (v->result.checks[BULLA_VERIFY_BUNDLE_FORM].state == BULLA_VERIFY_HELD)
+		printf("%s %.8s", v->workflow, v->run);
+	else
+		printf("%s", v->cli->arg_count > 0 ? v->cli->args[0] : "run"); /* it says of which run it is in its first item */
 	switch (verdict) {
 	case BULLA_VERDICT_VERIFIED:
 		printf(" ran as approved\n");
@@ -168,6 +171,10 @@ static void print_refused(const struct verification *v)
 	unsigned held = 0, failed = 0, left = 0;
 
 	count_checks(&v->result, &held, &failed, &left);
+	if (held == 0) { /* nothing of it is what a bundle is */
+		printf("%s  these are not the bytes of a bundle\nnext   bulla bundle writes one; get it again\n", bulla_rc_id(v->result.rc));
+		return;
+	}
 	printf("%s  %s", bulla_rc_id(v->result.rc), v->result.text == NULL ? bulla_rc_text(v->result.rc) : v->result.text);
 	if (v->result.step != BULLA_STEP_RUN)
 		printf(" (step %u, try %u)", v->result.step, v->result.attempt);

@@ -153,6 +153,7 @@ bulla_rc runner_give_up(struct bulla_engine *e, ref r)
 		return BULLA_OK;
 	BULLA_TRY(book_lost(e, r));
 	work->tell_lost = true;
+	work->outcome = BULLA_OUTCOME_LOST; /* for those who follow */
 	book_event(e, r, BULLA_STEP_RETRYING);
 	BULLA_TRY(book_decide(e, run_of(r)));
 	return i && i->peer ? runner_kick(e, i) : BULLA_OK;

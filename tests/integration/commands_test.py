@@ -164,6 +164,19 @@ def output_that_goes_nowhere_is_an_error():
 
 
 @tap.case
+def what_is_no_bundle_is_called_so():
+    path = os.path.join(EMPTY, "some.txt")
+    for text in ("", "{}", "x" * 5000):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        result = bulla("verify", path)
+        assert result.returncode == 1, result
+        for what in (f"REFUSED  {path}: do not use", "bundle-damaged  these are not the bytes of a bundle", "get it again"):
+            assert what in result.stdout, (what, result)
+        assert "proof" not in result.stdout and "00000000" not in result.stdout, result
+
+
+@tap.case
 def long_paths_are_named():
     folder = os.path.join(EMPTY, "whole")
     long = "/" + "d" * 200

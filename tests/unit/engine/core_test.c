@@ -280,6 +280,7 @@ static void a_hanging_enclave_is_given_up(void **state)
 	town_start(&town, 1, true);
 	town_pass(&town, 12000); /* time-out 5 s, 3 s of grace */
 	assert_int_equal(counts().lost, 1);
+	assert_int_equal(town.retried, BULLA_OUTCOME_LOST);
 	a->mute = false;
 	town_pass(&town, 12000);
 	assert_int_equal(town.results, 1);

@@ -586,7 +586,11 @@ static void client_gets(struct town *town, struct town_frame *f)
 {
 	town->last_op = f->op;
 	if (f->flags & BULLA_ENGINE_EVENT) {
+		struct bulla_msg_run_event event;
+
 		town->events++;
+		if (bulla_msg_run_event_decode(bulla_buf_view(&f->body), &event) == BULLA_OK && event.state == BULLA_STEP_RETRYING)
+			town->retried = (uint32_t)event.outcome;
 		if (f->op == BULLA_OP_BUNDLE)
 			MUST(bulla_buf_append(&town->pieces, bulla_buf_view(&f->body)));
 		if (f->op == BULLA_OP_BUNDLE && !town->takes_nothing)

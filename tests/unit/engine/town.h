@@ -73,6 +73,7 @@ struct town {
 	uint32_t ledger_lsn;
 	/* what clients got */
 	uint32_t started, results, errors, events;
+	uint32_t retried; /* what the last attempt to be tried again ended with, as followers were told */
 	uint32_t ahead; /* of events: last receipts ahead of their tokens */
 	struct bulla_msg_run_result result; /* the last, views of result_body */
 	struct bulla_buf result_body;
