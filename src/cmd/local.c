@@ -186,28 +186,38 @@ static int say_no_broker(const struct context *context, const struct ended *ende
 	return say_rc(context->cli, rc, log, "look into that log; then bulla down, bulla up");
 }
 
+/* Does it listen, and has it written who it is? */
+static bulla_rc ask_broker(const struct context *context, struct broker_info *ret)
+{
+	char path[CONTEXT_PATH];
+	struct client *client = NULL;
+
+	path_join(path, context->runtime, "broker.sock");
+	BULLA_TRY(client_open(path, &client));
+	client_close(client);
+	return broker_info_read(context->state, ret);
+}
+
+/* Who waits longer waits in vain: it ended, or after a while another program still has its port. */
+static bool is_hopeless(struct context *context, const struct ended *ended, int64_t until, bulla_rc *ret_why)
+{
+	return ended_look(ended, ret_why) || (until - now_ms() < BROKER_MS - PORT_MS && local_port_is_taken(context));
+}
+
 int local_wait_broker(struct context *context, const struct ended *ended, struct broker_info *ret)
 {
 	int64_t until = now_ms() + BROKER_MS;
-	char path[CONTEXT_PATH];
-	struct client *client = NULL;
-	bulla_rc rc = BULLA_E_NOT_FOUND, why = BULLA_OK;
-	bool ended_too = false;
+	bulla_rc rc, why = BULLA_OK;
+	bool ended_too;
 
-	path_join(path, context->runtime, "broker.sock");
-	while (rc != BULLA_OK && !ended_too && now_ms() < until) {
-		ended_too = supervisor_ended(context);
-		rc = client_open(path, &client);
-		client = rc == BULLA_OK ? client_close(client) : NULL;
-		rc = rc == BULLA_OK ? broker_info_read(context->state, ret) : rc;
-		if (rc != BULLA_OK)
-			pause_ms(STEP_MS);
-		if (rc != BULLA_OK && ended_look(ended, &why))
-			break;
-		if (rc != BULLA_OK && until - now_ms() < BROKER_MS - PORT_MS && local_port_is_taken(context))
-			break;
-	}
-	return rc == BULLA_OK ? 0 : say_no_broker(context, ended, ended_too, why, rc);
+	do {
+		ended_too = supervisor_ended(context); /* looked at first: what it started may have answered just before */
+		rc = ask_broker(context, ret);
+		if (rc == BULLA_OK)
+			return 0;
+		pause_ms(STEP_MS);
+	} while (!ended_too && !is_hopeless(context, ended, until, &why) && now_ms() < until);
+	return say_no_broker(context, ended, ended_too, why, rc);
 }
 
 bulla_rc local_signal_platform(const struct context *context, int number)
