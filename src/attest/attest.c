@@ -45,22 +45,30 @@ static bulla_rc check_arguments(const struct bulla_attest_anchors *anchors, cons
 	return BULLA_OK;
 }
 
-/* RFC 9999 record: an array of two or three whose first item is a media type or a number. */
+/* RFC 9999 record: an array of two, or of three whose first item is a media type or a number (a COSE message has bytes there). */
 static bool is_record(bulla_bytes bytes)
 {
-	return bytes.n > 2 && (bytes.p[0] == 0x82 || bytes.p[0] == 0x83);
+	return bytes.n > 2 && (bytes.p[0] == 0x82 || (bytes.p[0] == 0x83 && (bytes.p[1] >> 5 == 0 || bytes.p[1] >> 5 == 3)));
 }
 
 static bool unwrap(struct bulla_attest_run *run)
 {
+	bulla_cbor_rd r = bulla_cbor_rd_of(run->evidence);
 	struct bulla_cmw record;
 
 	if (!is_record(run->evidence))
 		return true;
-	if (bulla_cmw_parse(run->evidence, &record) != BULLA_OK)
-		return bulla_run_stop(run, BULLA_FACTOR_ENCODING, 0, "the CMW record around the evidence is damaged");
+	bulla_rc rc = bulla_cmw_rd(&r, &record);
+	if (rc == BULLA_OK)
+		rc = bulla_cbor_rd_end(&r);
+	if (rc != BULLA_OK) {
+		const struct bulla_form_fault fault = bulla_form_fault_of(rc, &r, true);
+
+		return bulla_run_unreadable(run, &fault, run->evidence);
+	}
 	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)
-		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, 0, "the CMW record says that it holds no evidence");
+		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, bulla_run_in(run, record.value, record.value.n),
+			"the CMW record says that it holds no evidence");
 	run->evidence = record.value;
 	run->label = record.media_type;
 	return true;
@@ -132,8 +140,12 @@ static void appraise(struct bulla_attest_run *run)
 	if (!unwrap(run))
 		return;
 	const struct bulla_attest_ops *ops = find_ops(run->evidence);
+	if (run->evidence.n == 0) {
+		bulla_run_fail(run, BULLA_FACTOR_SIZE, bulla_run_at(run, run->evidence), "there is no evidence");
+		return;
+	}
 	if (ops == NULL) {
-		bulla_run_fail(run, BULLA_FACTOR_ENCODING, 0, "the bytes are no evidence of a known kind");
+		bulla_run_fail(run, BULLA_FACTOR_ENCODING, bulla_run_at(run, run->evidence), "the bytes are no evidence of a known kind");
 		return;
 	}
 	for (size_t i = 0; i < ops->factor_count; i++)

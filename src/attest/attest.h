@@ -284,6 +284,13 @@ BULLA_CHECK bulla_rc bulla_attest_appraise(bulla_bytes evidence, const struct bu
 	const struct bulla_attest_binding *binding, struct bulla_attest_time time, struct bulla_attest_cache *cache,
 	struct bulla_attest_result *ret);
 
+/* What is wrong with the form of bytes that were read. */
+struct bulla_form_fault {
+	enum bulla_factor factor;
+	size_t at;        /* offset in what was read */
+	const char *text; /* a literal; NULL: nothing is wrong */
+};
+
 /* What the bytes look like before anything is checked: where a nonce would be, which collateral to look for. A guess. */
 enum bulla_tee bulla_attest_guess(bulla_bytes evidence);
 

@@ -6,7 +6,7 @@
 #include "crypto/hash.h"
 
 #define AZURE_COMMON \
-	BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING, BULLA_FACTOR_VERSION, \
+	BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_FACTOR_VERSION, \
 		BULLA_FACTOR_RESERVED, BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR, BULLA_FACTOR_TEST_KEY, \
 		BULLA_FACTOR_CHAIN_FORM, BULLA_FACTOR_CHAIN_ORDER, BULLA_FACTOR_CHAIN_SIGNATURES, \
 		BULLA_FACTOR_CHAIN_DATES, BULLA_FACTOR_CHAIN_CA, BULLA_FACTOR_CHAIN_KEYS, BULLA_FACTOR_LEAF_USAGE, \
@@ -24,21 +24,18 @@ static const uint8_t factors[] = {AZURE_COMMON};
 
 static bool has_word(bulla_bytes text, const char *word)
 {
-	const size_t n = bulla_bytes_str(word).n;
-
-	for (size_t i = 0; i + n <= text.n; i++)
-		if (text.p[i] == '"' && bulla_bytes_eq_str(bulla_bytes_of(text.p + i, n), word))
-			return true;
-	return false;
+	return bulla_form_has(text, bulla_bytes_str(word));
 }
 
-/* Version 2 names the report "hcl_report", version 1 "report" beside "vcek". */
+/* From version 1 on the report is named "hcl_report", before "report" beside "vcek"; of what was cut, something is left. */
 static bool sniff(bulla_bytes evidence)
 {
 	if (bulla_azure_is_hcl(evidence))
 		return true;
 	return evidence.n > 0 && evidence.p[0] == '{' &&
-		(has_word(evidence, "\"hcl_report\"") || (has_word(evidence, "\"vcek\"") && has_word(evidence, "\"pcrs\"")));
+		(has_word(evidence, "\"hcl_report\"") ||
+			(has_word(evidence, "\"tpm_quote\"") && !has_word(evidence, "\"ak_public\"")) ||
+			(has_word(evidence, "\"quote\"") && has_word(evidence, "\"message\"")));
 }
 
 /* Only TDX brings a quote beside the report. */
@@ -61,7 +58,7 @@ static bool check_binding(struct bulla_attest_run *run, const struct bulla_azure
 	} else {
 		bulla_sha512(azure->runtime, hash);
 	}
-	return bulla_run_check(run, BULLA_FACTOR_HCL_BINDING, bulla_bytes_eq(report_data, BULLA_BYTES_ARRAY(hash)), 0,
+	return bulla_run_check(run, BULLA_FACTOR_HCL_BINDING, bulla_bytes_eq(report_data, BULLA_BYTES_ARRAY(hash)), bulla_run_at(run, report_data),
 		"the hardware report is not bound to this runtime data");
 }
 
@@ -94,15 +91,17 @@ static bool check_quote(struct bulla_attest_run *run, const struct bulla_azure *
 
 	if (azure->message.n == 0)
 		return bulla_run_stop(run, BULLA_FACTOR_TPM_MAGIC, 0, "no TPM quote comes with it: the report may be a copy");
-	if (!bulla_run_check(run, BULLA_FACTOR_TPM_MAGIC, bulla_tpm_quote_read(azure->message, ret) == BULLA_OK, 0,
+	if (!bulla_run_check(run, BULLA_FACTOR_TPM_MAGIC, bulla_tpm_quote_read(azure->message, ret) == BULLA_OK,
+		    bulla_run_at(run, azure->message),
 		    "the message is no quote over SHA-256 registers"))
 		return false;
 	bool ok = read_key(runtime, &key) == BULLA_OK &&
 		bulla_verify(key, BULLA_RS256, azure->message, azure->signature) == BULLA_OK;
-	if (!bulla_run_check(run, BULLA_FACTOR_TPM_SIGNATURE, ok, 0, "the quote is not signed by the bound key"))
+	if (!bulla_run_check(run, BULLA_FACTOR_TPM_SIGNATURE, ok, bulla_run_at(run, azure->signature),
+		    "the quote is not signed by the bound key"))
 		return false;
 	if (!bulla_run_check(run, BULLA_FACTOR_TPM_PCRS,
-		    bulla_tpm_pcrs_match(ret, (const uint8_t(*)[32])azure->pcrs, azure->given), 0,
+		    bulla_tpm_pcrs_match(ret, (const uint8_t(*)[32])azure->pcrs, azure->given), azure->pcrs_at,
 		    "the registers are not those of the quote"))
 		return false;
 	for (unsigned i = 0; i < BULLA_TPM_PCRS; i++)
@@ -159,7 +158,7 @@ static bool check_vtpm(struct bulla_attest_run *run, const struct bulla_azure *a
 	bulla_json runtime;
 
 	if (bulla_json_parse(azure->runtime, &runtime) != BULLA_OK)
-		return bulla_run_stop(run, BULLA_FACTOR_ENCODING, 0, "the runtime data is no JSON");
+		return bulla_run_stop(run, BULLA_FACTOR_ENCODING, bulla_run_at(run, azure->runtime), "the runtime data is no JSON");
 	if (!check_quote(run, azure, runtime, &ret->quote))
 		return false;
 	ret->user_data = read_user_data(run, runtime);
@@ -191,7 +190,7 @@ static void appraise_tdx(struct bulla_attest_run *run, const struct bulla_azure 
 	if (!bulla_dcap_trust(run, azure->td_quote, &judged))
 		return;
 	if (!judged.quote.tdx) {
-		bulla_run_fail(run, BULLA_FACTOR_VERSION, 0, "the quote is not that of a TD");
+		bulla_run_fail(run, BULLA_FACTOR_VERSION, bulla_run_in(run, azure->td_quote, 4), "the quote is not that of a TD");
 		return;
 	}
 	if (!check_binding(run, azure, bulla_bytes_of(judged.quote.body.p + 520, 64)) || !check_vtpm(run, azure, &vtpm))
@@ -218,7 +217,7 @@ static void appraise(struct bulla_attest_run *run)
 	}
 	if (!judge_snp(run, &azure, &debug, &platform) || !check_vtpm(run, &azure, &vtpm))
 		return;
-	bulla_run_policy(run, debug, 0);
+	bulla_run_policy(run, debug, bulla_run_in(run, azure.hardware, 0x08));
 	bulla_run_platform(run, platform);
 	check_bound(run, &vtpm);
 }

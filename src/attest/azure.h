@@ -18,6 +18,7 @@ struct bulla_azure {
 	bulla_bytes message, signature; /* TPM quote */
 	uint8_t (*pcrs)[32];
 	uint32_t given;           /* bit n: register n is given */
+	size_t pcrs_at, vcek_at, td_quote_at; /* where in the evidence; 0: not there */
 };
 
 /* The bare content of NV index 0x01400001: shown, but never accepted, as no TPM quote comes with it. */

@@ -20,11 +20,17 @@ static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULL
 	BULLA_FACTOR_PSA_PROFILE, BULLA_FACTOR_PSA_LIFECYCLE, BULLA_FACTOR_PSA_INSTANCE,
 	BULLA_FACTOR_PSA_IMPLEMENTATION, BULLA_FACTOR_CCA_BINDING, BULLA_FACTOR_CCA_REALM_SIGNATURE};
 
+/* One of the two tags, or a map that has the number of one of the two tokens. */
 static bool sniff(bulla_bytes evidence)
 {
 	const uint8_t *p = evidence.p;
+	bulla_bytes message = bulla_form_behind_tags(evidence);
 
-	return evidence.n > 4 && p[0] == 0xd9 && ((p[1] == 0x01 && p[2] == 0x8f) || (p[1] == 0x03 && p[2] == 0x8b));
+	if (evidence.n > 2 && p[0] == 0xd9 && ((p[1] == 0x01 && p[2] == 0x8f) || (p[1] == 0x03 && p[2] == 0x8b)))
+		return true;
+	return message.n > 0 && message.p[0] >> 5 == 5 &&
+		(bulla_form_has(message, BULLA_BYTES_LITERAL("\x19\xac\xca")) ||
+			bulla_form_has(message, BULLA_BYTES_LITERAL("\x19\xac\xd1")));
 }
 
 /* ---- the collection ---- */
@@ -32,42 +38,50 @@ static bool sniff(bulla_bytes evidence)
 /* A token as byte string (tag 399), or as CMW record [263 or media type, byte string, ? indicator] (tag 907, RFC 9999). */
 static bulla_rc read_half(bulla_cbor_rd *r, bulla_bytes *ret)
 {
+	const bulla_cbor_rd begin = *r;
 	enum bulla_cbor_type type;
 	struct bulla_cmw record;
-	bulla_bytes raw;
 
 	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
 	if (type != BULLA_CBOR_ARRAY)
 		return bulla_cbor_rd_bytes_max(r, BULLA_PSA_SIZE_MAX, ret);
-	BULLA_TRY(bulla_cbor_rd_skip(r, &raw));
-	BULLA_TRY(bulla_cmw_parse(raw, &record));
-	if (record.media_type.n == 0 && record.content_format != FORMAT_EAT_CWT)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a part of the collection is no EAT");
-	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a part of the collection says that it is no evidence");
-	*ret = record.value;
-	return BULLA_OK;
+	BULLA_TRY(bulla_cmw_rd(r, &record));
+	bool eat = record.media_type.n > 0 || record.content_format == FORMAT_EAT_CWT;
+	if (eat && (record.ind == 0 || (record.ind & BULLA_CMW_EVIDENCE) != 0)) {
+		*ret = record.value;
+		return BULLA_OK;
+	}
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "a part of the collection is no EAT, or says that it is no evidence");
 }
 
 static bulla_rc read_halves(bulla_cbor_rd *r, bulla_bytes *platform, bulla_bytes *realm)
 {
+	bulla_cbor_rd begin = *r;
 	struct bulla_cbor_map map;
 	int64_t key;
 	uint64_t tag;
 
-	BULLA_TRY(bulla_cbor_rd_tag(r, &tag));
+	BULLA_TRY(bulla_cbor_rd_tag(&begin, &tag));
 	if (tag != TAG_COLLECTION && tag != TAG_COLLECTION_LEGACY)
 		return BULLA_FAIL(BULLA_E_FORMAT, "the tag is none of a CCA token");
+	*r = begin;
 	BULLA_TRY(bulla_cbor_rd_map(r, 2, &map));
 	while (bulla_cbor_map_more(r, &map)) {
+		const bulla_cbor_rd before = *r;
+
 		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
-		if (key != KEY_PLATFORM && key != KEY_REALM)
+		if (key != KEY_PLATFORM && key != KEY_REALM) {
+			*r = before;
 			return BULLA_FAIL(BULLA_E_FORMAT, "the collection has something else than the two tokens");
+		}
 		BULLA_TRY(read_half(r, key == KEY_PLATFORM ? platform : realm));
 	}
 	BULLA_TRY(bulla_cbor_rd_end(r));
-	return platform->p != NULL && realm->p != NULL ? BULLA_OK :
-							 BULLA_FAIL(BULLA_E_FORMAT, "one of the two tokens is missing");
+	if (platform->p != NULL && realm->p != NULL)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "one of the two tokens is missing");
 }
 
 bulla_rc bulla_cca_instance(bulla_bytes token, bulla_bytes *ret)
@@ -83,6 +97,7 @@ bulla_rc bulla_cca_instance(bulla_bytes token, bulla_bytes *ret)
 struct realm {
 	bulla_bytes challenge, personalisation, key, key_hash, initial, rem[REMS], profile;
 	unsigned unknown;
+	size_t unknown_at; /* when there is one: the first, in the payload */
 };
 
 static bulla_rc read_rems(bulla_cbor_rd *r, struct realm *ret)
@@ -127,13 +142,17 @@ static bulla_rc read_realm(bulla_cbor_rd *r, struct realm *ret)
 
 	BULLA_TRY(bulla_cbor_rd_map(r, 16, &map));
 	while (bulla_cbor_map_more(r, &map)) {
+		if (ret->unknown == 0)
+			ret->unknown_at = r->rd.at;
 		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
 		BULLA_TRY(read_realm_claim(r, key, ret));
 	}
 	BULLA_TRY(bulla_cbor_rd_end(r));
 	if (ret->challenge.n != 64 || ret->key.n == 0 || ret->initial.n < 32 || ret->rem[REMS - 1].n < 32 ||
-		ret->key_hash.n == 0)
+		ret->key_hash.n == 0) {
+		r->rd.at = 0;
 		return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim of the realm is missing or short");
+	}
 	return BULLA_OK;
 }
 
@@ -165,8 +184,7 @@ static bool check_realm_signature(struct bulla_attest_run *run, const struct bul
 {
 	BULLA_AUTO_VERIFY_KEY key = NULL;
 	bulla_bytes x, y;
-	bool ok = sign1->alg == BULLA_ES384 && sign1->unprotected.n == 1 &&
-		read_realm_key(realm->key, &x, &y) == BULLA_OK &&
+	bool ok = read_realm_key(realm->key, &x, &y) == BULLA_OK &&
 		bulla_verify_key_point(BULLA_KEY_P384, x, y, &key) == BULLA_OK &&
 		bulla_signature_in_range(BULLA_KEY_P384, sign1->signature) &&
 		bulla_sign1_verify(sign1, key, BULLA_ES384, (bulla_bytes){NULL, 0}) == BULLA_OK;
@@ -194,22 +212,29 @@ static bool check_binding(struct bulla_attest_run *run, const struct realm *real
 		"the platform token is not bound to this realm's key");
 }
 
-static bool judge_realm(struct bulla_attest_run *run, bulla_bytes token, struct realm *ret)
+static bool read_realm_token(struct bulla_attest_run *run, bulla_bytes token, struct bulla_sign1 *sign1, struct realm *ret)
 {
-	struct bulla_sign1 sign1;
-	bulla_rc rc = bulla_sign1_parse(token, &sign1);
+	struct bulla_form_fault fault;
 
-	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, bulla_run_at(run, token), "the realm token is no strict COSE_Sign1");
-	bulla_cbor_rd r = bulla_cbor_rd_with(sign1.payload, (struct bulla_cbor_options){.unordered_keys = true});
+	if (bulla_form_cose(token, 18, (bulla_bytes){NULL, 0}, sign1, &fault) != BULLA_OK ||
+		bulla_psa_headers(token, sign1, &fault) != BULLA_OK)
+		return bulla_run_unreadable(run, &fault, token);
+	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM, sign1->alg == BULLA_ES384, bulla_run_at(run, sign1->protected_raw),
+		    "the realm token's algorithm is not ES384") ||
+		!bulla_run_check(run, BULLA_FACTOR_FIELDS, sign1->unprotected.n == 1, bulla_run_at(run, sign1->unprotected),
+			"the realm token's unprotected header is not empty"))
+		return false;
+	bulla_cbor_rd r = bulla_cbor_rd_with(sign1->payload, (struct bulla_cbor_options){.unordered_keys = true});
 	*ret = (struct realm){0};
-	rc = read_realm(&r, ret);
-	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, bulla_run_at(run, sign1.payload) + r.rd.at,
-			"a claim of the realm is not in its form");
+	bulla_rc rc = read_realm(&r, ret);
+	if (rc != BULLA_OK) {
+		fault = bulla_form_fault_of(rc, &r, false);
+		return bulla_run_unreadable(run, &fault, sign1->payload);
+	}
 	if (run->policy->strict && ret->unknown > 0)
-		bulla_run_fail(run, BULLA_FACTOR_UNKNOWN_FIELDS, bulla_run_at(run, sign1.payload), "there is an unknown claim");
-	return check_realm_signature(run, &sign1, ret);
+		bulla_run_fail(run, BULLA_FACTOR_UNKNOWN_FIELDS, bulla_run_at(run, sign1->payload) + ret->unknown_at,
+			"there is an unknown claim");
+	return true;
 }
 
 static void record_claims(struct bulla_attest_run *run, const struct realm *realm)
@@ -227,21 +252,25 @@ static void appraise(struct bulla_attest_run *run)
 	bulla_cbor_rd r = bulla_cbor_rd_of(run->evidence);
 	bulla_bytes platform_token = {NULL, 0}, realm_token = {NULL, 0};
 	struct bulla_psa_claims platform;
+	struct bulla_sign1 sign1;
 	struct realm realm;
 	bool debug = false;
 	bulla_rc rc = read_halves(&r, &platform_token, &realm_token);
 
 	(void)bulla_run_seconds(run, 0);
 	if (rc != BULLA_OK) {
-		bulla_run_unreadable(run, rc, bulla_run_at(run, run->evidence) + r.rd.at, "the token is no CCA collection");
+		const struct bulla_form_fault fault = bulla_form_fault_of(rc, &r, true);
+
+		bulla_run_unreadable(run, &fault, run->evidence);
 		return;
 	}
-	if (!bulla_psa_judge(run, platform_token, BULLA_TEE_CCA, &platform, &debug) ||
-		!judge_realm(run, realm_token, &realm) || !check_binding(run, &realm, &platform))
+	if (!read_realm_token(run, realm_token, &sign1, &realm) ||
+		!bulla_psa_judge(run, platform_token, BULLA_TEE_CCA, &platform, &debug) ||
+		!check_realm_signature(run, &sign1, &realm) || !check_binding(run, &realm, &platform))
 		return;
 	record_claims(run, &realm);
 	bulla_run_fresh(run, 0, 0);
-	bulla_run_policy(run, debug, 0);
+	bulla_run_policy(run, debug, bulla_run_at(run, platform.lifecycle_raw));
 	bulla_run_challenge(run, realm.challenge);
 	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
 	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);

@@ -20,23 +20,27 @@ static const uint8_t tdx_factors[] = {COMMON, BULLA_FACTOR_TDX_MODULE, BULLA_FAC
 	BULLA_FACTOR_TDX_ATTRIBUTES, BULLA_FACTOR_TDX_XFAM, BULLA_FACTOR_TDX_SERVICE_TD, BULLA_FACTOR_TDX_EVENT_LOG};
 static const uint8_t sgx_factors[] = {COMMON, BULLA_FACTOR_SGX_ATTRIBUTES, BULLA_FACTOR_SGX_SVN};
 
-/* u16 version 3..5, u16 key type; then u32 TEE: 0 SGX, 0x81 TDX. */
-static bool sniff_quote(bulla_bytes evidence, uint8_t tee)
+/* u16 version 3..5, u16 key type, which is no zero as in an SNP report's version; or Intel's name further on. Then u32 TEE: 0
+ * SGX, 0x81 TDX. */
+static bool sniff_quote(bulla_bytes evidence)
 {
 	const uint8_t *p = evidence.p;
+	bulla_bytes intel = bulla_quote_intel();
 
-	return evidence.n >= 8 && p[0] >= 1 && p[0] < 16 && p[1] == 0 && (p[2] != 0 || p[3] != 0) && p[4] == tee &&
-		p[5] == 0 && p[6] == 0 && p[7] == 0;
+	if (evidence.n >= BULLA_QUOTE_VENDOR_AT + intel.n &&
+		bulla_bytes_eq(bulla_bytes_of(p + BULLA_QUOTE_VENDOR_AT, intel.n), intel))
+		return true;
+	return evidence.n >= 4 && p[0] > 0 && p[0] < 16 && p[1] == 0 && (p[2] != 0 || p[3] != 0);
 }
 
 static bool sniff_tdx(bulla_bytes evidence)
 {
-	return sniff_quote(evidence, 0x81);
+	return sniff_quote(evidence) && evidence.n > 4 && evidence.p[4] == 0x81;
 }
 
 static bool sniff_sgx(bulla_bytes evidence)
 {
-	return sniff_quote(evidence, 0);
+	return sniff_quote(evidence) && !sniff_tdx(evidence);
 }
 
 static void appraise(struct bulla_attest_run *run)

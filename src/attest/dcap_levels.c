@@ -39,26 +39,26 @@ static bool same_root(struct bulla_attest_run *run, const struct bulla_dcap_coll
 }
 
 static void check_window(struct bulla_attest_run *run, enum bulla_factor factor, int64_t time, int64_t from, int64_t to,
-	const char *text)
+	const char *early, const char *late)
 {
 	bulla_run_window(run, from, to);
 	if (time < from || time > to)
-		bulla_run_fail(run, factor, 0, text);
+		bulla_run_fail(run, factor, 0, time < from ? early : late);
 }
 
 static void check_dates(struct bulla_attest_run *run, const struct bulla_dcap_collateral *c, int64_t time)
 {
-	check_window(run, BULLA_FACTOR_TCB_INFO_DATES, time, c->tcb.issued, c->tcb.next, "the TCB info is not valid now");
+	check_window(run, BULLA_FACTOR_TCB_INFO_DATES, time, c->tcb.issued, c->tcb.next, "the TCB info is not yet valid", "the TCB info is out of date");
 	check_window(run, BULLA_FACTOR_TCB_INFO_DATES, time, c->tcb_signer.cert.not_before, c->tcb_signer.cert.not_after,
-		"the TCB signing certificate is not valid now");
+		"the TCB signing certificate is not yet valid", "the TCB signing certificate has expired");
 	check_window(run, BULLA_FACTOR_QE_IDENTITY_DATES, time, c->qe.issued, c->qe.next,
-		"the QE identity is not valid now");
+		"the QE identity is not yet valid", "the QE identity is out of date");
 	check_window(run, BULLA_FACTOR_QE_IDENTITY_DATES, time, c->qe_signer.cert.not_before,
-		c->qe_signer.cert.not_after, "the TCB signing certificate is not valid now");
+		c->qe_signer.cert.not_after, "the TCB signing certificate is not yet valid", "the TCB signing certificate has expired");
 	check_window(run, BULLA_FACTOR_CRL_DATES, time, c->pck_crl.this_update, c->pck_crl.next_update,
-		"the PCK revocation list is not valid now");
+		"the PCK revocation list is not yet valid", "the PCK revocation list is out of date");
 	check_window(run, BULLA_FACTOR_CRL_DATES, time, c->root_crl.this_update, c->root_crl.next_update,
-		"the root's revocation list is not valid now");
+		"the root's revocation list is not yet valid", "the root's revocation list is out of date");
 	bulla_run_hold(run, BULLA_FACTOR_TCB_INFO_DATES);
 	bulla_run_hold(run, BULLA_FACTOR_QE_IDENTITY_DATES);
 	bulla_run_hold(run, BULLA_FACTOR_CRL_DATES);
@@ -70,14 +70,17 @@ static void check_revocation(struct bulla_attest_run *run, const struct bulla_dc
 	const struct bulla_cert *below_root[] = {&judged->certs[1], &c->crl_signer.cert, &c->tcb_signer.cert,
 		&c->qe_signer.cert};
 
-	/* the processor CA's list says nothing about a platform CA's certificate */
-	if (!bulla_bytes_eq(c->crl_signer.cert.spki, judged->certs[1].spki))
-		bulla_run_fail(run, BULLA_FACTOR_REVOCATION, 0, "the revocation list is of another PCK CA");
 	for (size_t i = 0; i < 4; i++)
 		if (bulla_crl_check(&c->root_crl, below_root[i]) != BULLA_OK)
-			bulla_run_fail(run, BULLA_FACTOR_REVOCATION, 0, "a CA or signing certificate is revoked");
-	bulla_run_check(run, BULLA_FACTOR_REVOCATION, bulla_crl_check(&c->pck_crl, &judged->certs[2]) == BULLA_OK, 0,
-		"the PCK certificate is revoked");
+			bulla_run_fail(run, BULLA_FACTOR_REVOCATION, bulla_run_at(run, below_root[i]->der),
+				"a CA or signing certificate is revoked");
+	/* the processor CA's list says nothing about a platform CA's certificate */
+	if (!bulla_bytes_eq(c->crl_signer.cert.spki, judged->certs[1].spki) &&
+		!bulla_run_fail(run, BULLA_FACTOR_CRL_SIGNATURE, bulla_run_at(run, judged->certs[1].der),
+			"the PCK revocation list is of another PCK CA than this one"))
+		return;
+	bulla_run_check(run, BULLA_FACTOR_REVOCATION, bulla_crl_check(&c->pck_crl, &judged->certs[2]) == BULLA_OK,
+		bulla_run_at(run, judged->certs[2].der), "the PCK certificate is revoked");
 }
 
 static bool masked_equal(const uint8_t *found, const uint8_t *want, const uint8_t *mask, size_t size)
@@ -97,7 +100,6 @@ static uint8_t check_qe(struct bulla_attest_run *run, const struct bulla_dcap_qe
 	const struct bulla_quote *quote)
 {
 	const uint8_t *report = quote->qe_report.p;
-	size_t at = bulla_run_at(run, quote->qe_report);
 	bool same = qe->tdx == quote->tdx &&
 		masked_equal(report + MISCSELECT_AT, qe->miscselect, qe->miscselect_mask, 4) &&
 		masked_equal(report + ATTRIBUTES_AT, qe->attributes, qe->attributes_mask, 16) &&
@@ -106,8 +108,9 @@ static uint8_t check_qe(struct bulla_attest_run *run, const struct bulla_dcap_qe
 	const struct bulla_dcap_svn_level *level =
 		bulla_dcap_svn_level_of(qe->levels, qe->level_count, u16_at(quote->qe_report, ISVSVN_AT));
 
-	bulla_run_check(run, BULLA_FACTOR_QE_IDENTITY, same, at, "the quoting enclave is not the one of the identity");
-	bulla_run_check(run, BULLA_FACTOR_QE_LEVEL, level != NULL, at + ISVSVN_AT, "the quoting enclave is below all levels");
+	bulla_run_check(run, BULLA_FACTOR_QE_IDENTITY, same, bulla_run_at(run, quote->qe_report),
+		"the quoting enclave is not the one of the identity");
+	bulla_run_check(run, BULLA_FACTOR_QE_LEVEL, level != NULL, bulla_run_in(run, quote->qe_report, ISVSVN_AT), "the quoting enclave is below all levels");
 	return level != NULL ? level->status : BULLA_TCB_UNKNOWN;
 }
 

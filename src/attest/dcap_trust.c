@@ -6,63 +6,90 @@
 #define P256 (1u << BULLA_KEY_P256)
 #define REPORT_DATA_AT 320
 
-static const uint8_t intel_vendor[] = {0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95,
-	0x7f, 0x06, 0x07};
-
 static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bulla_quote *ret)
 {
 	static const uint8_t form[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING, BULLA_FACTOR_VERSION,
 		BULLA_FACTOR_ALGORITHM};
-	enum bulla_factor factor = BULLA_FACTOR_SIZE;
-	size_t at = 0, base = bulla_run_at(run, bytes);
+	struct bulla_form_fault fault;
 
-	if (bulla_quote_read(bytes, ret, &factor, &at) != BULLA_OK)
-		return bulla_run_stop(run, factor, base + at, "the quote is not in its form");
+	if (bulla_quote_read(bytes, ret, &fault) != BULLA_OK)
+		return bulla_run_unreadable(run, &fault, bytes);
 	for (size_t i = 0; i < sizeof(form); i++)
 		bulla_run_hold(run, form[i]);
 	bulla_run_claim_number(run, BULLA_CLAIM_REPORT_VERSION, 0, bytes, ret->version);
 	if (!bulla_run_check(run, BULLA_FACTOR_RESERVED,
-		    ret->version == 3 || bulla_bytes_is_zero_ct(ret->reserved), base + 8,
+		    ret->version == 3 || bulla_bytes_is_zero_ct(ret->reserved), bulla_run_at(run, ret->reserved),
 		    "reserved bytes of the header are not zero"))
 		return false;
 	return bulla_run_check(run, BULLA_FACTOR_QE_VENDOR,
-		bulla_bytes_eq(ret->vendor, BULLA_BYTES_ARRAY(intel_vendor)), base + 12,
+		bulla_bytes_eq(ret->vendor, bulla_quote_intel()), bulla_run_at(run, ret->vendor),
 		"the quoting enclave is not Intel's");
 }
 
-/* Certificates from the quote, or from the collateral when the quote carries none. */
-static bool collect(struct bulla_attest_run *run, struct bulla_dcap_judged *ret, bulla_bytes chain[3])
+static bool no_chain(struct bulla_attest_run *run, const struct bulla_quote *quote, const char *text)
 {
-	const struct bulla_attest_collateral *collateral = run->collateral;
-	size_t count = 0, at = bulla_run_at(run, ret->quote.certification);
-
-	if (ret->quote.certification_type == CERTIFICATION_PEM) {
-		if (bulla_pem_chain(ret->quote.certification, ret->memory, sizeof(ret->memory), 3, chain, &count) !=
-			BULLA_OK)
-			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, at, "the PEM chain is damaged");
-	} else {
-		for (; count < collateral->certificate_count && count < 3; count++)
-			chain[count] = collateral->certificates[count];
-	}
-	if (count == 3)
-		bulla_run_hold(run, BULLA_FACTOR_PCK_PRESENT);
-	else
-		bulla_run_fail(run, BULLA_FACTOR_PCK_PRESENT, at, "the quote does not carry a PCK chain of three");
-	return count == 3;
+	return bulla_run_stop(run, BULLA_FACTOR_PCK_PRESENT,
+		bulla_run_in(run, quote->raw, quote->certification_at), text);
 }
 
-/* The root is the self-issued one, the CA the issuer of the leaf: genuine chains come in two orders. */
+/* Leaf, CA and root from the quote itself: genuine chains come in two orders, the leaf always first. */
+static bool read_chain(struct bulla_attest_run *run, struct bulla_dcap_judged *ret, struct bulla_cert certs[3])
+{
+	const struct bulla_quote *quote = &ret->quote;
+	bulla_rd r = bulla_rd_of(quote->certification);
+	size_t used = 0, count = 0;
+
+	for (; bulla_pem_more(&r); count++) {
+		const uint8_t *begin = r.p + r.at;
+		bulla_bytes der;
+
+		if (count == 3 && *begin == '-')
+			return no_chain(run, quote, "the quote carries more than a PCK chain of three");
+		if (bulla_pem_next(&r, ret->memory + used, sizeof(ret->memory) - used, &der) != BULLA_OK)
+			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM,
+				bulla_run_in(run, quote->certification, r.at), "the PEM chain is damaged");
+		bulla_run_origin(run, der, (bulla_json){bulla_bytes_of(begin, (size_t)(r.p + r.at - begin))});
+		if (bulla_cert_parse(der, &certs[count]) != BULLA_OK)
+			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, bulla_run_at(run, der),
+				"a certificate is not strict DER");
+		used += der.n;
+	}
+	return count == 3 || no_chain(run, quote, "the quote does not carry a PCK chain of three");
+}
+
+/* The certificate of the collateral with this subject. */
+static bool find_issuer(const struct bulla_attest_collateral *collateral, bulla_bytes name, struct bulla_cert *ret)
+{
+	for (size_t i = 0; i < collateral->certificate_count; i++)
+		if (bulla_cert_parse(collateral->certificates[i], ret) == BULLA_OK && bulla_bytes_eq(ret->subject, name))
+			return true;
+	return false;
+}
+
+/* Where the quote carries none: the collateral's, in any order and beside others. The leaf has Intel's extension. */
+static bool find_chain(struct bulla_attest_run *run, const struct bulla_quote *quote, struct bulla_cert certs[3])
+{
+	const struct bulla_attest_collateral *collateral = run->collateral;
+	struct bulla_pck pck;
+
+	for (size_t i = 0; i < collateral->certificate_count; i++)
+		if (bulla_cert_parse(collateral->certificates[i], &certs[0]) == BULLA_OK &&
+			bulla_pck_read(&certs[0], &pck) == BULLA_OK &&
+			find_issuer(collateral, certs[0].issuer, &certs[1]) &&
+			find_issuer(collateral, certs[1].issuer, &certs[2]))
+			return true;
+	return no_chain(run, quote, "neither the quote nor the collateral has its PCK chain");
+}
+
+/* The root is the self-issued one, the CA the issuer of the leaf. */
 static bool sort_chain(struct bulla_attest_run *run, struct bulla_dcap_judged *ret)
 {
-	size_t at = bulla_run_at(run, ret->quote.certification);
+	bool inside = ret->quote.certification_type == CERTIFICATION_PEM;
 	struct bulla_cert certs[3];
-	bulla_bytes chain[3];
 
-	if (!collect(run, ret, chain))
+	if (!(inside ? read_chain(run, ret, certs) : find_chain(run, &ret->quote, certs)))
 		return false;
-	for (size_t i = 0; i < 3; i++)
-		if (bulla_cert_parse(chain[i], &certs[i]) != BULLA_OK)
-			return bulla_run_stop(run, BULLA_FACTOR_CHAIN_FORM, at, "a certificate is not strict DER");
+	bulla_run_hold(run, BULLA_FACTOR_PCK_PRESENT);
 	size_t root = bulla_bytes_eq(certs[1].issuer, certs[1].subject) ? 1 : 2;
 	ret->certs[0] = certs[root];
 	ret->certs[1] = certs[3 - root];
@@ -72,7 +99,6 @@ static bool sort_chain(struct bulla_attest_run *run, struct bulla_dcap_judged *r
 
 static bool check_qe(struct bulla_attest_run *run, const struct bulla_quote *quote, struct bulla_verify_key *pck_key)
 {
-	size_t at = bulla_run_at(run, quote->qe_report);
 	bulla_bytes data = bulla_bytes_of(quote->qe_report.p + REPORT_DATA_AT, 64);
 	bulla_bytes parts[] = {quote->attestation_key, quote->qe_auth_data};
 	bulla_digest digest;
@@ -80,15 +106,15 @@ static bool check_qe(struct bulla_attest_run *run, const struct bulla_quote *quo
 	if (!bulla_run_check(run, BULLA_FACTOR_QE_SIGNATURE,
 		    bulla_signature_in_range(BULLA_KEY_P256, quote->qe_signature) &&
 			    bulla_verify(pck_key, BULLA_ES256, quote->qe_report, quote->qe_signature) == BULLA_OK,
-		    at, "the QE report is not signed by the PCK key"))
+		    bulla_run_at(run, quote->qe_signature), "the QE report is not signed by the PCK key"))
 		return false;
 	bulla_sha256_parts(parts, 2, &digest);
 	if (!bulla_run_check(run, BULLA_FACTOR_QE_BINDING,
-		    bulla_bytes_eq(bulla_bytes_of(data.p, 32), bulla_bytes_digest(&digest)), at + REPORT_DATA_AT,
+		    bulla_bytes_eq(bulla_bytes_of(data.p, 32), bulla_bytes_digest(&digest)), bulla_run_at(run, data),
 		    "the QE report binds another attestation key"))
 		return false;
 	return bulla_run_check(run, BULLA_FACTOR_QE_BINDING_TAIL,
-		bulla_bytes_is_zero_ct(bulla_bytes_of(data.p + 32, 32)), at + REPORT_DATA_AT + 32,
+		bulla_bytes_is_zero_ct(bulla_bytes_of(data.p + 32, 32)), bulla_run_in(run, data, 32),
 		"the second half of the QE report data is not zero");
 }
 
@@ -137,7 +163,7 @@ bool bulla_dcap_trust(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 		!bulla_run_chain(run, ret->certs, 3, &rules, &anchor, &key))
 		return false;
 	if (bulla_pck_read(&ret->certs[2], &ret->pck) != BULLA_OK)
-		return bulla_run_stop(run, BULLA_FACTOR_PCK_EXTENSION, bulla_run_at(run, ret->quote.certification),
+		return bulla_run_stop(run, BULLA_FACTOR_PCK_EXTENSION, bulla_run_at(run, ret->certs[2].der),
 			"the PCK certificate lacks Intel's extension, or it is damaged");
 	bulla_run_hold(run, BULLA_FACTOR_PCK_EXTENSION);
 	record_pck(run, ret);

@@ -2,6 +2,7 @@
 
 #include "attest/foreign_json.h"
 #include "attest/foreign_wrap.h"
+#include "attest/form.h"
 #include "attest/pem.h"
 #include "attest/quote.h"
 #include "attest/ratls.h"
@@ -40,25 +41,24 @@ static bulla_bytes keep(struct bulla_foreign *foreign, size_t size)
 
 /* ---- evidence ---- */
 /* {"auxblob": bstr, "outblob": bstr, "provider": tstr}: the provider's word is ignored. */
-static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_cbor_rd *r, bulla_bytes *ret)
 {
-	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
 	struct bulla_cbor_map map;
 	bulla_bytes key, ignored, report = {NULL, 0};
 
-	BULLA_TRY(bulla_cbor_rd_map(&r, 8, &map));
-	while (bulla_cbor_map_more(&r, &map)) {
-		BULLA_TRY(bulla_cbor_rd_key_text(&r, &map, &key));
+	BULLA_TRY(bulla_cbor_rd_map(r, 8, &map));
+	while (bulla_cbor_map_more(r, &map)) {
+		BULLA_TRY(bulla_cbor_rd_key_text(r, &map, &key));
 		if (bulla_bytes_eq_str(key, "outblob"))
-			BULLA_TRY(bulla_cbor_rd_bytes(&r, &report));
+			BULLA_TRY(bulla_cbor_rd_bytes(r, &report));
 		else if (bulla_bytes_eq_str(key, "auxblob"))
-			BULLA_TRY(bulla_cbor_rd_bytes(&r, &foreign->collateral.certificate_table));
+			BULLA_TRY(bulla_cbor_rd_bytes(r, &foreign->collateral.certificate_table));
 		else
-			BULLA_TRY(bulla_cbor_rd_skip(&r, &ignored));
+			BULLA_TRY(bulla_cbor_rd_skip(r, &ignored));
 	}
-	BULLA_TRY(bulla_cbor_rd_end(&r));
+	BULLA_TRY(bulla_cbor_rd_end(r));
 	if (report.p == NULL)
-		return BULLA_FAIL(BULLA_E_FORMAT, "the TSM report has no outblob");
+		return BULLA_FAIL(BULLA_E_NOT_FOUND, "the TSM report has no outblob");
 	*ret = report;
 	return BULLA_OK;
 }
@@ -66,9 +66,17 @@ static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_
 /* A map of a TSM report, else a CMW collection. */
 static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
-	bulla_rc rc = tsm_map(foreign, bytes, ret);
+	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
+	bulla_rc rc = tsm_map(foreign, &r, ret);
 
-	return rc == BULLA_OK || bulla_foreign_cmw_cbor(foreign, bytes, ret) != BULLA_OK ? rc : BULLA_OK;
+	if (rc == BULLA_OK)
+		return BULLA_OK;
+	const struct bulla_form_fault fault = bulla_form_fault_of(rc, &r, true);
+	bulla_rc other = bulla_foreign_cmw_cbor(foreign, bytes, ret);
+	if (other == BULLA_OK || rc == BULLA_E_NOT_FOUND)
+		return other;
+	foreign->fault = fault;
+	return rc;
 }
 
 /* A byte string of CBOR around everything. */
@@ -105,11 +113,10 @@ static void note_quote(struct bulla_foreign *foreign, bulla_bytes evidence)
 {
 	static const char end[] = "-----END CERTIFICATE-----\n";
 	const size_t n = sizeof(end) - 1;
-	enum bulla_factor factor;
+	struct bulla_form_fault fault;
 	struct bulla_quote quote;
-	size_t at;
 
-	if (bulla_quote_read(evidence, &quote, &factor, &at) != BULLA_OK)
+	if (bulla_quote_read(evidence, &quote, &fault) != BULLA_OK)
 		return;
 	for (size_t i = 0; i + n < quote.certification.n; i++)
 		if (bulla_bytes_eq_str(bulla_bytes_of(quote.certification.p + i, n), end)) {
@@ -134,7 +141,10 @@ static bulla_rc text_evidence(struct bulla_foreign *foreign, bulla_bytes text, b
 		*ret = der;
 		return BULLA_OK;
 	}
-	return bulla_foreign_text(foreign, text, ret);
+	bulla_rc rc = bulla_foreign_text(foreign, text, ret);
+	if (rc != BULLA_OK) /* all are digits: what is wrong is how many */
+		foreign->fault = bulla_form_json_fault(rc, text.n);
+	return rc;
 }
 
 /* Takes one envelope off; *ret is bytes when there is none. */
@@ -147,7 +157,7 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 		return text_evidence(foreign, text, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
 		return bulla_foreign_certificate(foreign, bytes, ret);
-	if (bytes.n > 4 && bytes.p[0] >= 0xa1 && bytes.p[0] <= 0xb1) /* as many items as a collection has, and its type */
+	if (bytes.n > 4 && bytes.p[0] >> 5 == 5) /* a CBOR map */
 		return cbor_evidence(foreign, bytes, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
 		return bulla_foreign_cmw_tag(bytes, ret);
@@ -158,6 +168,26 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 	return BULLA_OK;
 }
 
+/* Of an envelope: what is wrong, when who opened it has not said so already, and where in the bytes that were given. */
+static void note_fault(struct bulla_foreign *foreign, bulla_rc rc, bulla_bytes given, bulla_bytes envelope)
+{
+	size_t base = (size_t)((uintptr_t)envelope.p - (uintptr_t)given.p);
+
+	if (foreign->fault.text == NULL)
+		foreign->fault = bulla_form_json_fault(rc, rc == BULLA_E_TRUNCATED ? envelope.n : 0);
+	if (rc == BULLA_E_BINDER)
+		foreign->fault.factor = BULLA_FACTOR_BINDER;
+	if (rc == BULLA_E_EVIDENCE_FORMAT) /* its label names another kind */
+		foreign->fault.factor = BULLA_FACTOR_TEE;
+	foreign->fault.at = base <= given.n ? foreign->fault.at + base : 0;
+}
+
+/* What is no envelope after all is for the appraisal to refuse; what an envelope says of its content stands. */
+static bool is_evidence(bulla_rc rc, bulla_bytes bytes)
+{
+	return rc != BULLA_E_BINDER && rc != BULLA_E_EVIDENCE_FORMAT && bulla_attest_guess(bytes) != BULLA_TEE_NONE;
+}
+
 bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence)
 {
 	bulla_bytes inside = bytes;
@@ -165,7 +195,15 @@ bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes
 	for (unsigned i = 0; i < ENVELOPES_MAX; i++) {
 		bulla_bytes outside = inside;
 
-		BULLA_TRY(open_one(foreign, outside, &inside));
+		foreign->fault = (struct bulla_form_fault){.text = NULL};
+		bulla_rc rc = open_one(foreign, outside, &inside);
+		if (rc != BULLA_OK)
+			note_fault(foreign, rc, bytes, bulla_foreign_is_wrapped(without_space(outside)) ? without_space(outside) : outside);
+		if (rc != BULLA_OK && is_evidence(rc, without_space(outside))) {
+			inside = without_space(outside);
+			break;
+		}
+		BULLA_TRY(rc);
 		if (inside.p == outside.p && inside.n == outside.n)
 			break;
 	}

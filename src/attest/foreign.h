@@ -16,6 +16,7 @@ struct bulla_foreign {
 	bool has_binder;
 	bulla_bytes pieces[BULLA_FOREIGN_PIECES]; /* each file of collateral as it came, also from within an envelope */
 	size_t piece_count;                       /* of all; only so many are kept */
+	struct bulla_form_fault fault; /* of an envelope that could not be opened, handed on or not; at: in the bytes that were given, 0 when unknown */
 };
 
 /* About 20 KiB and 1 MiB of memory; heap. BULLA_E_MEMORY. */
@@ -26,7 +27,8 @@ void bulla_foreign_done(struct bulla_foreign *foreign);
  * "cert_chain"?} (SNP), {"hcl_report", ...} (Azure; as it is). Veraison: TSM report as CBOR map or JSON object {provider,
  * outblob, auxblob}, also inside ratsd's {"cmw", ...}. Envelopes come off first: hexadecimal, base64, PEM; certificates with
  * RA-TLS or CMW; CMW's JSON, tag and collection forms; SNP reports with their certificate table. Anything else is taken as it
- * is. Borrows from bytes and foreign. BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_BINDER. */
+ * is, and so is what cannot be opened but looks like evidence: the appraisal says what is wrong with it. Borrows from bytes and foreign.
+ * BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_BINDER, with the rule and the place in foreign->fault. */
 BULLA_CHECK bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence);
 
 /* Adds one file of collateral, by what is in it. BULLA_E_UNSUPPORTED for none of the known kinds. */

@@ -2,6 +2,7 @@
 
 #include "attest/foreign_snp.h"
 #include "attest/foreign_wrap.h"
+#include "attest/form.h"
 #include "attest/textual.h"
 
 #define NESTING_MAX 4
@@ -220,8 +221,13 @@ static bulla_rc from_list(struct bulla_foreign *foreign, bulla_json list, bulla_
 bulla_rc bulla_foreign_json(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret)
 {
 	bulla_json value;
+	size_t at;
+	bulla_rc rc = bulla_json_parse_at(text, &value, &at);
 
-	BULLA_TRY(bulla_json_parse(text, &value));
+	if (rc != BULLA_OK) {
+		foreign->fault = bulla_form_json_fault(rc, at);
+		return rc;
+	}
 	if (bulla_json_type(value) == BULLA_JSON_OBJECT)
 		return from_object(foreign, value, NESTING_MAX, ret);
 	if (bulla_json_type(value) == BULLA_JSON_ARRAY)

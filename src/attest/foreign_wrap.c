@@ -1,5 +1,6 @@
 #include "attest/foreign_wrap.h"
 
+#include "attest/form.h"
 #include "attest/ratls.h"
 #include "attest/snp.h"
 #include "attest/textual.h"
@@ -134,6 +135,7 @@ bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes de
 /* ---- CMW: of all records the one that is evidence ---- */
 struct found {
 	struct bulla_foreign *foreign;
+	bulla_bytes whole; /* the message, to say where something is wrong */
 	bulla_bytes evidence;
 	size_t count;
 };
@@ -149,6 +151,22 @@ static bulla_rc consider(struct found *found, uint64_t ind, bulla_bytes label, b
 		return BULLA_OK; /* one that cannot be read will be missed */
 	}
 	return BULLA_OK;
+}
+
+static bulla_rc note_json(struct found *found, bulla_rc rc, bulla_json value)
+{
+	if (rc != BULLA_OK)
+		found->foreign->fault = bulla_form_json_fault(rc, (size_t)(value.raw.p - found->whole.p));
+	return rc;
+}
+
+static bulla_rc note_cbor(struct found *found, bulla_rc rc, const bulla_cbor_rd *r)
+{
+	if (rc != BULLA_OK && found->foreign->fault.text == NULL) {
+		found->foreign->fault = bulla_form_fault_of(rc, r, false);
+		found->foreign->fault.at += (size_t)(r->rd.p - found->whole.p);
+	}
+	return rc;
 }
 
 static bulla_rc the_one(const struct found *found, bulla_bytes *ret)
@@ -179,8 +197,8 @@ static bulla_rc json_record(bulla_json array, struct found *found)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is no record");
 	if (bulla_json_type(type) == BULLA_JSON_STRING)
 		BULLA_TRY(bulla_json_string_view(type, &label));
-	BULLA_TRY(bulla_json_string_view(value, &text));
-	BULLA_TRY(bulla_foreign_text(found->foreign, text, &text));
+	BULLA_TRY(note_json(found, bulla_json_string_view(value, &text), value));
+	BULLA_TRY(note_json(found, bulla_foreign_text(found->foreign, text, &text), value));
 	return consider(found, (uint64_t)ind, label, text);
 }
 
@@ -200,7 +218,7 @@ static bulla_rc json_item(bulla_json value, unsigned depth, struct found *found)
 
 bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
 {
-	struct found found = {.foreign = foreign};
+	struct found found = {.foreign = foreign, .whole = value.raw};
 
 	BULLA_TRY(json_item(value, NESTING_MAX, &found));
 	return the_one(&found, ret);
@@ -244,13 +262,13 @@ static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found
 	if (type == BULLA_CBOR_TAG)
 		BULLA_TRY(bulla_foreign_cmw_tag(bytes, &record.value));
 	else
-		BULLA_TRY(bulla_cmw_parse(bytes, &record));
+		BULLA_TRY(note_cbor(found, bulla_cmw_rd(&r, &record), &r));
 	return consider(found, record.ind, record.media_type, record.value);
 }
 
 bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
-	struct found found = {.foreign = foreign};
+	struct found found = {.foreign = foreign, .whole = bytes};
 
 	BULLA_TRY(cbor_item(bytes, NESTING_MAX, &found));
 	return the_one(&found, ret);

@@ -15,18 +15,30 @@ static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULL
 	BULLA_FACTOR_REQUIRED, BULLA_FACTOR_MANIFEST, BULLA_FACTOR_BUNDLES, BULLA_FACTOR_PLATFORM_ALLOWED,
 	BULLA_FACTOR_NITRO_MODULE, BULLA_FACTOR_NITRO_DIGEST, BULLA_FACTOR_NITRO_PCRS};
 
+/* What is left of one that was cut: a PSA token under ES384 begins alike, but its claims have numbers for names, behind the
+ * heads of bytes and map. */
+static bool is_headed(bulla_bytes message)
+{
+	static const uint8_t head[] = {0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0};
+	size_t n = message.n < sizeof(head) ? message.n : sizeof(head), key = sizeof(head) + 4;
+
+	if (!bulla_bytes_eq(bulla_bytes_of(message.p, n), bulla_bytes_of(head, n)))
+		return false;
+	if (message.n > sizeof(head) && message.p[sizeof(head)] == 0x58)
+		key--;
+	return message.n <= key || message.p[key] >> 6 != 0;
+}
+
+/* A COSE message, whatever its tags and headers, whose payload names fields of Nitro's. */
 static bool sniff(bulla_bytes evidence)
 {
-	/* [bstr .size 4 ... or 18([...: COSE_Sign1 whose protected header is a1 01 38 22 */
-	static const uint8_t head[] = {0x84, 0x44, 0xa1, 0x01, 0x38, 0x22, 0xa0};
-	size_t skip = evidence.n > 0 && evidence.p[0] == 0xd2 ? 1 : 0;
+	bulla_bytes message;
 
-	if (evidence.n <= skip + sizeof(head) ||
-		!bulla_bytes_eq(bulla_bytes_of(evidence.p + skip, sizeof(head)), BULLA_BYTES_ARRAY(head)))
+	if (!bulla_form_is_cose(evidence, &message))
 		return false;
-	/* a PSA token under ES384 begins alike, but its claims have numbers for names: behind the heads of bytes and map */
-	size_t key = skip + sizeof(head) + (evidence.p[skip + sizeof(head)] == 0x58 ? 3 : 4);
-	return evidence.n <= key || evidence.p[key] >> 6 != 0;
+	return bulla_form_has(message, BULLA_BYTES_LITERAL("module_id")) ||
+		bulla_form_has(message, BULLA_BYTES_LITERAL("cabundle")) ||
+		((message.n > 1 || evidence.n == 1) && is_headed(message));
 }
 
 /* Where "-enc" or "-tpm" begins in the module id; its size when it has neither. */
@@ -65,12 +77,10 @@ static void hold_form(struct bulla_attest_run *run)
 
 static bool read_form(struct bulla_attest_run *run, struct bulla_nitro_fields *ret)
 {
-	enum bulla_factor factor = BULLA_FACTOR_ENCODING;
-	size_t at = 0;
+	struct bulla_form_fault fault;
 
-	if (bulla_nitro_read(run->evidence, ret, &at, &factor) != BULLA_OK)
-		return bulla_run_stop(run, factor, at + bulla_run_at(run, run->evidence),
-			"the document is not in the form of a Nitro document");
+	if (bulla_nitro_read(run->evidence, ret, &fault) != BULLA_OK)
+		return bulla_run_unreadable(run, &fault, run->evidence);
 	hold_form(run);
 	record_claims(run, ret);
 	if (run->policy->strict)

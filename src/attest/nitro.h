@@ -28,6 +28,6 @@ struct bulla_nitro_fields {
 	size_t unknown_at;     /* offset of the first in the payload */
 };
 
-/* Reads one. On failure *ret_at is the offset in `document` at which it failed and *ret_factor the rule that broke. */
-BULLA_CHECK bulla_rc bulla_nitro_read(bulla_bytes document, struct bulla_nitro_fields *ret, size_t *ret_at,
-	enum bulla_factor *ret_factor);
+/* Reads one. On failure *ret_fault is the rule that broke, at an offset in `document`. */
+BULLA_CHECK bulla_rc bulla_nitro_read(bulla_bytes document, struct bulla_nitro_fields *ret,
+	struct bulla_form_fault *ret_fault);

@@ -1,5 +1,6 @@
 #include "attest/nitro.h"
 
+#include "attest/form.h"
 #include "wire/cbor.h"
 
 #define FIELD_MAX 1024      /* certificate and the three optional fields */
@@ -19,23 +20,25 @@ static const char *const names[FIELDS] = {"module_id", "digest", "timestamp", "p
 struct reading {
 	bulla_cbor_rd r;
 	struct bulla_nitro_fields *doc;
-	enum bulla_factor factor; /* the rule that broke, when it is not the encoding */
-	unsigned seen;            /* bit per field */
+	struct bulla_form_fault fault; /* in the payload, when it is not the encoding; without text: none */
+	unsigned seen;                 /* bit per field */
 };
 
-static bulla_rc broken(struct reading *reading, enum bulla_factor factor)
+/* at: where the field's value begins */
+static bulla_rc broken(struct reading *reading, enum bulla_factor factor, size_t at, const char *text)
 {
-	reading->factor = factor;
+	reading->fault = (struct bulla_form_fault){factor, at, text};
 	return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "a field of a Nitro document breaks its rule");
 }
 
 static bulla_rc read_bounded(struct reading *reading, size_t least, size_t most, bulla_bytes *ret)
 {
+	size_t at = reading->r.rd.at;
 	bulla_bytes value;
 
 	BULLA_TRY(bulla_cbor_rd_bytes(&reading->r, &value));
 	if (value.n < least || value.n > most)
-		return broken(reading, BULLA_FACTOR_FIELDS);
+		return broken(reading, BULLA_FACTOR_FIELDS, at, "a field is empty, or longer than it may be");
 	*ret = value;
 	return BULLA_OK;
 }
@@ -58,10 +61,12 @@ static bulla_rc read_pcrs(struct reading *reading)
 
 	BULLA_TRY(bulla_cbor_rd_map(&reading->r, BULLA_NITRO_REGISTERS, &map));
 	while (bulla_cbor_map_more(&reading->r, &map)) {
+		size_t at = reading->r.rd.at;
+
 		BULLA_TRY(bulla_cbor_rd_key_int(&reading->r, &map, &index));
 		BULLA_TRY(bulla_cbor_rd_bytes(&reading->r, &value));
 		if (index < 0 || index >= BULLA_NITRO_REGISTERS || value.n != PCR_SIZE)
-			return broken(reading, BULLA_FACTOR_NITRO_PCRS);
+			return broken(reading, BULLA_FACTOR_NITRO_PCRS, at, "a register's number or size is out of bounds");
 		reading->doc->pcrs[index] = value;
 	}
 	return BULLA_OK;
@@ -70,11 +75,11 @@ static bulla_rc read_pcrs(struct reading *reading)
 static bulla_rc read_cabundle(struct reading *reading)
 {
 	struct bulla_nitro_fields *doc = reading->doc;
-	size_t count;
+	size_t count, at = reading->r.rd.at;
 
 	BULLA_TRY(bulla_cbor_rd_array(&reading->r, BULLA_NITRO_CHAIN_MAX, &count));
 	if (count == 0)
-		return broken(reading, BULLA_FACTOR_FIELDS);
+		return broken(reading, BULLA_FACTOR_FIELDS, at, "the certificate bundle is empty");
 	for (size_t i = 0; i < count; i++)
 		BULLA_TRY(read_bounded(reading, 1, FIELD_MAX, &doc->cabundle[i]));
 	doc->cabundle_count = count;
@@ -83,20 +88,30 @@ static bulla_rc read_cabundle(struct reading *reading)
 
 static bulla_rc read_module_id(struct reading *reading)
 {
+	size_t at = reading->r.rd.at;
+
 	BULLA_TRY(bulla_cbor_rd_text(&reading->r, MODULE_ID_MAX, &reading->doc->module_id));
-	return reading->doc->module_id.n > 0 ? BULLA_OK : broken(reading, BULLA_FACTOR_FIELDS);
+	return reading->doc->module_id.n > 0 ? BULLA_OK :
+					       broken(reading, BULLA_FACTOR_FIELDS, at, "the module id is empty");
 }
 
 static bulla_rc read_timestamp(struct reading *reading)
 {
+	size_t at = reading->r.rd.at;
+
 	BULLA_TRY(bulla_cbor_rd_uint_max(&reading->r, (uint64_t)INT64_MAX / 2, &reading->doc->timestamp_ms));
-	return reading->doc->timestamp_ms > 0 ? BULLA_OK : broken(reading, BULLA_FACTOR_FIELDS);
+	return reading->doc->timestamp_ms > 0 ? BULLA_OK :
+						broken(reading, BULLA_FACTOR_FIELDS, at, "the document's time is zero");
 }
 
 static bulla_rc read_digest(struct reading *reading)
 {
+	size_t at = reading->r.rd.at;
+
 	BULLA_TRY(bulla_cbor_rd_text(&reading->r, 16, &reading->doc->digest));
-	return bulla_bytes_eq_str(reading->doc->digest, "SHA384") ? BULLA_OK : broken(reading, BULLA_FACTOR_NITRO_DIGEST);
+	return bulla_bytes_eq_str(reading->doc->digest, "SHA384") ?
+		BULLA_OK :
+		broken(reading, BULLA_FACTOR_NITRO_DIGEST, at, "the registers' digest is not SHA384");
 }
 
 static bulla_rc read_value(struct reading *reading, enum field field)
@@ -158,75 +173,44 @@ static bulla_rc read_payload(struct reading *reading)
 	BULLA_TRY(bulla_cbor_rd_end(&reading->r));
 	bool pcrs = (reading->seen >> PCRS & 1) != 0, tpm = (reading->seen >> TPM_PCRS & 1) != 0;
 	if ((reading->seen & always) != always || pcrs == tpm)
-		return broken(reading, BULLA_FACTOR_FIELDS);
+		return broken(reading, BULLA_FACTOR_FIELDS, 0, "a mandatory field is missing, or both kinds of registers are there");
 	return BULLA_OK;
 }
 
-static bulla_rc read_protected(bulla_cbor_rd *r, struct bulla_nitro_fields *doc, enum bulla_factor *ret_factor)
+static bulla_rc read_cose(bulla_bytes document, struct bulla_nitro_fields *doc, struct bulla_form_fault *ret_fault)
 {
-	BULLA_TRY(bulla_cbor_rd_bytes(r, &doc->protected_raw));
-	if (bulla_bytes_eq(doc->protected_raw, BULLA_BYTES_ARRAY(protected_header)))
-		return BULLA_OK;
-	*ret_factor = BULLA_FACTOR_ALGORITHM;
-	return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the protected header is not {1: -35}");
-}
-
-static bulla_rc read_cose(bulla_cbor_rd *r, struct bulla_nitro_fields *doc, enum bulla_factor *ret_factor)
-{
-	enum bulla_cbor_type type;
-
-	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
-	if (type == BULLA_CBOR_TAG)
-		BULLA_TRY(bulla_cbor_rd_expect_tag(r, 18));
-	BULLA_TRY(bulla_cbor_rd_expect_array(r, 4));
-	BULLA_TRY(read_protected(r, doc, ret_factor));
-	BULLA_TRY(bulla_cbor_rd_expect_map(r, 0));
-	BULLA_TRY(bulla_cbor_rd_bytes(r, &doc->payload));
-	BULLA_TRY(bulla_cbor_rd_bytes(r, &doc->signature));
-	BULLA_TRY(bulla_cbor_rd_end(r));
-	if (doc->signature.n == SIGNATURE_SIZE)
-		return BULLA_OK;
-	*ret_factor = BULLA_FACTOR_SIGNATURE_RANGE;
-	return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the signature has not 96 bytes");
-}
-
-/* The encoding's rule that an rc stands for. */
-static enum bulla_factor factor_of(bulla_rc rc)
-{
-	if (rc == BULLA_E_TRAILING)
-		return BULLA_FACTOR_TRAILING;
-	if (rc == BULLA_E_TRUNCATED)
-		return BULLA_FACTOR_SIZE;
-	if (rc == BULLA_E_DUPLICATE || rc == BULLA_E_LIMIT)
-		return BULLA_FACTOR_FIELDS;
-	return BULLA_FACTOR_ENCODING;
-}
-
-bulla_rc bulla_nitro_read(bulla_bytes document, struct bulla_nitro_fields *ret, size_t *ret_at,
-	enum bulla_factor *ret_factor)
-{
-	const struct bulla_cbor_options options = {.indefinite_top_map = true, .unordered_keys = true};
-	bulla_cbor_rd outer = bulla_cbor_rd_of(document);
-	enum bulla_factor factor = BULLA_FACTOR_COUNT;
-	struct bulla_nitro_fields doc = {0};
+	struct bulla_sign1 cose;
 
 	if (document.n > BULLA_NITRO_SIZE_MAX) {
-		*ret_factor = BULLA_FACTOR_SIZE;
+		*ret_fault = (struct bulla_form_fault){BULLA_FACTOR_SIZE, BULLA_NITRO_SIZE_MAX,
+			"a Nitro document is larger than any can be"};
 		return BULLA_FAIL(BULLA_E_LIMIT, "a Nitro document is larger than any can be");
 	}
-	bulla_rc rc = read_cose(&outer, &doc, &factor);
-	size_t at = outer.rd.at;
-	if (rc == BULLA_OK) {
-		struct reading reading = {bulla_cbor_rd_with(doc.payload, options), &doc, BULLA_FACTOR_COUNT, 0};
-		rc = read_payload(&reading);
-		factor = reading.factor;
-		at = (size_t)(doc.payload.p - document.p) + reading.r.rd.at;
+	BULLA_TRY(bulla_form_cose(document, 18, BULLA_BYTES_ARRAY(protected_header), &cose, ret_fault));
+	if (cose.signature.n != SIGNATURE_SIZE) {
+		*ret_fault = (struct bulla_form_fault){BULLA_FACTOR_SIGNATURE_RANGE, (size_t)(cose.signature.p - document.p),
+			"the signature has not 96 bytes"};
+		return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the signature has not 96 bytes");
 	}
-	if (rc != BULLA_OK) {
-		*ret_at = at;
-		*ret_factor = factor != BULLA_FACTOR_COUNT ? factor : factor_of(rc);
-		return rc;
-	}
-	*ret = doc;
+	doc->protected_raw = cose.protected_raw;
+	doc->payload = cose.payload;
+	doc->signature = cose.signature;
 	return BULLA_OK;
+}
+
+bulla_rc bulla_nitro_read(bulla_bytes document, struct bulla_nitro_fields *ret, struct bulla_form_fault *ret_fault)
+{
+	const struct bulla_cbor_options options = {.indefinite_top_map = true, .unordered_keys = true};
+	struct bulla_nitro_fields doc = {0};
+
+	BULLA_TRY(read_cose(document, &doc, ret_fault));
+	struct reading reading = {.r = bulla_cbor_rd_with(doc.payload, options), .doc = &doc};
+	bulla_rc rc = read_payload(&reading);
+	if (rc == BULLA_OK) {
+		*ret = doc;
+		return BULLA_OK;
+	}
+	*ret_fault = reading.fault.text != NULL ? reading.fault : bulla_form_fault_of(rc, &reading.r, false);
+	ret_fault->at += (size_t)(doc.payload.p - document.p);
+	return rc;
 }

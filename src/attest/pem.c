@@ -61,7 +61,10 @@ static bulla_rc take_word(bulla_rd *r, const char *word)
 	bulla_bytes expected = bulla_bytes_str(word), found;
 
 	BULLA_TRY(bulla_rd_bytes(r, expected.n, &found));
-	return bulla_bytes_eq(found, expected) ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a PEM line is not as expected");
+	if (bulla_bytes_eq(found, expected))
+		return BULLA_OK;
+	r->at -= expected.n;
+	return BULLA_FAIL(BULLA_E_FORMAT, "a PEM line is not as expected");
 }
 
 static void skip_line_end(bulla_rd *r)
@@ -72,25 +75,28 @@ static void skip_line_end(bulla_rd *r)
 		r->at++;
 }
 
-static bulla_rc read_one(bulla_rd *r, uint8_t *memory, size_t size, bulla_bytes *ret)
+bulla_rc bulla_pem_next(bulla_rd *r, uint8_t *memory, size_t size, bulla_bytes *ret)
 {
 	struct decoder decoder = {.memory = memory, .size = size};
-	uint8_t c = 0;
+	bulla_rc rc = BULLA_OK;
 
 	BULLA_TRY(take_word(r, begin_line));
-	for (;;) {
-		skip_line_end(r);
-		BULLA_TRY(bulla_rd_u8(r, &c));
-		if (c == '-')
-			break;
-		BULLA_TRY(put(&decoder, c));
+	for (skip_line_end(r); bulla_rd_left(r) > 0 && r->p[r->at] != '-' && rc == BULLA_OK; skip_line_end(r)) {
+		rc = put(&decoder, r->p[r->at]);
+		r->at += rc == BULLA_OK ? 1 : 0;
 	}
+	BULLA_TRY(rc);
 	if (decoder.count != 0 || decoder.used == 0)
 		return BULLA_FAIL(BULLA_E_FORMAT, "the base64 of a certificate is cut short");
-	BULLA_TRY(take_word(r, end_line + 1));
+	BULLA_TRY(take_word(r, end_line));
 	skip_line_end(r);
 	*ret = bulla_bytes_of(memory, decoder.used);
 	return BULLA_OK;
+}
+
+bool bulla_pem_more(const bulla_rd *r)
+{
+	return bulla_rd_left(r) > 0 && !(bulla_rd_left(r) == 1 && r->p[r->at] == 0);
 }
 
 bulla_rc bulla_pem_chain(bulla_bytes text, uint8_t *memory, size_t memory_size, size_t max, bulla_bytes *ret,
@@ -99,10 +105,10 @@ bulla_rc bulla_pem_chain(bulla_bytes text, uint8_t *memory, size_t memory_size, 
 	bulla_rd r = bulla_rd_of(text);
 	size_t used = 0, count = 0;
 
-	while (bulla_rd_left(&r) > 0 && !(bulla_rd_left(&r) == 1 && r.p[r.at] == 0)) {
+	while (bulla_pem_more(&r)) {
 		if (count == max)
 			return BULLA_FAIL(BULLA_E_LIMIT, "there are more certificates than a chain has");
-		BULLA_TRY(read_one(&r, memory + used, memory_size - used, &ret[count]));
+		BULLA_TRY(bulla_pem_next(&r, memory + used, memory_size - used, &ret[count]));
 		used += ret[count++].n;
 	}
 	*ret_count = count;

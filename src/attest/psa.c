@@ -5,6 +5,8 @@
 #include "wire/cbor.h"
 
 #define ALG_HMAC_256 5
+#define TAG_SIGN1 0xd2
+#define TAG_MAC0 0xd1
 
 static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULLA_FACTOR_FIELDS, BULLA_FACTOR_TRAILING,
 	BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR,
@@ -19,12 +21,15 @@ static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_ENCODING, BULL
 #define LIFECYCLE_SECURED 0x30
 #define LIFECYCLE_DEBUG_FIRST 0x40
 
+/* 18([ protected, ... or 17([ for a MAC, perhaps in 61(; what names Nitro's fields is asked for before, CCA's collection too. Also
+ * with other tags, or none: then the form is refused. */
 static bool sniff(bulla_bytes evidence)
 {
-	/* 18([ protected, ... or 17([ for a MAC, perhaps in 61(; what looks like Nitro's header is asked for before */
-	size_t skip = evidence.n > 2 && evidence.p[0] == 0xd8 && evidence.p[1] == 0x3d ? 2 : 0;
+	bulla_bytes message;
 
-	return evidence.n > skip + 3 && (evidence.p[skip] == 0xd2 || evidence.p[skip] == 0xd1) && evidence.p[skip + 1] == 0x84;
+	if (evidence.n > 0 && (evidence.p[0] == TAG_SIGN1 || evidence.p[0] == TAG_MAC0))
+		return true;
+	return bulla_form_is_cose(evidence, &message) && message.n > 2;
 }
 
 static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_claims *claims)
@@ -44,16 +49,6 @@ struct outer {
 	bool mac;
 };
 
-/* 40 or 41 a0 behind the array's head: a protected header that protects no algorithm. */
-static bool names_no_algorithm(bulla_bytes token)
-{
-	size_t at = 0;
-
-	while (at < token.n && token.p[at] != 0x84 && at < 4)
-		at++;
-	return at + 2 < token.n && (token.p[at + 1] == 0x40 || (token.p[at + 1] == 0x41 && token.p[at + 2] == 0xa0));
-}
-
 /* Nothing, or a key id: devices may name their key there. */
 static bool is_kid_only(bulla_bytes unprotected)
 {
@@ -69,35 +64,37 @@ static bool is_kid_only(bulla_bytes unprotected)
 static bool read_outer(struct bulla_attest_run *run, bulla_bytes token, struct outer *ret)
 {
 	size_t at = bulla_run_at(run, token);
+	struct bulla_form_fault fault;
 
-	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, token.n <= BULLA_PSA_SIZE_MAX, at, "the token is larger than any can be"))
+	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, token.n <= BULLA_PSA_SIZE_MAX, at + BULLA_PSA_SIZE_MAX,
+		    "the token is larger than any can be"))
 		return false;
-	bulla_rc rc = bulla_psa_open(token, &ret->sign1, &ret->mac);
-	if (rc != BULLA_OK && names_no_algorithm(token))
-		return bulla_run_stop(run, BULLA_FACTOR_ALGORITHM, at, "the protected header names no algorithm");
-	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, at, "the token is no strict COSE_Sign1 or COSE_Mac0");
+	if (bulla_psa_open(token, &ret->sign1, &ret->mac, &fault) != BULLA_OK)
+		return bulla_run_unreadable(run, &fault, token);
 	bool known = ret->mac ? ret->sign1.alg == ALG_HMAC_256 :
 				ret->sign1.alg == BULLA_ES256 || ret->sign1.alg == BULLA_ES384;
-	return bulla_run_check(run, BULLA_FACTOR_ALGORITHM, known && is_kid_only(ret->sign1.unprotected), at,
-		"the algorithm is none of ES256, ES384, HMAC 256/256, or there are unprotected headers");
+	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM, known, bulla_run_at(run, ret->sign1.protected_raw),
+		    "the algorithm is none of ES256, ES384, HMAC 256/256"))
+		return false;
+	return bulla_run_check(run, BULLA_FACTOR_FIELDS, is_kid_only(ret->sign1.unprotected),
+		bulla_run_at(run, ret->sign1.unprotected), "the unprotected header holds more than a key id");
 }
 
 static bool read_form(struct bulla_attest_run *run, bulla_bytes token, struct outer *outer, struct bulla_psa_claims *ret)
 {
-	size_t in_payload = 0;
+	struct bulla_form_fault fault;
 
 	if (!read_outer(run, token, outer))
 		return false;
 	bulla_bytes payload = outer->sign1.payload;
-	bulla_rc rc = bulla_psa_claims_read(payload, ret, &in_payload);
-	if (rc != BULLA_OK)
-		return bulla_run_unreadable(run, rc, bulla_run_at(run, payload) + in_payload, "a claim is not in its form");
+	if (bulla_psa_claims_read(payload, ret, &fault) != BULLA_OK)
+		return bulla_run_unreadable(run, &fault, payload);
 	bulla_run_hold(run, BULLA_FACTOR_ENCODING);
 	bulla_run_hold(run, BULLA_FACTOR_FIELDS);
 	bulla_run_hold(run, BULLA_FACTOR_TRAILING);
 	if (run->policy->strict)
-		bulla_run_check(run, BULLA_FACTOR_UNKNOWN_FIELDS, ret->unknown == 0, bulla_run_at(run, payload),
+		bulla_run_check(run, BULLA_FACTOR_UNKNOWN_FIELDS, ret->unknown == 0,
+			bulla_run_at(run, payload) + ret->unknown_at,
 			"there is an unknown claim");
 	else
 		bulla_run_skip(run, BULLA_FACTOR_UNKNOWN_FIELDS, BULLA_WHY_POLICY_ANY);
@@ -140,7 +137,8 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_sig
 	bool fits = bulla_spki_type(anchor->key, &type) && type == wanted &&
 		bulla_verify_key_spki(anchor->key, &key) == BULLA_OK;
 
-	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, fits, 0, "the endorsed key is not one for this algorithm"))
+	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, fits, bulla_run_at(run, sign1->protected_raw),
+		    "the endorsed key is not one for this algorithm"))
 		return false;
 	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(wanted, sign1->signature), at,
 		    "a half of the signature is zero or not below the order"))
@@ -173,8 +171,8 @@ static void check_device(struct bulla_attest_run *run, const struct bulla_psa_cl
 {
 	const struct bulla_psa_policy *policy = &run->policy->psa;
 
-	bulla_run_check(run, BULLA_FACTOR_PSA_LIFECYCLE, claims->lifecycle >> 8 == LIFECYCLE_SECURED, 0,
-		"the device is not in its secured life cycle");
+	bulla_run_check(run, BULLA_FACTOR_PSA_LIFECYCLE, claims->lifecycle >> 8 == LIFECYCLE_SECURED,
+		bulla_run_at(run, claims->lifecycle_raw), "the device is not in its secured life cycle");
 	if (policy->implementation_count == 0)
 		bulla_run_skip(run, BULLA_FACTOR_PSA_IMPLEMENTATION, BULLA_WHY_POLICY_ANY);
 	else
@@ -202,8 +200,8 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 	if (run->policy->psa.allow_test_keys)
 		bulla_run_skip(run, BULLA_FACTOR_TEST_KEY, BULLA_WHY_POLICY_ANY);
 	else
-		bulla_run_check(run, BULLA_FACTOR_TEST_KEY, !bulla_key_is_published(anchor->key), 0,
-			"the key's private half is published");
+		bulla_run_check(run, BULLA_FACTOR_TEST_KEY, !bulla_key_is_published(anchor->key),
+			bulla_run_at(run, ret->instance_id), "the key's private half is published");
 	if (!(outer.mac ? check_mac(run, &outer.sign1, anchor) : check_signature(run, &outer.sign1, anchor)))
 		return false;
 	/* where test keys are allowed, what they sign is worth no more than a development TEE's word */
@@ -214,6 +212,16 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 	return true;
 }
 
+/* RFC 9783 section 5.2: the tag says which of the two it is, inside or outside of CWT's. */
+static bool check_tag(struct bulla_attest_run *run)
+{
+	bulla_bytes token = run->evidence;
+
+	if (token.p[0] >> 5 == 6)
+		return true;
+	return bulla_run_stop(run, BULLA_FACTOR_ENCODING, bulla_run_at(run, token), "no tag says what kind of COSE message this is");
+}
+
 static void appraise(struct bulla_attest_run *run)
 {
 	const struct bulla_attest_binding *binding = run->binding;
@@ -221,11 +229,13 @@ static void appraise(struct bulla_attest_run *run)
 	bool debug = false;
 
 	(void)bulla_run_seconds(run, 0);
+	if (!check_tag(run))
+		return;
 	if (!bulla_psa_judge(run, run->evidence, BULLA_TEE_PSA, &claims, &debug))
 		return;
 	bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, claims.challenge);
 	bulla_run_fresh(run, 0, 0);
-	bulla_run_policy(run, debug, 0);
+	bulla_run_policy(run, debug, bulla_run_at(run, claims.lifecycle_raw));
 	bulla_run_challenge(run, claims.challenge);
 	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);
 	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &binding->manifest);

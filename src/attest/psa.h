@@ -15,15 +15,23 @@ struct bulla_psa_claims {
 	bulla_bytes components[BULLA_PSA_COMPONENTS]; /* measurement value of each */
 	size_t component_count;
 	uint64_t lifecycle;
+	bulla_bytes lifecycle_raw; /* its encoding, to say where */
 	int64_t client_id;
 	unsigned unknown;
+	size_t unknown_at; /* the first, in the payload */
 };
 
-/* Takes the outer form off: COSE_Sign1 or COSE_Mac0 (*ret_mac), with or without CWT's tag 61 around it. Nothing is verified. */
-BULLA_CHECK bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac);
+/* Takes the outer form off: COSE_Sign1 or COSE_Mac0 (*ret_mac), with or without CWT's tag 61 around it. Nothing is verified.
+ * On failure *ret_fault says what broke where in the token. */
+BULLA_CHECK bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac,
+	struct bulla_form_fault *ret_fault);
 
-/* Reads the claims. On failure *ret_at is the offset in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
-BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at);
+/* The algorithm in the protected header of a message that bulla_form_cose took apart. */
+BULLA_CHECK bulla_rc bulla_psa_headers(bulla_bytes message, struct bulla_sign1 *cose, struct bulla_form_fault *ret_fault);
+
+/* Reads the claims. On failure *ret_fault says what broke where in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
+BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret,
+	struct bulla_form_fault *ret_fault);
 
 /* The instance id (33 bytes, a view) that a PSA token, or the platform half of a CCA token, claims: to find the endorsed key
  * by. Nothing is verified. BULLA_E_FORMAT, ... */

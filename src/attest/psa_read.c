@@ -1,6 +1,6 @@
 #include "attest/psa.h"
 
-#include "cose/mac0.h"
+#include "cose/header.h"
 #include "wire/cbor.h"
 
 #define TEXT_MAX 256
@@ -36,11 +36,13 @@ static const struct profile profiles[] = {
 
 static bulla_rc read_sized(bulla_cbor_rd *r, size_t a, size_t b, size_t c, bulla_bytes *ret)
 {
+	bulla_cbor_rd next = *r;
 	bulla_bytes value;
 
-	BULLA_TRY(bulla_cbor_rd_bytes(r, &value));
+	BULLA_TRY(bulla_cbor_rd_bytes(&next, &value));
 	if (value.n != a && value.n != b && value.n != c)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a claim has a size that it may not have");
+	*r = next;
 	*ret = value;
 	return BULLA_OK;
 }
@@ -57,6 +59,7 @@ static bulla_rc read_profile(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 /* {1: type, 2: measurement value, 4: version, 5: signer id, 6: digest's name}; the value must be there */
 static bulla_rc read_component(bulla_cbor_rd *r, bulla_bytes *ret)
 {
+	const bulla_cbor_rd begin = *r;
 	struct bulla_cbor_map map;
 	bulla_bytes ignored;
 	int64_t key;
@@ -71,7 +74,10 @@ static bulla_rc read_component(bulla_cbor_rd *r, bulla_bytes *ret)
 			BULLA_TRY(bulla_cbor_rd_skip(r, &ignored));
 		found = found || key == 2;
 	}
-	return found ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a software component has no measurement");
+	if (found)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "a software component has no measurement");
 }
 
 static bulla_rc read_components(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
@@ -101,6 +107,7 @@ static bulla_rc read_value(bulla_cbor_rd *r, enum field field, struct bulla_psa_
 	case CLIENT:
 		return bulla_cbor_rd_int(r, &ret->client_id);
 	case LIFECYCLE:
+		ret->lifecycle_raw = bulla_bytes_of(r->rd.p + r->rd.at, 1);
 		return bulla_cbor_rd_uint_max(r, UINT16_MAX, &ret->lifecycle);
 	case IMPLEMENTATION:
 		return read_sized(r, 32, 32, 32, &ret->implementation_id);
@@ -114,6 +121,7 @@ static bulla_rc read_value(bulla_cbor_rd *r, enum field field, struct bulla_psa_
 
 static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigned *seen, struct bulla_psa_claims *ret)
 {
+	const bulla_cbor_rd begin = *r;
 	bulla_bytes ignored;
 	int64_t key;
 
@@ -122,12 +130,15 @@ static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigne
 		if (rows[i].key != key)
 			continue;
 		/* old and new number of one claim in the same token */
-		if (rows[i].field != SKIPPED && (*seen >> rows[i].field & 1) != 0)
+		if (rows[i].field != SKIPPED && (*seen >> rows[i].field & 1) != 0) {
+			*r = begin;
 			return BULLA_FAIL(BULLA_E_DUPLICATE, "a claim is there twice under two numbers");
+		}
 		*seen |= 1u << rows[i].field;
 		return read_value(r, rows[i].field, ret);
 	}
-	ret->unknown++;
+	if (ret->unknown++ == 0)
+		ret->unknown_at = begin.rd.at;
 	return bulla_cbor_rd_skip(r, &ignored);
 }
 
@@ -141,38 +152,85 @@ static bulla_rc read_all(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 	while (bulla_cbor_map_more(r, &map))
 		BULLA_TRY(read_claim(r, &map, &seen, ret));
 	BULLA_TRY(bulla_cbor_rd_end(r));
-	return (seen & needed) == needed ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");
+	if ((seen & needed) == needed)
+		return BULLA_OK;
+	r->rd.at = 0;
+	return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");
 }
 
-bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac)
+/* A protected header that protects no algorithm: empty, or a map of other labels. */
+static bool names_no_algorithm(bulla_bytes header)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(header);
+	struct bulla_cbor_map map;
+	bulla_bytes ignored;
+	int64_t label = 0;
+
+	if (header.n == 0)
+		return true;
+	if (bulla_cbor_rd_map(&r, 8, &map) != BULLA_OK)
+		return false;
+	while (bulla_cbor_map_more(&r, &map))
+		if (bulla_cbor_rd_key_int(&r, &map, &label) != BULLA_OK || label == 1 ||
+			bulla_cbor_rd_skip(&r, &ignored) != BULLA_OK)
+			return false;
+	return true;
+}
+
+bulla_rc bulla_psa_headers(bulla_bytes message, struct bulla_sign1 *cose, struct bulla_form_fault *ret_fault)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(cose->protected_raw);
+	struct cose_header header;
+	bulla_rc rc = bulla_cose_header_read(cose->protected_raw, &header);
+
+	if (rc != BULLA_OK) {
+		*ret_fault = bulla_form_fault_of(rc, &r, false);
+		ret_fault->at += (size_t)(cose->protected_raw.p - message.p);
+		if (names_no_algorithm(cose->protected_raw))
+			*ret_fault = (struct bulla_form_fault){BULLA_FACTOR_ALGORITHM, ret_fault->at - 1,
+				"the protected header names no algorithm"};
+		return rc;
+	}
+	cose->alg = header.alg;
+	return BULLA_OK;
+}
+
+bulla_rc bulla_psa_open(bulla_bytes token, struct bulla_sign1 *ret, bool *ret_mac, struct bulla_form_fault *ret_fault)
 {
 	/* RFC 8392 section 6: d8 3d is tag 61 */
-	if (token.n > 2 && token.p[0] == 0xd8 && token.p[1] == 0x3d)
-		token = bulla_bytes_of(token.p + 2, token.n - 2);
-	*ret_mac = token.n > 0 && token.p[0] == 0xd1;
-	return *ret_mac ? bulla_mac0_parse(token, ret) : bulla_sign1_parse(token, ret);
+	size_t skip = token.n > 2 && token.p[0] == 0xd8 && token.p[1] == 0x3d ? 2 : 0;
+	bulla_bytes message = bulla_bytes_of(token.p + skip, token.n - skip);
+
+	*ret_mac = message.n > 0 && message.p[0] == 0xd1;
+	bulla_rc rc = bulla_form_cose(message, *ret_mac ? 17 : 18, (bulla_bytes){NULL, 0}, ret, ret_fault);
+	if (rc == BULLA_OK)
+		rc = bulla_psa_headers(message, ret, ret_fault);
+	if (rc != BULLA_OK)
+		ret_fault->at += skip;
+	return rc;
 }
 
 bulla_rc bulla_psa_instance(bulla_bytes token, bulla_bytes *ret)
 {
+	struct bulla_form_fault ignored;
 	struct bulla_psa_claims claims;
 	struct bulla_sign1 sign1;
-	size_t at;
 	bool mac;
 
-	BULLA_TRY(bulla_psa_open(token, &sign1, &mac));
-	BULLA_TRY(bulla_psa_claims_read(sign1.payload, &claims, &at));
+	BULLA_TRY(bulla_psa_open(token, &sign1, &mac, &ignored));
+	BULLA_TRY(bulla_psa_claims_read(sign1.payload, &claims, &ignored));
 	*ret = claims.instance_id;
 	return BULLA_OK;
 }
 
-bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, size_t *ret_at)
+bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret, struct bulla_form_fault *ret_fault)
 {
 	bulla_cbor_rd r = bulla_cbor_rd_with(payload, (struct bulla_cbor_options){.unordered_keys = true});
 	bulla_rc rc;
 
 	*ret = (struct bulla_psa_claims){0};
 	rc = read_all(&r, ret);
-	*ret_at = r.rd.at;
+	if (rc != BULLA_OK)
+		*ret_fault = bulla_form_fault_of(rc, &r, false);
 	return rc;
 }

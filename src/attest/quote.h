@@ -5,6 +5,7 @@
 
 #define BULLA_QUOTE_HEADER_SIZE 48
 #define BULLA_QUOTE_SIZE_MAX 16384
+#define BULLA_QUOTE_VENDOR_AT 12
 #define BULLA_SGX_BODY_SIZE 384
 #define BULLA_TD10_BODY_SIZE 584
 #define BULLA_TD15_BODY_SIZE 648
@@ -25,9 +26,12 @@ struct bulla_quote {
 	bulla_bytes qe_auth_data;
 	uint16_t certification_type; /* 5: PEM chain */
 	bulla_bytes certification;
+	size_t certification_at;     /* of its type */
 };
 
-/* Splits a quote; every length must fit exactly, but for the rest of the buffer in which quoting services return a TD's: 64 zeros
- * or more. On failure *ret_factor and *ret_at say what broke where. */
-BULLA_CHECK bulla_rc bulla_quote_read(bulla_bytes bytes, struct bulla_quote *ret, enum bulla_factor *ret_factor,
-	size_t *ret_at);
+/* Splits a quote; every length must fit exactly, but for the rest of the buffer in which quoting services return a TD's of
+ * version 4: 69 zeros or more. On failure *ret_fault says what broke where. */
+BULLA_CHECK bulla_rc bulla_quote_read(bulla_bytes bytes, struct bulla_quote *ret, struct bulla_form_fault *ret_fault);
+
+/* The vendor id of Intel's quoting enclaves. */
+bulla_bytes bulla_quote_intel(void);

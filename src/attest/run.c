@@ -72,24 +72,59 @@ bool bulla_run_check(struct bulla_attest_run *run, enum bulla_factor factor, boo
 	return true;
 }
 
-bool bulla_run_unreadable(struct bulla_attest_run *run, bulla_rc rc, size_t at, const char *text)
+bool bulla_run_unreadable(struct bulla_attest_run *run, const struct bulla_form_fault *fault, bulla_bytes read)
 {
-	if (rc == BULLA_E_TRAILING)
-		return bulla_run_stop(run, BULLA_FACTOR_TRAILING, at, "bytes follow where none may");
-	if (rc == BULLA_E_TRUNCATED)
-		return bulla_run_stop(run, BULLA_FACTOR_SIZE, at, "the evidence ends early");
-	if (rc == BULLA_E_DUPLICATE)
-		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, at, "a field is there twice");
-	if (rc == BULLA_E_LIMIT)
-		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, at, "a field is beyond its bounds");
-	return bulla_run_stop(run, BULLA_FACTOR_ENCODING, at, text);
+	return bulla_run_stop(run, fault->factor, bulla_run_in(run, read, fault->at), fault->text);
+}
+
+void bulla_run_origin(struct bulla_attest_run *run, bulla_bytes bytes, bulla_json from)
+{
+	if (run->origin_count < BULLA_RUN_ORIGINS)
+		run->origins[run->origin_count++] = (struct bulla_attest_origin){bytes, from};
+}
+
+/* Where in a JSON list of bytes one of them stands. */
+static const uint8_t *element(bulla_json list, size_t index)
+{
+	struct bulla_json_iter iter = bulla_json_begin(list);
+	bulla_json ignored, item = list;
+
+	for (size_t i = 0; i <= index; i++)
+		if (!bulla_json_next(&iter, &ignored, &item))
+			break;
+	return item.raw.p;
+}
+
+/* The first character that a byte was decoded from; of text that is neither digits nor a list (PEM) the first of all. */
+static const uint8_t *decoded_from(const struct bulla_attest_origin *origin, size_t offset)
+{
+	bulla_bytes text = origin->from.raw;
+	size_t n = origin->bytes.n;
+
+	if (text.n > 0 && text.p[0] == '[')
+		return element(origin->from, offset);
+	if (text.n < 2 || text.p[0] != '"')
+		return text.p;
+	if (text.n - 2 == 2 * n)
+		return text.p + 1 + 2 * offset;
+	return text.n - 2 >= (4 * n + 2) / 3 && text.n - 2 <= (n + 2) / 3 * 4 ? text.p + 1 + offset * 4 / 3 : text.p + 1;
+}
+
+static bool is_inside(bulla_bytes bytes, const uint8_t *p)
+{
+	return (uintptr_t)p >= (uintptr_t)bytes.p && (uintptr_t)p - (uintptr_t)bytes.p < bytes.n;
 }
 
 size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view)
 {
-	uintptr_t start = (uintptr_t)run->whole.p, p = (uintptr_t)view.p;
+	const uint8_t *p = view.p;
 
-	return view.p != NULL && p >= start && p - start <= run->whole.n ? p - start : 0;
+	/* what was decoded from something decoded: one step at a time, newest first */
+	for (size_t i = run->origin_count; i > 0 && p != NULL && !is_inside(run->whole, p); i--)
+		if (is_inside(run->origins[i - 1].bytes, p))
+			p = decoded_from(&run->origins[i - 1], (size_t)(p - run->origins[i - 1].bytes.p));
+	bool known = p != NULL && (is_inside(run->whole, p) || p == run->whole.p + run->whole.n);
+	return known ? (size_t)(p - run->whole.p) : 0;
 }
 
 void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes)

@@ -2,7 +2,16 @@
 /* Inside of the verifier: one appraisal under way. Each TEE's file gets a run, records factors and claims in it. */
 #include "attest/attest.h"
 #include "attest/cache.h"
+#include "attest/form.h"
 #include "crypto/x509.h"
+#include "wire/json.h"
+
+#define BULLA_RUN_ORIGINS 12 /* Azure: five values and three certificates */
+
+struct bulla_attest_origin {
+	bulla_bytes bytes;
+	bulla_json from;
+};
 
 struct bulla_attest_run {
 	bulla_bytes whole;    /* as given: offsets count from here */
@@ -15,6 +24,8 @@ struct bulla_attest_run {
 	struct bulla_attest_time time;
 	struct bulla_attest_cache *cache;
 	struct bulla_attest_result *result;
+	struct bulla_attest_origin origins[BULLA_RUN_ORIGINS];
+	size_t origin_count;
 };
 
 /* One kind of evidence. */
@@ -51,11 +62,22 @@ void bulla_run_skip(struct bulla_attest_run *run, enum bulla_factor factor, enum
 /* hold or fail; returns whether the run may go on. */
 bool bulla_run_check(struct bulla_attest_run *run, enum bulla_factor factor, bool ok, size_t at, const char *text);
 
-/* Fails ENCODING, TRAILING, SIZE or FIELDS as the reader's rc says. */
-bool bulla_run_unreadable(struct bulla_attest_run *run, bulla_rc rc, size_t at, const char *text);
+/* Fails with what a reader of `read` found; always false. */
+bool bulla_run_unreadable(struct bulla_attest_run *run, const struct bulla_form_fault *fault, bulla_bytes read);
 
-/* Offset of a view within the whole evidence; 0 when it lies elsewhere (collateral). */
+/* Notes that bytes were decoded from a value of the evidence (or of what was decoded before): a JSON string or list, or as
+ * raw text the PEM of one certificate. Both must live as long as the run. */
+void bulla_run_origin(struct bulla_attest_run *run, bulla_bytes bytes, bulla_json from);
+
+/* Offset of a view within the whole evidence; of what was decoded from it: of the text that says so. 0 when it lies elsewhere
+ * (collateral). */
 size_t bulla_run_at(const struct bulla_attest_run *run, bulla_bytes view);
+
+/* The same of the byte at offset in the view. */
+static inline size_t bulla_run_in(const struct bulla_attest_run *run, bulla_bytes view, size_t offset)
+{
+	return bulla_run_at(run, bulla_bytes_of(view.p + offset, 0));
+}
 
 /* Records a claim; beyond BULLA_ATTEST_CLAIMS it is dropped (formats are bounded below that). */
 void bulla_run_claim(struct bulla_attest_run *run, enum bulla_claim id, unsigned index, bulla_bytes bytes);

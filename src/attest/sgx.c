@@ -31,15 +31,14 @@ void bulla_sgx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judge
 {
 	const struct bulla_dcap_policy *policy = &run->policy->dcap;
 	bulla_bytes body = judged->quote.body;
-	size_t at = bulla_run_at(run, body);
 	uint8_t flags = body.p[48];
 	bool good = (flags & ATTRIBUTE_INIT) != 0 && (flags & ATTRIBUTE_MODE64) != 0 &&
 		(flags & policy->attributes_refused) == 0;
 
 	record_claims(run, body);
-	bulla_run_policy(run, (flags & ATTRIBUTE_DEBUG) != 0, at + 48);
-	bulla_run_check(run, BULLA_FACTOR_SGX_ATTRIBUTES, good, at + 48, "an enclave attribute is refused or missing");
-	bulla_run_check(run, BULLA_FACTOR_SGX_SVN, u16_at(body, 258) >= policy->isvsvn_minimum, at + 258,
+	bulla_run_policy(run, (flags & ATTRIBUTE_DEBUG) != 0, bulla_run_in(run, body, 48));
+	bulla_run_check(run, BULLA_FACTOR_SGX_ATTRIBUTES, good, bulla_run_in(run, body, 48), "an enclave attribute is refused or missing");
+	bulla_run_check(run, BULLA_FACTOR_SGX_SVN, u16_at(body, 258) >= policy->isvsvn_minimum, bulla_run_in(run, body, 258),
 		"the enclave's ISVSVN is below its minimum");
 	bulla_run_bound(run, BULLA_FACTOR_BINDER, &run->binding->binder, part(body, 320, 64), true);
 	bulla_run_no_field(run, BULLA_FACTOR_MANIFEST, &run->binding->manifest);

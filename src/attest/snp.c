@@ -2,7 +2,7 @@
 
 #include "attest/chain.h"
 
-static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_VERSION, BULLA_FACTOR_RESERVED,
+static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_TRAILING, BULLA_FACTOR_VERSION, BULLA_FACTOR_RESERVED,
 	BULLA_FACTOR_ALGORITHM, BULLA_FACTOR_TEE, BULLA_FACTOR_ANCHOR, BULLA_FACTOR_TEST_KEY,
 	BULLA_FACTOR_CHAIN_FORM, BULLA_FACTOR_CHAIN_ORDER,
 	BULLA_FACTOR_CHAIN_SIGNATURES, BULLA_FACTOR_CHAIN_DATES, BULLA_FACTOR_CHAIN_CA, BULLA_FACTOR_CHAIN_KEYS,
@@ -22,8 +22,11 @@ static const uint8_t factors[] = {BULLA_FACTOR_SIZE, BULLA_FACTOR_VERSION, BULLA
 
 static bool sniff(bulla_bytes evidence)
 {
-	return evidence.n >= 4 && evidence.p[0] >= 1 && evidence.p[0] < 16 && evidence.p[1] == 0 && evidence.p[2] == 0 &&
-		evidence.p[3] == 0;
+	const uint8_t *p = evidence.p;
+
+	if (evidence.n == BULLA_SNP_REPORT_SIZE && p[3] == 0)
+		return true; /* of whatever version */
+	return evidence.n >= 4 && p[0] > 0 && p[0] < 16 && p[1] == 0 && p[2] == 0 && p[3] == 0;
 }
 
 /* ---- form ---- */
@@ -47,18 +50,18 @@ static const struct range reserved[] = {
 
 static bool check_reserved(struct bulla_attest_run *run, const struct bulla_snp_report *report)
 {
-	size_t base = bulla_run_at(run, report->raw);
-
 	for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++) {
 		const struct range *range = &reserved[i];
 		bool applies = report->version >= range->from_version && report->version <= range->to_version;
 
-		if (applies && !bulla_bytes_is_zero_ct(bulla_bytes_of(report->raw.p + range->at, range->size)))
-			return bulla_run_stop(run, BULLA_FACTOR_RESERVED, base + range->at, "reserved bytes are not zero");
+		for (size_t k = 0; applies && k < range->size; k++)
+			if (report->raw.p[range->at + k] != 0)
+				return bulla_run_stop(run, BULLA_FACTOR_RESERVED, bulla_run_in(run, report->raw, range->at + k),
+					"a reserved byte is not zero");
 	}
 	if ((report->key_flags & ~UINT32_C(0x1f)) != 0)
-		return bulla_run_stop(run, BULLA_FACTOR_RESERVED, base + 0x48, "reserved key flags are not zero");
-	return bulla_run_check(run, BULLA_FACTOR_RESERVED, (report->policy & POLICY_MUST_BE_ONE) != 0, base + 0x08,
+		return bulla_run_stop(run, BULLA_FACTOR_RESERVED, bulla_run_in(run, report->raw, 0x48), "reserved key flags are not zero");
+	return bulla_run_check(run, BULLA_FACTOR_RESERVED, (report->policy & POLICY_MUST_BE_ONE) != 0, bulla_run_in(run, report->raw, 0x08),
 		"bit 17 of the guest policy is not one");
 }
 
@@ -100,17 +103,19 @@ static void record_claims(struct bulla_attest_run *run, const struct bulla_snp_r
 static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bulla_snp_report *ret)
 {
 	bulla_rc rc = bulla_snp_read(bytes, ret);
-	size_t base = bulla_run_at(run, bytes);
 
-	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, rc == BULLA_OK, base + bytes.n, "a report has exactly 1184 bytes") ||
-		rc != BULLA_OK)
-		return false;
-	if (!bulla_run_check(run, BULLA_FACTOR_VERSION, ret->version >= 2 && ret->version <= 5, base,
+	if (rc == BULLA_E_TRAILING)
+		return bulla_run_stop(run, BULLA_FACTOR_TRAILING, bulla_run_in(run, bytes, BULLA_SNP_REPORT_SIZE), "bytes follow the report's 1184");
+	if (rc != BULLA_OK)
+		return bulla_run_stop(run, BULLA_FACTOR_SIZE, bulla_run_in(run, bytes, bytes.n), "the report ends before its 1184 bytes");
+	bulla_run_hold(run, BULLA_FACTOR_SIZE);
+	bulla_run_hold(run, BULLA_FACTOR_TRAILING);
+	if (!bulla_run_check(run, BULLA_FACTOR_VERSION, ret->version >= 2 && ret->version <= 5, bulla_run_at(run, bytes),
 		    "the report's version is not 2 to 5"))
 		return false;
 	record_claims(run, ret);
 	return check_reserved(run, ret) &&
-		bulla_run_check(run, BULLA_FACTOR_ALGORITHM, ret->signature_algorithm == 1, base + 0x34,
+		bulla_run_check(run, BULLA_FACTOR_ALGORITHM, ret->signature_algorithm == 1, bulla_run_in(run, bytes, 0x34),
 			"the signature algorithm is not P-384 with SHA-384");
 }
 
@@ -124,7 +129,7 @@ static void reverse(bulla_bytes from, uint8_t *ret)
 static bool check_signature(struct bulla_attest_run *run, const struct bulla_snp_report *report,
 	struct bulla_verify_key *key)
 {
-	size_t at = bulla_run_at(run, report->raw) + BULLA_SNP_SIGNED_SIZE;
+	size_t at = bulla_run_in(run, report->raw, BULLA_SNP_SIGNED_SIZE);
 	uint8_t signature[96];
 
 	reverse(bulla_bytes_of(report->raw.p + 0x2a0, 48), signature);
@@ -159,7 +164,7 @@ static bool check_generation(struct bulla_attest_run *run, const struct bulla_sn
 		bulla_snp_generation_of_cpu(report->cpu_family, report->cpu_model) == generation;
 
 	bulla_run_claim(run, BULLA_CLAIM_GENERATION, 0, bulla_bytes_str(generation->name));
-	return bulla_run_check(run, BULLA_FACTOR_SNP_GENERATION, root && cpu, bulla_run_at(run, report->raw) + 0x188,
+	return bulla_run_check(run, BULLA_FACTOR_SNP_GENERATION, root && cpu, bulla_run_in(run, report->raw, 0x188),
 		"CPUID, certificate and root name different generations");
 }
 
@@ -172,7 +177,7 @@ static bool check_signer(struct bulla_attest_run *run, const struct bulla_snp_re
 
 	bulla_run_claim(run, BULLA_CLAIM_SIGNER, 0, bulla_bytes_str(vlek ? "VLEK" : "VCEK"));
 	return bulla_run_check(run, BULLA_FACTOR_SNP_SIGNER, kind == (unsigned)endorsement->signer && issuer,
-		bulla_run_at(run, report->raw) + 0x48, "the report was signed by another kind of key than the chain's");
+		bulla_run_in(run, report->raw, 0x48), "the report was signed by another kind of key than the chain's");
 }
 
 static bool chip_matches(const struct bulla_snp_report *report, bulla_bytes hardware_id)
@@ -263,39 +268,37 @@ static void check_tcb(struct bulla_attest_run *run, const struct bulla_snp_repor
 static void check_guest(struct bulla_attest_run *run, const struct bulla_snp_report *report)
 {
 	const struct bulla_snp_policy *policy = &run->policy->snp;
-	size_t at = bulla_run_at(run, report->raw);
 	unsigned minor = report->policy & 0xff, major = report->policy >> 8 & 0xff;
 	bool bits = (report->policy & policy->guest_policy_refused) == 0 &&
 		(~report->policy & policy->guest_policy_demanded) == 0;
 	unsigned vmpls = policy->vmpls == 0 ? 1 : policy->vmpls;
 
 	bulla_run_check(run, BULLA_FACTOR_SNP_MIGRATION,
-		(report->policy & POLICY_MIGRATION) == 0 || policy->allow_migration, at + 0x08,
+		(report->policy & POLICY_MIGRATION) == 0 || policy->allow_migration, bulla_run_in(run, report->raw, 0x08),
 		"the guest allows a migration agent");
-	bulla_run_check(run, BULLA_FACTOR_SNP_GUEST_POLICY, bits, at + 0x08, "a bit of the guest policy is refused");
+	bulla_run_check(run, BULLA_FACTOR_SNP_GUEST_POLICY, bits, bulla_run_in(run, report->raw, 0x08), "a bit of the guest policy is refused");
 	bulla_run_check(run, BULLA_FACTOR_SNP_ABI,
-		major > policy->abi_major || (major == policy->abi_major && minor >= policy->abi_minor), at + 0x08,
+		major > policy->abi_major || (major == policy->abi_major && minor >= policy->abi_minor), bulla_run_in(run, report->raw, 0x08),
 		"the guest accepts an older ABI");
-	bulla_run_check(run, BULLA_FACTOR_SNP_VMPL, report->vmpl < 4 && (vmpls >> report->vmpl & 1) != 0, at + 0x30,
+	bulla_run_check(run, BULLA_FACTOR_SNP_VMPL, report->vmpl < 4 && (vmpls >> report->vmpl & 1) != 0, bulla_run_in(run, report->raw, 0x30),
 		"the privilege level is not an accepted one");
-	bulla_run_check(run, BULLA_FACTOR_SNP_GUEST_SVN, report->guest_svn >= policy->guest_svn_minimum, at + 0x04,
+	bulla_run_check(run, BULLA_FACTOR_SNP_GUEST_SVN, report->guest_svn >= policy->guest_svn_minimum, bulla_run_in(run, report->raw, 0x04),
 		"the guest's SVN is below its minimum");
 }
 
 static void check_platform(struct bulla_attest_run *run, const struct bulla_snp_report *report)
 {
 	const struct bulla_snp_policy *policy = &run->policy->snp;
-	size_t at = bulla_run_at(run, report->raw);
 
 	bulla_run_check(run, BULLA_FACTOR_SNP_PLATFORM,
 		(report->platform_info & policy->platform_refused) == 0 &&
 			(~report->platform_info & policy->platform_demanded) == 0,
-		at + 0x40, "a bit of PLATFORM_INFO is refused or missing");
+		bulla_run_in(run, report->raw, 0x40), "a bit of PLATFORM_INFO is refused or missing");
 	if (report->version < 5 && policy->mitigations_demanded == 0)
 		bulla_run_skip(run, BULLA_FACTOR_SNP_MITIGATIONS, BULLA_WHY_NO_SUCH_FIELD);
 	else
 		bulla_run_check(run, BULLA_FACTOR_SNP_MITIGATIONS,
-			(~report->current_mitigations & policy->mitigations_demanded) == 0, at + 0x200,
+			(~report->current_mitigations & policy->mitigations_demanded) == 0, bulla_run_in(run, report->raw, 0x200),
 			"a demanded mitigation is missing");
 }
 
@@ -334,7 +337,7 @@ static void appraise(struct bulla_attest_run *run)
 		return;
 	run->result->tee = BULLA_TEE_SNP;
 	bulla_run_fresh(run, 0, 0);
-	bulla_run_policy(run, (report.policy & POLICY_DEBUG) != 0, bulla_run_at(run, report.raw) + 0x08);
+	bulla_run_policy(run, (report.policy & POLICY_DEBUG) != 0, bulla_run_in(run, report.raw, 0x08));
 	bulla_run_bound(run, BULLA_FACTOR_BINDER, &binding->binder, report.report_data, true);
 	bulla_run_no_field(run, BULLA_FACTOR_NONCE, &binding->nonce);
 	bulla_run_no_field(run, BULLA_FACTOR_PUBLIC_KEY, &binding->public_key);

@@ -55,15 +55,14 @@ static void check_attributes(struct bulla_attest_run *run, bulla_bytes body)
 {
 	const struct bulla_dcap_policy *policy = &run->policy->dcap;
 	uint64_t attributes = u64_at(body, 120);
-	size_t at = bulla_run_at(run, body);
 	bool good = (attributes & (ATTRIBUTES_UNTRUSTED | policy->attributes_refused)) == 0 &&
 		((attributes & ATTRIBUTE_SEPT_VE_DISABLE) != 0 || policy->allow_no_sept_ve_disable);
 
-	bulla_run_check(run, BULLA_FACTOR_TDX_ATTRIBUTES, good, at + 120,
+	bulla_run_check(run, BULLA_FACTOR_TDX_ATTRIBUTES, good, bulla_run_in(run, body, 120),
 		"a TD attribute is refused, or SEPT_VE_DISABLE is clear");
-	bulla_run_check(run, BULLA_FACTOR_TDX_SEAM_ATTRIBUTES, bulla_bytes_is_zero_ct(part(body, 112, 8)), at + 112,
+	bulla_run_check(run, BULLA_FACTOR_TDX_SEAM_ATTRIBUTES, bulla_bytes_is_zero_ct(part(body, 112, 8)), bulla_run_in(run, body, 112),
 		"the SEAM attributes are not zero");
-	bulla_run_check(run, BULLA_FACTOR_TDX_XFAM, (u64_at(body, 128) & policy->xfam_refused) == 0, at + 128,
+	bulla_run_check(run, BULLA_FACTOR_TDX_XFAM, (u64_at(body, 128) & policy->xfam_refused) == 0, bulla_run_in(run, body, 128),
 		"a bit of XFAM is refused");
 }
 
@@ -93,7 +92,7 @@ static void check_event_log(struct bulla_attest_run *run, bulla_bytes body)
 	if (run->collateral->event_log.n > 0)
 		bulla_run_check(run, BULLA_FACTOR_TDX_EVENT_LOG,
 			bulla_ccel_replay(run->collateral->event_log, part(body, 328, 4 * 48), &events) == BULLA_OK,
-			bulla_run_at(run, body) + 328, "the event log does not give the quote's RTMRs");
+			bulla_run_in(run, body, 328), "the event log does not give the quote's RTMRs");
 	else if (run->policy->dcap.demand_event_log)
 		bulla_run_fail(run, BULLA_FACTOR_TDX_EVENT_LOG, 0, "the policy demands an event log");
 	else
@@ -120,9 +119,9 @@ static void check_rtmr3(struct bulla_attest_run *run, bulla_bytes body)
 	if (bundles->how == BULLA_EXPECT_VALUE)
 		whole = bulla_register_extend(value, bundles->value, true) && whole;
 	bool same = whole && bulla_bytes_eq(part(body, 472, 48), BULLA_BYTES_ARRAY(value));
-	bulla_run_check(run, BULLA_FACTOR_MANIFEST, same, bulla_run_at(run, body) + 472, "RTMR3 holds something else");
+	bulla_run_check(run, BULLA_FACTOR_MANIFEST, same, bulla_run_in(run, body, 472), "RTMR3 holds something else");
 	if (bundles->how == BULLA_EXPECT_VALUE)
-		bulla_run_check(run, BULLA_FACTOR_BUNDLES, same, bulla_run_at(run, body) + 472, "RTMR3 holds something else");
+		bulla_run_check(run, BULLA_FACTOR_BUNDLES, same, bulla_run_in(run, body, 472), "RTMR3 holds something else");
 	else
 		bulla_run_skip(run, BULLA_FACTOR_BUNDLES, BULLA_WHY_POLICY_ANY);
 }
@@ -132,7 +131,7 @@ void bulla_tdx_judge_platform(struct bulla_attest_run *run, const struct bulla_d
 	bulla_bytes body = judged->quote.body;
 
 	record_claims(run, body);
-	bulla_run_policy(run, (u64_at(body, 120) & ATTRIBUTE_DEBUG) != 0, bulla_run_at(run, body) + 120);
+	bulla_run_policy(run, (u64_at(body, 120) & ATTRIBUTE_DEBUG) != 0, bulla_run_in(run, body, 120));
 	check_attributes(run, body);
 	check_service_td(run, &judged->quote);
 	check_event_log(run, body);

@@ -38,7 +38,7 @@
 	X(E_EVIDENCE_FORMAT, "evidence-format", "the evidence is not in the form of its TEE") \
 	X(E_EVIDENCE_CHAIN, "evidence-chain", "the evidence does not chain to a trusted anchor") \
 	X(E_EVIDENCE_SIGNATURE, "evidence-signature", "the evidence's signature does not verify") \
-	X(E_EVIDENCE_STALE, "evidence-stale", "the evidence is too old") \
+	X(E_EVIDENCE_STALE, "evidence-stale", "the evidence, or what it is judged by, is not valid at this time") \
 	X(E_EVIDENCE_DEBUG, "evidence-debug", "the TEE is in debug mode") \
 	X(E_MEASUREMENT, "measurement-mismatch", "the measurement is not an approved one") \
 	X(E_BINDER, "binder-mismatch", "the evidence is bound to something else") \

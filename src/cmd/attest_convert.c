@@ -35,8 +35,8 @@ static int take_evidence(const struct attest_job *job, bulla_bytes *ret)
 {
 	struct bulla_cmw record = {.value = job->evidence};
 
-	if (job->unread != BULLA_OK)
-		return refuse(job, job->unread, job->unread_why);
+	if (job->foreign.fault.text != NULL)
+		return refuse(job, job->unread != BULLA_OK ? job->unread : BULLA_E_EVIDENCE_FORMAT, job->foreign.fault.text);
 	if (bulla_cmw_parse(job->evidence, &record) != BULLA_OK)
 		record = (struct bulla_cmw){.value = job->evidence};
 	if (record.ind != 0 && (record.ind & BULLA_CMW_EVIDENCE) == 0)

@@ -301,7 +301,8 @@ int cmd_attest_fetch(struct cli *cli)
 	if (code != 0)
 		return code;
 	if (fetch.job->unread != BULLA_OK) {
-		say_error(cli, bulla_rc_id(fetch.job->unread), cli->args[0], "bulla attest show FILE", "%s", fetch.job->unread_why);
+		say_error(cli, bulla_rc_id(fetch.job->unread), cli->args[0], "bulla attest show FILE", "%s",
+			fetch.job->foreign.fault.text);
 		attest_close(fetch.job);
 		return EXIT_REFUSED;
 	}

@@ -185,12 +185,8 @@ static int read_anchor_and_collateral(struct attest_job *job)
 /* Refused like any other evidence, by a rule's name: the appraisal of nothing says which. */
 static void note_unread(struct attest_job *job, bulla_rc rc)
 {
-	unsigned count;
-	const struct bulla_trail_entry *trail = bulla_trail(&count);
-
 	job->evidence = bulla_bytes_of(job->file.p, 0);
 	job->unread = rc;
-	job->unread_why = count > 0 && trail[0].what != NULL ? trail[0].what : bulla_rc_text(rc);
 }
 
 static int fill_evidence(struct attest_job *job)

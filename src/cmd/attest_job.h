@@ -18,8 +18,7 @@ struct attest_job {
 	struct bulla_reference_file reference;
 	bulla_bytes evidence;
 	bool has_evidence;    /* a file was named, whatever is in it */
-	bulla_rc unread;      /* why the envelope around the evidence did not come off: then there is no evidence */
-	const char *unread_why;
+	bulla_rc unread;      /* why the envelope around the evidence did not come off (foreign.fault): then there is no evidence */
 	struct bulla_attest_anchor anchors[16];
 	struct bulla_attest_anchors all;
 	bulla_digest anchor_id;

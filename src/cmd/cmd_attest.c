@@ -18,14 +18,32 @@ static int64_t now_ms(void)
 /* What broke the envelope is what broke the evidence: its form, or (RA-TLS) the key it must name. */
 static bulla_rc say_unread(struct attest_job *job)
 {
+	const struct bulla_form_fault *fault = &job->foreign.fault;
 	struct bulla_attest_result *result = &job->result;
-	enum bulla_factor factor = job->unread == BULLA_E_BINDER ? BULLA_FACTOR_BINDER : BULLA_FACTOR_ENCODING;
 
 	result->factors[result->failed] = (struct bulla_factor_result){0};
-	result->factors[factor] = (struct bulla_factor_result){.state = BULLA_FACTOR_FAILED, .text = job->unread_why};
-	result->failed = factor;
-	result->rc = bulla_factor_rc(factor);
+	result->factors[fault->factor] =
+		(struct bulla_factor_result){.state = BULLA_FACTOR_FAILED, .at = (uint32_t)fault->at, .text = fault->text};
+	result->failed = (uint16_t)fault->factor;
+	result->rc = bulla_factor_rc(fault->factor);
 	return result->rc;
+}
+
+/* Evidence that stands in the file as it is: places are those of the file, whatever is around it. */
+static bool is_in_file(const struct attest_job *job, size_t *ret_base)
+{
+	*ret_base = (size_t)((uintptr_t)job->evidence.p - (uintptr_t)job->file.p);
+	return *ret_base <= job->file.n;
+}
+
+static void place_in_file(struct attest_job *job)
+{
+	size_t base;
+
+	if (is_in_file(job, &base))
+		for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+			if (job->result.factors[i].state == BULLA_FACTOR_FAILED)
+				job->result.factors[i].at += (uint32_t)base;
 }
 
 static bulla_rc appraise(struct attest_job *job)
@@ -33,6 +51,7 @@ static bulla_rc appraise(struct attest_job *job)
 	bulla_rc rc = bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy,
 		&job->binding, job->time, NULL, &job->result);
 
+	place_in_file(job);
 	return rc != BULLA_OK && job->unread != BULLA_OK ? say_unread(job) : rc;
 }
 
@@ -70,13 +89,16 @@ static void print_title(const struct attest_job *job)
 		printf("%s evidence, NOT shown to be genuine\n", bulla_tee_title(tee));
 }
 
-static void print_failure(const struct bulla_attest_result *result)
+static void print_failure(const struct attest_job *job)
 {
+	const struct bulla_attest_result *result = &job->result;
+	size_t ignored;
+
 	if (result->failed == BULLA_FACTOR_COUNT)
 		return;
 	const struct bulla_factor_result *row = &result->factors[result->failed];
-	printf("%s: %s (byte %" PRIu32 ")\n", bulla_factor_name(result->failed),
-		row->text != NULL ? row->text : "not reached", row->at);
+	printf("%s: %s (byte %" PRIu32 "%s)\n", bulla_factor_name(result->failed), row->text != NULL ? row->text : "not reached",
+		row->at, is_in_file(job, &ignored) ? "" : " of what the file decodes to");
 }
 
 /* What would fail today under the strictest policy that asks for nothing in particular. */
@@ -124,7 +146,7 @@ int cmd_attest_show(struct cli *cli)
 			attest_print(job, bulla_attest_show_factors);
 		if (rc != BULLA_OK) {
 			printf("  fails     ");
-			print_failure(&job->result);
+			print_failure(job);
 		}
 		if (is_genuine(&job->result))
 			print_today(job);
@@ -212,7 +234,7 @@ static void print_verdict(struct attest_job *job)
 		printf("REFUSED  %s evidence: do not rely on it\n", bulla_tee_title(tee));
 	if (!result->accepted) {
 		printf("%s  %s\nwhere  ", bulla_rc_id(result->rc), bulla_rc_text(result->rc));
-		print_failure(result);
+		print_failure(job);
 	}
 	attest_print(job, job->cli->verbose ? bulla_attest_show_claims : bulla_attest_show);
 	if (job->cli->checks)

@@ -16,13 +16,15 @@ static bulla_rc read_type(bulla_cbor_rd *r, struct bulla_cmw *record)
 	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
 	if (type == BULLA_CBOR_UINT)
 		return bulla_cbor_rd_uint_max(r, UINT16_MAX, &record->content_format);
-	BULLA_TRY(bulla_cbor_rd_text(r, MEDIA_TYPE_MAX, &record->media_type));
+	bulla_cbor_rd next = *r;
+	BULLA_TRY(bulla_cbor_rd_text(&next, MEDIA_TYPE_MAX, &record->media_type));
 	if (record->media_type.n == 0)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message has an empty media type");
+	*r = next;
 	return BULLA_OK;
 }
 
-static bulla_rc read_record(bulla_cbor_rd *r, struct bulla_cmw *ret)
+bulla_rc bulla_cmw_rd(bulla_cbor_rd *r, struct bulla_cmw *ret)
 {
 	struct bulla_cmw record = {.ind = 0};
 	size_t count;
@@ -33,9 +35,12 @@ static bulla_rc read_record(bulla_cbor_rd *r, struct bulla_cmw *ret)
 	BULLA_TRY(read_type(r, &record));
 	BULLA_TRY(bulla_cbor_rd_bytes_max(r, BULLA_MAX_EVIDENCE, &record.value));
 	if (count == 3) {
-		BULLA_TRY(bulla_cbor_rd_uint_max(r, UINT32_MAX, &record.ind));
+		bulla_cbor_rd next = *r;
+
+		BULLA_TRY(bulla_cbor_rd_uint_max(&next, UINT32_MAX, &record.ind));
 		if (record.ind == 0)
 			return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message says that it holds nothing");
+		*r = next;
 	}
 	*ret = record;
 	return BULLA_OK;
@@ -46,7 +51,7 @@ bulla_rc bulla_cmw_parse(bulla_bytes message, struct bulla_cmw *ret)
 	bulla_cbor_rd r = bulla_cbor_rd_of(message);
 	struct bulla_cmw record;
 
-	BULLA_TRY(read_record(&r, &record));
+	BULLA_TRY(bulla_cmw_rd(&r, &record));
 	BULLA_TRY(bulla_cbor_rd_end(&r));
 	*ret = record;
 	return BULLA_OK;
@@ -88,7 +93,7 @@ static bulla_rc read_item(bulla_cbor_rd *r, struct bulla_cmw_item *item)
 	BULLA_TRY(bulla_cbor_rd_peek(r, &type));
 	if (type != BULLA_CBOR_ARRAY)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "collections inside collections are not read");
-	return read_record(r, &item->record);
+	return bulla_cmw_rd(r, &item->record);
 }
 
 bulla_rc bulla_cmw_collection_parse(bulla_bytes message, bulla_bytes *ret_type, struct bulla_cmw_item *ret_items,

@@ -31,6 +31,11 @@ void bulla_cmw_write(bulla_wr *w, const struct bulla_cmw *record);
 /* The JSON form: ["type", "base64url", ? ind]. */
 void bulla_cmw_write_json(bulla_wr *w, const struct bulla_cmw *record);
 
+struct bulla_cbor_rd; /* wire/cbor.h */
+
+/* One record, whatever follows; on failure r stands at what is wrong. */
+BULLA_CHECK bulla_rc bulla_cmw_rd(struct bulla_cbor_rd *r, struct bulla_cmw *ret);
+
 /* A flat collection, in its order; at most BULLA_CMW_ITEMS (BULLA_E_LIMIT). type is the text of "__cmwc_t" (view; empty when
  * absent). Nested collections and integer labels are BULLA_E_UNSUPPORTED. */
 BULLA_CHECK bulla_rc bulla_cmw_collection_parse(bulla_bytes message, bulla_bytes *ret_type, struct bulla_cmw_item *ret_items,

@@ -124,8 +124,10 @@ static bulla_rc scan_string(bulla_rd *r)
 		}
 		r->at += plain_run(r);
 	}
-	if (any >= 0x80 && !bulla_text_is_utf8(bulla_bytes_of(r->p + begin, r->at - begin)))
+	if (any >= 0x80 && !bulla_text_is_utf8(bulla_bytes_of(r->p + begin, r->at - begin))) {
+		r->at = begin - 1;
 		return BULLA_FAIL(BULLA_E_FORMAT, "a string of the JSON is not UTF-8");
+	}
 	r->at++;
 	return BULLA_OK;
 }
@@ -179,8 +181,12 @@ static bulla_rc scan_name(struct scan *s, size_t first, size_t *ret_size)
 		return unexpected(r);
 	BULLA_TRY(scan_string(r));
 	size = r->at - at;
-	if (s->names != NULL)
-		BULLA_TRY(add_name(s, first, at));
+	if (s->names != NULL) {
+		bulla_rc rc = add_name(s, first, at);
+
+		r->at = rc == BULLA_OK ? r->at : at; /* the name is what is wrong */
+		BULLA_TRY(rc);
+	}
 	skip_space(r);
 	if (peek(r) != ':')
 		return unexpected(r);
@@ -255,41 +261,57 @@ static bulla_rc scan_value(struct scan *s, unsigned depth)
 	}
 }
 
-static bulla_rc scan_text(bulla_bytes text, struct names *names, bulla_json *ret)
+static bulla_rc scan_whole(struct scan *s, bulla_json *ret)
 {
-	struct scan s = {.rd = bulla_rd_of(text), .names = names};
 	size_t begin, end;
 
-	skip_space(&s.rd);
-	begin = s.rd.at;
-	BULLA_TRY(scan_value(&s, BULLA_MAX_JSON_DEPTH));
-	end = s.rd.at;
-	skip_space(&s.rd);
-	BULLA_TRY(bulla_rd_end(&s.rd));
-	*ret = (bulla_json){bulla_bytes_of(text.p + begin, end - begin)};
+	skip_space(&s->rd);
+	begin = s->rd.at;
+	BULLA_TRY(scan_value(s, BULLA_MAX_JSON_DEPTH));
+	end = s->rd.at;
+	skip_space(&s->rd);
+	BULLA_TRY(bulla_rd_end(&s->rd));
+	*ret = (bulla_json){bulla_bytes_of(s->rd.p + begin, end - begin)};
 	return BULLA_OK;
 }
 
+static bulla_rc scan_text(bulla_bytes text, struct names *names, bulla_json *ret, size_t *ret_at)
+{
+	struct scan s = {.rd = bulla_rd_of(text), .names = names};
+	bulla_rc rc = scan_whole(&s, ret);
+
+	*ret_at = rc == BULLA_E_TRUNCATED ? text.n : s.rd.at;
+	return rc;
+}
+
 /* Apart, so that small documents do not pay for the large tables. */
-__attribute__((noinline)) static bulla_rc scan_many_names(bulla_bytes text, bulla_json *ret)
+__attribute__((noinline)) static bulla_rc scan_many_names(bulla_bytes text, bulla_json *ret, size_t *ret_at)
 {
 	uint32_t hash[BULLA_MAX_JSON_NAMES], at[BULLA_MAX_JSON_NAMES];
 	struct names names = {.max = BULLA_MAX_JSON_NAMES, .hash = hash, .at = at};
 
-	return scan_text(text, &names, ret);
+	return scan_text(text, &names, ret, ret_at);
 }
 
 bulla_rc bulla_json_parse(bulla_bytes text, bulla_json *ret)
+{
+	size_t ignored;
+
+	return bulla_json_parse_at(text, ret, &ignored);
+}
+
+bulla_rc bulla_json_parse_at(bulla_bytes text, bulla_json *ret, size_t *ret_at)
 {
 	uint32_t hash[64], at[64];
 	struct names names = {.max = 64, .hash = hash, .at = at};
 	bulla_rc rc;
 
+	*ret_at = 0;
 	if (text.n > UINT32_MAX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "the JSON is too long");
-	rc = scan_text(text, &names, ret);
+	rc = scan_text(text, &names, ret, ret_at);
 	if (rc == BULLA_E_LIMIT)
-		rc = scan_many_names(text, ret);
+		rc = scan_many_names(text, ret, ret_at);
 	return rc;
 }
 

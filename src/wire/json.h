@@ -25,6 +25,9 @@ enum bulla_json_type {
  * bounds the search for duplicates: 16 KiB to 32 KiB of stack, and that many comparisons per name).
  * The functions below want values that came from here; they stay inside raw whatever it holds. */
 BULLA_CHECK bulla_rc bulla_json_parse(bulla_bytes text, bulla_json *ret);
+/* The same; *ret_at (always written) is the offset in text at which it failed: its end when it ends early, the second name
+ * when one is there twice. */
+BULLA_CHECK bulla_rc bulla_json_parse_at(bulla_bytes text, bulla_json *ret, size_t *ret_at);
 
 /* By its first character: a value that was parsed has one. */
 enum bulla_json_type bulla_json_type(bulla_json value);

@@ -10,12 +10,12 @@ static uint8_t memory[3 * BULLA_PEM_CERT_MAX];
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct bulla_quote quote;
-	enum bulla_factor factor = BULLA_FACTOR_COUNT;
+	struct bulla_form_fault fault = {.factor = BULLA_FACTOR_COUNT};
 	bulla_bytes chain[3], root = {NULL, 0};
-	size_t at = 0, count = 0;
+	size_t count = 0;
 
-	if (bulla_quote_read(bulla_bytes_of(p, n), &quote, &factor, &at) != BULLA_OK)
-		fuzz_assert(factor < BULLA_FACTOR_COUNT && at <= n + 1);
+	if (bulla_quote_read(bulla_bytes_of(p, n), &quote, &fault) != BULLA_OK)
+		fuzz_assert(fault.factor < BULLA_FACTOR_COUNT && fault.at <= n && fault.text != NULL);
 	else if (bulla_pem_chain(quote.certification, memory, sizeof(memory), 3, chain, &count) != BULLA_OK)
 		count = 0;
 	for (size_t i = 0; i < count; i++) {

@@ -260,7 +260,7 @@ def what_cannot_be_converted_is_said():
     case = Case("nitro-held")
     record = convert(evidence(case), "cmw")[1]
     text = json.dumps(["application/vnd.bulla.snp-report", base64.urlsafe_b64encode(case.evidence).decode().rstrip("="), 4]).encode()
-    for name, data, said in (("garbage", os.urandom(300), "known kind"), ("nothing", b"", "known kind"), ("half", record[:-1], "known kind"),
+    for name, data, said in (("garbage", b"\0" + os.urandom(299), "known kind"), ("nothing", b"", "known kind"), ("half", record[:-1], "known kind"),
                              ("label", record.replace(b"nitro-document+cbor", b"nitro-document+text"), "another kind"),
                              ("label in JSON", text, "another kind"), ("results", record[:-1] + b"\x08", "no evidence")):
         out = os.path.join(FOLDER.name, "never")

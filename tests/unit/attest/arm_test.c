@@ -261,7 +261,7 @@ static void a_good_signature_excuses_no_claim(void **state)
 	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x00\x30\x00"), BULLA_FACTOR_ENCODING);                 /* long number */
 	rewritten(&lab, L("\xa6\x0a"), L("\xbf\x0a"), BULLA_FACTOR_ENCODING);                                   /* indefinite */
 	rewritten(&lab, L("\x19\x30\x00"), L("\xc1\x19\x30\x00"), BULLA_FACTOR_ENCODING);                      /* tagged */
-	rewritten(&lab, L("\x0a\x58\x40"), L("\x0a\x78\x40"), BULLA_FACTOR_ENCODING);                           /* text for bytes */
+	rewritten(&lab, L("\x0a\x58\x40"), L("\x0a\x78\x40"), BULLA_FACTOR_FIELDS);                             /* text for bytes */
 	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x01\x30\x00"), BULLA_FACTOR_FIELDS);                   /* too large */
 	rewritten(&lab, (bulla_bytes){NULL, 0}, L("\x00"), BULLA_FACTOR_TRAILING);                               /* inside of what is signed */
 	rewritten(&lab, L("\xa6\x0a"), L("\xa7\x19\x23\x28\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x0a"),
@@ -301,7 +301,7 @@ static void headers_are_exact(void **state)
 	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x41\xa0\xa1\x01\x38\x22")), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
 	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x44\xa1\x01\x38\x22\xa1\x01\x26")), BULLA_OK);
-	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
+	assert_factor(&lab.result, BULLA_FACTOR_FIELDS);
 	arm_lab_close(&lab);
 }
 
@@ -332,7 +332,7 @@ static void cca_rules_are_alive(void **state)
 	assert_ok(arm_lab_cca(&lab));
 	lab.half_format = 60; /* application/cbor: no EAT */
 	assert_int_not_equal(arm_lab_cca(&lab), BULLA_OK);
-	assert_factor(&lab.result, BULLA_FACTOR_ENCODING);
+	assert_factor(&lab.result, BULLA_FACTOR_FIELDS);
 	lab.half_format = 0;
 	/* not on the curve */
 	lab.realm_point[96] ^= 1;

@@ -326,7 +326,8 @@ static void make_collateral(struct dcap_lab *lab)
 	size_t n = pem(lab->sign_by_pck ? &lab->pck : &lab->signer, lab->tcb_chain, 4096);
 
 	(void)pem(lab->sign_by_pck ? &lab->ca : &lab->root, lab->tcb_chain + n, 4096);
-	n = pem(&lab->ca, lab->ca_chain, 4096);
+	const struct pki_cert *list_ca = lab->list_ca != NULL ? lab->list_ca : &lab->ca;
+	n = pem(list_ca, lab->ca_chain, 4096);
 	(void)pem(&lab->root, lab->ca_chain + n, 4096);
 	parts->tcb_info = bulla_bytes_str(lab->tcb_info);
 	parts->qe_identity = bulla_bytes_str(lab->qe_identity);
@@ -336,7 +337,7 @@ static void make_collateral(struct dcap_lab *lab)
 	parts->qe_identity_signature = BULLA_BYTES_ARRAY(lab->qe_signature);
 	parts->tcb_info_chain = parts->qe_identity_chain = bulla_bytes_str(lab->tcb_chain);
 	parts->pck_crl_chain = bulla_bytes_str(lab->ca_chain);
-	parts->pck_crl = bulla_bytes_of(lab->pck_crl, pki_crl(&lab->ca, lab->crl_from, lab->crl_to, &lab->revoked_pck,
+	parts->pck_crl = bulla_bytes_of(lab->pck_crl, pki_crl(list_ca, lab->crl_from, lab->crl_to, &lab->revoked_pck,
 		lab->revoked_pck != 0, lab->pck_crl, sizeof(lab->pck_crl)));
 	parts->root_crl = bulla_bytes_of(lab->root_crl, pki_crl(&lab->root, lab->crl_from, lab->crl_to, &lab->revoked_ca,
 		lab->revoked_ca != 0, lab->root_crl, sizeof(lab->root_crl)));

@@ -25,6 +25,7 @@ struct dcap_lab {
 	char tcb_info[8192], qe_identity[4096];
 	int revoked_pck, revoked_ca;     /* serials on the lists; 0: none */
 	int64_t crl_from, crl_to;
+	const struct pki_cert *list_ca;  /* whose list of PCK certificates it is; NULL: ca */
 	bool sign_by_pck;                /* TCB info signed by the PCK key and chain */
 	/* made */
 	uint8_t quote[LAB_QUOTE_MAX];

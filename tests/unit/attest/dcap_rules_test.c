@@ -113,6 +113,73 @@ static void the_form_is_exact(void **state)
 	dcap_lab_close(&lab);
 }
 
+/* Said of the list, not of the certificate: that one is not revoked. */
+static void another_ca_s_list_says_nothing(void **state)
+{
+	const struct pki_spec spec = {.cn = "another PCK CA", .not_before = LAB_NOW - 9000, .not_after = LAB_NOW + 900000, .ca = true,
+		.pathlen = 0, .serial = 50};
+	struct pki_cert other;
+	struct dcap_lab lab;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	pki_make(&spec, pki_key("P-256"), &lab.root, &other);
+	lab.list_ca = &other;
+	assert_int_not_equal(dcap_lab_judge(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_CRL_SIGNATURE);
+	assert_rc(BULLA_E_EVIDENCE_CHAIN, lab.result.rc);
+	assert_int_not_equal(lab.result.factors[BULLA_FACTOR_REVOCATION].state, BULLA_FACTOR_FAILED);
+	assert_int_not_equal(lab.result.factors[BULLA_FACTOR_REVOCATION].state, BULLA_FACTOR_HELD);
+	lab.list_ca = NULL;
+	accepted(&lab);
+	pki_free(&other);
+	dcap_lab_close(&lab);
+}
+
+/* A chain for a quote that carries none comes with the collateral, in any order; nothing else there is taken for it. */
+static void a_chain_may_stand_beside_the_quote(void **state)
+{
+	struct dcap_lab lab;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	lab.certification_type = 3;
+	assert_int_not_equal(dcap_lab_judge(&lab), BULLA_OK);
+	const bulla_bytes others[] = {pki_der(&lab.signer), pki_der(&lab.root), pki_der(&lab.ca)};
+	for (size_t i = 0; i < 3; i++)
+		lab.collateral.certificates[i] = others[i];
+	lab.collateral.certificate_count = 3;
+	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_PCK_PRESENT);
+	assert_int_equal(lab.result.factors[BULLA_FACTOR_PCK_PRESENT].at, 636 + 134 + 384 + 64 + 2 + sizeof(lab.auth));
+	lab.collateral.certificates[3] = pki_der(&lab.pck);
+	lab.collateral.certificate_count = 4;
+	bulla_rc rc = dcap_lab_judge_quote(&lab);
+	assert_accepted(&lab.result);
+	assert_ok(rc);
+	dcap_lab_close(&lab);
+}
+
+static void what_comes_too_early_is_not_called_old(void **state)
+{
+	struct dcap_lab lab;
+
+	(void)state;
+	dcap_lab_open(&lab);
+	accepted(&lab);
+	lab.crl_from = LAB_NOW + 500;
+	lab.crl_to = LAB_NOW + 1000;
+	refused(&lab, BULLA_FACTOR_CRL_DATES);
+	assert_string_equal(lab.result.factors[BULLA_FACTOR_CRL_DATES].text, "the PCK revocation list is not yet valid");
+	accepted(&lab);
+	lab.time.now_ms = (LAB_NOW - 20000) * 1000;
+	lab.time.clock = BULLA_CLOCK_AT;
+	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
+	assert_factor(&lab.result, BULLA_FACTOR_CHAIN_DATES);
+	assert_string_equal(lab.result.factors[BULLA_FACTOR_CHAIN_DATES].text, "a certificate is not yet valid");
+	dcap_lab_close(&lab);
+}
+
 static void the_pck_names_its_platform(void **state)
 {
 	struct dcap_lab lab;
@@ -133,10 +200,11 @@ static void a_quote_may_fill_its_service_s_buffer(void **state)
 	accepted(&lab);
 	size_t whole = lab.quote_size;
 	bulla_zero(lab.quote + whole, 70);
-	lab.quote_size = whole + 63;
+	lab.quote_size = whole + 68;
 	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_TRAILING);
-	lab.quote_size = whole + 64;
+	assert_int_equal(lab.result.factors[BULLA_FACTOR_TRAILING].at, whole);
+	lab.quote_size = whole + 69;
 	assert_ok(dcap_lab_judge_quote(&lab));
 	lab.quote[whole + 63] = 1;
 	assert_int_not_equal(dcap_lab_judge_quote(&lab), BULLA_OK);
@@ -340,6 +408,9 @@ int main(void)
 		cmocka_unit_test(the_lab_s_quotes_hold),
 		cmocka_unit_test(sgx_quotes_hold_too),
 		cmocka_unit_test(the_form_is_exact),
+		cmocka_unit_test(another_ca_s_list_says_nothing),
+		cmocka_unit_test(a_chain_may_stand_beside_the_quote),
+		cmocka_unit_test(what_comes_too_early_is_not_called_old),
 		cmocka_unit_test(the_pck_names_its_platform),
 		cmocka_unit_test(a_quote_may_fill_its_service_s_buffer),
 		cmocka_unit_test(who_signed_what),

@@ -220,9 +220,8 @@ static void pcs_answers_are_taken_as_they_come(void **state)
 	parts.root_crl = bulla_buf_view(&root);
 	/* the CA of the list: the quote's own chain without its leaf */
 	struct bulla_quote split;
-	enum bulla_factor factor;
-	size_t at = 0;
-	assert_ok(bulla_quote_read(bulla_buf_view(&quote), &split, &factor, &at));
+	struct bulla_form_fault fault;
+	assert_ok(bulla_quote_read(bulla_buf_view(&quote), &split, &fault));
 	const char *pem = (const char *)split.certification.p;
 	const char *ca = strstr(pem + 10, "-----BEGIN");
 	parts.pck_crl_chain = bulla_bytes_of(ca, split.certification.n - (size_t)(ca - pem));

@@ -194,7 +194,7 @@ static bool is_digit(uint8_t c)
 		c == '/';
 }
 
-/* Azure's evidence is text: names and numbers around the parts are nobody's word, and a digit may be written in either case. */
+/* Azure's evidence is text: which of its versions it is, is nobody's word, and a digit may be written in either case. */
 static bool same_meaning(const struct family *family, size_t at, uint8_t new)
 {
 	bulla_bytes old = family->replay.evidence;
@@ -209,7 +209,7 @@ static bool same_meaning(const struct family *family, size_t at, uint8_t new)
 		from--;
 	while (to + 1 < old.n && is_digit(old.p[to + 1]))
 		to++;
-	return to - from < 63 || /* short: a name or a number */
+	return to == from || /* the version */
 		 ((old.p[at] ^ new) & 0xdf) == 0;
 }
 

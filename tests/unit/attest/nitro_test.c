@@ -614,10 +614,10 @@ static void the_form_is_exact(void **state)
 	patched(&lab, "\x66SHA384", "\x66SHA512", 7, BULLA_FACTOR_NITRO_DIGEST);
 	patched(&lab, "-enc", "-tpm", 4, BULLA_FACTOR_NITRO_MODULE);
 	patched(&lab, "\x69timestamp", "\x69timestamq", 10, BULLA_FACTOR_FIELDS);
-	patched(&lab, "\x69module_id", "\x69user_data", 10, BULLA_FACTOR_ENCODING); /* a text where bytes must be */
+	patched(&lab, "\x69module_id", "\x69user_data", 10, BULLA_FACTOR_FIELDS); /* a text where bytes must be */
 	patched(&lab, "\x65nonce", "\x65nonsa", 6, BULLA_FACTOR_UNKNOWN_FIELDS);
 	patched(&lab, "\x00\x58\x30", "\x20\x58\x30", 3, BULLA_FACTOR_NITRO_PCRS); /* register -1 */
-	patched(&lab, "\xa1\x01\x38\x22\xa0", "\xa1\x01\x38\x22\xa1", 5, BULLA_FACTOR_ENCODING);
+	patched(&lab, "\xa1\x01\x38\x22\xa0", "\xa1\x01\x38\x22\xa1", 5, BULLA_FACTOR_FIELDS);
 	lab.doc.listed = 0x3fffe; /* no PCR0 */
 	refused(&lab, BULLA_FACTOR_NITRO_PCRS);
 	lab.doc.listed = 0x3ffff;
@@ -635,7 +635,7 @@ static void the_header_is_exact(void **state)
 	assert_ok(lab_judge(&lab));
 	lab.document.p[5] = 0x21; /* {1: -34} */
 	assert_int_not_equal(lab_judge_bytes(&lab, bulla_buf_view(&lab.document)), BULLA_OK);
-	assert_int_equal(lab.result.failed, BULLA_FACTOR_ENCODING); /* not even recognised */
+	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
 	lab.document.p[5] = 0x22;
 	/* tagged 18 is fine, tagged 17 is not */
 	struct bulla_buf tagged;
@@ -710,14 +710,14 @@ static void a_cmw_record_is_only_an_envelope(void **state)
 static void resign(struct lab *lab, bulla_bytes find, bulla_bytes put)
 {
 	struct bulla_nitro_fields fields;
-	enum bulla_factor factor;
+	struct bulla_form_fault fault;
 	uint8_t payload[16384], to_sign_memory[16384], signature[96];
-	size_t at = 0, failed_at;
+	size_t at = 0;
 	bulla_bytes to_sign, ignored;
 
 	bulla_buf_clear(&lab->document);
 	assert_ok(bulla_nitro_doc_write(&lab->doc, lab->key, &lab->document));
-	assert_ok(bulla_nitro_read(bulla_buf_view(&lab->document), &fields, &failed_at, &factor));
+	assert_ok(bulla_nitro_read(bulla_buf_view(&lab->document), &fields, &fault));
 	while (find.n > 0 && !bulla_bytes_eq(bulla_bytes_of(fields.payload.p + at, find.n), find)) {
 		at++;
 		assert_true(at + find.n <= fields.payload.n);
@@ -766,7 +766,7 @@ static void a_good_signature_excuses_no_encoding(void **state)
 	rewritten(&lab, L("\x64pcrs\xb2"), L("\x64pcrs\xbf"), BULLA_FACTOR_ENCODING); /* indefinite inside */
 	rewritten(&lab, L("\x66" "digest\x66SHA384"), L("\x66" "digest\x7f\x66SHA384\xff"), BULLA_FACTOR_ENCODING); /* chunked */
 	rewritten(&lab, L("\x66SHA384"), L("\xc1\x66SHA384"), BULLA_FACTOR_ENCODING); /* tagged */
-	rewritten(&lab, L("\x65nonce\x58\x20"), L("\x65nonce\x78\x20"), BULLA_FACTOR_ENCODING); /* text for bytes */
+	rewritten(&lab, L("\x65nonce\x58\x20"), L("\x65nonce\x78\x20"), BULLA_FACTOR_FIELDS); /* text for bytes */
 	rewritten(&lab, (bulla_bytes){NULL, 0}, L("\x00"), BULLA_FACTOR_TRAILING); /* inside of the signed bytes */
 	rewritten(&lab, L("\x66" "digest"), L("\x61x\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x66" "digest"),
 		BULLA_FACTOR_ENCODING); /* nested too deep */

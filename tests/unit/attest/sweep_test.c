@@ -149,7 +149,7 @@ static bool is_digit(uint8_t c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
 }
 
-/* Azure's evidence is text: names and numbers, the HCL header (32 bytes), and the case of a hexadecimal digit are nobody's word. */
+/* Azure's evidence is text: the number of its version, the HCL header (32 bytes), and the case of a hexadecimal digit are nobody's word. */
 static bool means_the_same(size_t at, uint8_t new)
 {
 	bulla_bytes old = bulla_buf_view(&job.file);
@@ -161,7 +161,7 @@ static bool means_the_same(size_t at, uint8_t new)
 		from--;
 	while (to + 1 < old.n && is_digit(old.p[to + 1]))
 		to++;
-	if (to - from < 63 || ((old.p[at] ^ new) & 0xdf) == 0)
+	if (to == from || ((old.p[at] ^ new) & 0xdf) == 0)
 		return true;
 	return at - from < 44 && bulla_bytes_eq_str(bulla_bytes_of(old.p + from, 4), "SENM");
 }

@@ -187,13 +187,12 @@ static bulla_rc broker_hello(void *ctx, struct bulla_frames *frames, uint64_t ro
 static void write_key(bulla_bytes seed, bulla_bytes document, bulla_bytes blob, bulla_wr *w)
 {
 	struct bulla_nitro_fields doc;
-	enum bulla_factor factor;
+	struct bulla_form_fault fault;
 	BULLA_AUTO_BUF sealed = {0};
 	bulla_json_wr j = bulla_json_wr_of(w);
-	size_t at;
 
 	bulla_buf_init(&sealed, 4096);
-	assert_ok(bulla_nitro_read(document, &doc, &at, &factor));
+	assert_ok(bulla_nitro_read(document, &doc, &fault));
 	assert_true(doc.public_key.n > 0);
 	assert_ok(bulla_cms_seal(doc.public_key, seed, bulla_random_os(), &sealed));
 	bulla_json_wr_object(&j);

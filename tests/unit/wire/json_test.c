@@ -297,6 +297,35 @@ static void the_writer_has_a_depth_limit(void **state)
 	assert_rc(BULLA_E_LIMIT, bulla_wr_end(&w, &out));
 }
 
+static void damage_has_a_place(void **state)
+{
+	const struct {
+		const char *text;
+		bulla_rc rc;
+		size_t at;
+	} cases[] = {
+		{"{\"a\": 1} ", BULLA_OK, 9},
+		{"{\"a\": 1} x", BULLA_E_TRAILING, 9},
+		{"{\"a\": 1", BULLA_E_TRUNCATED, 7},
+		{"{\"a\": \"bc", BULLA_E_TRUNCATED, 9},
+		{"{\"a\": 1, \"\\u0061\": 2}", BULLA_E_DUPLICATE, 9},
+		{"[1, 02]", BULLA_E_FORMAT, 5},
+		{"[1, trux]", BULLA_E_FORMAT, 4},
+		{"[\"ab\", \"c\xff\"]", BULLA_E_FORMAT, 7},
+		{"[\"a\x01\"]", BULLA_E_FORMAT, 3},
+		{"", BULLA_E_TRUNCATED, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bulla_json value;
+		size_t at = SIZE_MAX;
+
+		assert_rc(cases[i].rc, bulla_json_parse_at(bulla_bytes_str(cases[i].text), &value, &at));
+		assert_int_equal(at, cases[i].at);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +338,7 @@ int main(void)
 		cmocka_unit_test(damage_is_found_or_harmless),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(the_writer_has_a_depth_limit),
+		cmocka_unit_test(damage_has_a_place),
 	};
 
 	return cmocka_run_group_tests_name("wire_json", tests, NULL, NULL);
