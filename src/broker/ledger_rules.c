@@ -435,6 +435,7 @@ static bulla_rc party_commit(struct bulla_ledger *ledger, struct ledger_run *run
 		if (!bulla_digest_eq(&record.receipt.manifest, &run->start.manifest) ||
 			record.receipt.executor != BULLA_EXECUTOR_PARTY)
 			return BULLA_FAIL(BULLA_E_PARTY, "the receipt is no party's answer in this run");
+		BULLA_TRY(bulla_ledger_revoked(ledger, &(struct bulla_revocable){.epoch = run->epoch, .run_epoch = run->epoch}));
 		BULLA_TRY(check_signal(ledger, run, &record.receipt, &party));
 		BULLA_TRY(ledger_say(ledger, run, &fact, now_ms));
 		entry = &((const struct ledger_row *)ledger_pool_at(&ledger->rows, run->last_row))->entry;

@@ -214,6 +214,31 @@ static void escrow(void **state)
 	bench_close(&bench);
 }
 
+/* A revoked epoch gets no commit, of a party neither. */
+static void a_signal_after_a_revocation(void **state)
+{
+	static const uint8_t epoch[8] = {0, 0, 0, 0, 0, 0, 0, 1};
+	struct bench bench;
+	struct bulla_receipt answer = {.executor = BULLA_EXECUTOR_PARTY, .manifest = sim_digest(1), .kid = sim_digest('c')};
+	bulla_digest parent = sim_digest(0xa1), digest;
+	BULLA_AUTO_BUF signal = {.max = 4096};
+
+	(void)state;
+	bench_open(&bench);
+	bench.plan = BRANCHES;
+	bench_first_step(&bench);
+	assert_ok(bench_commit(&bench, bench_commit_of(&bench, 1, 1, 1, 0xa1), 1, true));
+	answer.position = sim_position(&bench.run, BRANCHES, 3, 1);
+	assert_ok(bulla_parents_root(bulla_bytes_digest(&parent), &answer.parents));
+	bulla_pairs_root(NULL, 0, &answer.outputs);
+	sim_signal(&answer, true, &signal, &digest);
+	assert_ok(bench_revoke(&bench, BULLA_ORDER_REVOKE_EPOCH, BULLA_BYTES_ARRAY(epoch)));
+	bench_say(&bench, (struct say){.commit = bulla_buf_view(&signal)});
+	assert_rc(BULLA_E_REVOKED, (bulla_rc)bench.answer.commit_rc);
+	assert_false(slot_of(&bench, 3).filled);
+	bench_close(&bench);
+}
+
 /* Party and clock: the signal answers what was committed, the sleep ends when it is due. */
 static void party_and_clock(void **state)
 {
@@ -739,6 +764,7 @@ int main(void)
 		cmocka_unit_test(expiry),
 		cmocka_unit_test(escrow),
 		cmocka_unit_test(party_and_clock),
+		cmocka_unit_test(a_signal_after_a_revocation),
 		cmocka_unit_test(signal_timeout),
 		cmocka_unit_test(orders),
 		cmocka_unit_test(replayed),
