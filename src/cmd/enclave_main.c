@@ -113,7 +113,9 @@ static bulla_rc host_message(void *ctx, struct bulla_frames *frames, const struc
 	struct program *program = ctx;
 
 	(void)frames;
-	return bulla_enclave_message(program->enclave, message);
+	if (message->op == BULLA_OP_LEAVE) /* a host that says so for nothing could as well not call */
+		bulla_loop_stop(&program->loop);
+	return message->op == BULLA_OP_LEAVE ? BULLA_OK : bulla_enclave_message(program->enclave, message);
 }
 
 /* A new host replaces the old one: it is the one that lives. */

@@ -186,7 +186,7 @@ static int64_t earliest(const struct bulla_engine *e)
 		due = e->limbo_until_ms;
 	if (bundles < due)
 		due = bundles;
-	if (e->counts.open > 0 && e->checked_ms + 1000 < due)
+	if ((e->counts.open > 0 || runner_has_old(e)) && e->checked_ms + 1000 < due)
 		due = e->checked_ms + 1000;
 	return due;
 }

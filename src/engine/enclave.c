@@ -6,6 +6,7 @@
 #include "wire/cbor.h"
 
 #define BIRTH_CONTENT_TYPE "application/bulla-birth+cbor;v=1"
+#define LEAVE_MS 5000 /* a start under the old manifest may be on its way */
 #define CHECK_EVERY_MS 1000 /* deadlines of running steps */
 #define BUSY_AGAIN_MS 20
 #define ESCROW_RUNS 32
@@ -468,7 +469,43 @@ void runner_refused(struct bulla_engine *e, struct instance *i, bulla_rc why)
 	e->effects.note(e->effects.ctx, BULLA_NOTE_INSTANCE_REFUSED, why);
 }
 
-/* Steps that should have ended long ago. */
+bool runner_has_old(const struct bulla_engine *e)
+{
+	for (size_t k = 0; k < e->instance_count; k++)
+		if (e->instances[k].peer != 0 && e->instances[k].usable &&
+		    !bulla_digest_eq(&e->instances[k].manifest, &e->newest_manifest))
+			return true;
+	return false;
+}
+
+/* Is this a manifest that was replaced, and no run of it goes on? */
+static bool is_over(struct bulla_engine *e, const bulla_digest *manifest)
+{
+	if (bulla_digest_eq(manifest, &e->newest_manifest) ||
+	    object_find(e, BULLA_OBJECT_MANIFEST, bulla_bytes_digest(manifest)) == NO_OBJECT)
+		return false;
+	for (uint32_t index = e->newest; index != NO_REF; index = run_at(e, index)->older)
+		if (bulla_digest_eq(&e->projects[run_at(e, index)->manifest].manifest.digest, manifest))
+			return false;
+	return true;
+}
+
+/* Its seeds go with it; who starts enclaves starts it again for a run that comes late (LEAVE_MS). */
+static void let_go(struct bulla_engine *e, struct instance *i)
+{
+	if (i->peer == 0 || !i->usable || !is_over(e, &i->manifest)) {
+		i->idle_ms = 0;
+		return;
+	}
+	if (i->idle_ms == 0)
+		i->idle_ms = e->now_ms;
+	if (e->now_ms - i->idle_ms < LEAVE_MS)
+		return;
+	i->idle_ms = 0;
+	e->effects.event(e->effects.ctx, i->peer, BULLA_OP_LEAVE, 0, bulla_bytes_of(NULL, 0));
+}
+
+/* Steps that should have ended long ago; enclaves that nobody needs any more. */
 bulla_rc runner_time(struct bulla_engine *e)
 {
 	if (e->now_ms - e->checked_ms < CHECK_EVERY_MS)
@@ -478,6 +515,7 @@ bulla_rc runner_time(struct bulla_engine *e)
 	for (size_t k = 0; k < e->instance_count; k++) {
 		struct instance *i = &e->instances[k];
 
+		let_go(e, i);
 		for (unsigned o = 0; i->peer != 0 && o < INSTANCE_OPEN; o++) {
 			ref r = i->open[o].ref;
 

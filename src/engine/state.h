@@ -129,6 +129,7 @@ struct instance {
 	uint32_t stored_count;
 	int64_t stored_ms; /* since when the first of them waits */
 	bool sent;         /* a step, this turn */
+	int64_t idle_ms;   /* since when it is of an old epoch without open runs; 0: it is not */
 };
 
 struct object {
@@ -458,6 +459,8 @@ BULLA_CHECK bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_eng
 BULLA_CHECK bulla_rc runner_up(struct bulla_engine *e, bulla_engine_peer peer);
 BULLA_CHECK bulla_rc runner_down(struct bulla_engine *e, bulla_engine_peer peer);
 BULLA_CHECK bulla_rc runner_time(struct bulla_engine *e);
+/* Are there enclaves of another epoch than the newest? They are looked after by runner_time. */
+bool runner_has_old(const struct bulla_engine *e);
 BULLA_CHECK bulla_rc runner_flush(struct bulla_engine *e);
 /* When runner_flush has something that can wait no longer; INT64_MAX: never. */
 int64_t runner_due(const struct bulla_engine *e);

@@ -16,6 +16,7 @@ struct bulla_child {
 	char log_path[1024];
 	struct bulla_sealed *enclave; /* an enclave: its program is loaded here, measured and run from here; NULL: none */
 	bool wanted;          /* start it again when it dies */
+	bool may_leave;       /* but not when it ends in order: an enclave of an earlier epoch */
 	pid_t pid;            /* 0: not running */
 	int64_t started_us, next_us; /* last start; earliest next start (mono) */
 	unsigned quick_deaths;

@@ -108,6 +108,7 @@ static bulla_rc add_enclave(struct bulla_platform *p, const struct bulla_deploym
 	BULLA_TRY(enclave_address(p, agent, replica, address));
 	BULLA_TRY(new_child(p, "platform/enclaves.log", "bulla-enclave", &child));
 	child->enclave = &p->enclave;
+	child->may_leave = agent->manifest.n > 0;
 	BULLA_TRY(bulla_child_arg(child, "--listen"));
 	BULLA_TRY(bulla_child_arg(child, address));
 	BULLA_TRY(bulla_child_arg(child, "--nsm"));
@@ -164,6 +165,8 @@ static bool reap(struct bulla_platform *p)
 				continue;
 			bulla_log(BULLA_LOG_WARN, "platform.died", bulla_log_u64("pid", pid), bulla_log_u64("status", status));
 			bulla_child_died(p->children[i], bulla_mono_us(p->clock));
+			if (p->children[i]->may_leave && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+				p->children[i]->wanted = false;
 		}
 	return pid == 0;
 }

@@ -35,6 +35,14 @@ def runs_of_the_epoch_before_end_with_its_agents():
         old = p.run("open", rows[1]["run"], check=0)
         assert "oldold" in old.stdout, old.stdout
         p.run("verify", rows[1]["run"], check=4)
+        until = time.monotonic() + 40
+        while len([name for name in p.pids() if name.startswith("bulla-enclave")]) > 2 and time.monotonic() < until:
+            time.sleep(0.3)
+        enclaves = [name for name in p.pids() if name.startswith("bulla-enclave")]
+        assert len(enclaves) == 2, enclaves  # those of the old epoch left by themselves
+        time.sleep(2)
+        assert {name: p.pids().get(name) for name in enclaves} == {name: p.pids()[name] for name in enclaves}
+        assert len([name for name in p.pids() if name.startswith("bulla-enclave")]) == 2  # and nobody started them again
         said = p.run("up", check=0).stderr  # nothing changed; nobody needs the old ones any more
         assert "error" not in said, said
         enclaves = [name for name in p.pids() if name.startswith("bulla-enclave")]

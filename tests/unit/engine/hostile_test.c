@@ -178,6 +178,30 @@ static void epochs_come_without_end(void **state)
 	town_close(&town);
 }
 
+/* Enclaves of an epoch that was replaced leave when its last run has ended, and not before. */
+static void enclaves_of_an_old_epoch_leave(void **state)
+{
+	(void)state;
+	town_open(&town, two_steps);
+	put_manifest(5); /* among the objects, as in a real host */
+	town.errors = 0;
+	town_enclave(&town, "a");
+	town_start(&town, 1, true);
+	town_pass(&town, 1000); /* waits for b */
+	put_manifest(6);
+	town.errors = 0; /* this broker takes no manifests */
+	town_pass(&town, 60000);
+	assert_int_equal(town.leaves, 0);
+	town_enclave(&town, "b");
+	town_pass(&town, 1000);
+	settle_well(1);
+	town_pass(&town, 3000);
+	assert_int_equal(town.leaves, 0); /* a moment for starts that are on their way */
+	town_pass(&town, 3500);
+	assert_int_equal(town.leaves, 2);
+	town_close(&town);
+}
+
 /* --- sizes --- */
 
 /* Ten steps that read the input, and one that reads them all. */
@@ -352,6 +376,7 @@ int main(void)
 		cmocka_unit_test(starters_bring_links_alone),
 		cmocka_unit_test(starters_links_stay_with_their_run),
 		cmocka_unit_test(epochs_come_without_end),
+		cmocka_unit_test(enclaves_of_an_old_epoch_leave),
 		cmocka_unit_test(inputs_larger_than_a_message_end_their_run),
 		cmocka_unit_test(a_full_connection_is_tried_again),
 		cmocka_unit_test(a_disk_that_stands_still_holds_the_steps),

@@ -689,6 +689,7 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 		push(&town->in, enclave->peer, BULLA_OP_RESUME, BULLA_ENGINE_REPLY, f->stream, (bulla_bytes){NULL, 0});
 		return;
 	}
+	town->leaves += f->op == BULLA_OP_LEAVE;
 	if (f->op == BULLA_OP_STORED)
 		enclave->outbox.n = 0;
 	if (f->op != BULLA_OP_EXECUTE || enclave->mute)

@@ -84,6 +84,7 @@ struct town {
 	int64_t skew;        /* of the engine's dates; time itself goes on as it does */
 	uint32_t busy;       /* so many EXECUTEs find their connection full */
 	struct bulla_buf pieces; /* of the bundle that is on its way */
+	uint32_t leaves;         /* enclaves that were told so */
 	bool takes_nothing;      /* the client does not answer for a bundle's pieces */
 	uint32_t busy_asks;      /* so many questions find the librarian busy */
 	size_t read_bytes, most_loaded; /* of records read back; the largest answer */
