@@ -286,7 +286,8 @@ struct readiness {
 	bulla_rc why;
 };
 
-/* Enclaves that serve, and the first reason why another does not. */
+/* Enclaves of this manifest that serve, and the first reason why another does not: of it, or not yet known to be of any. An
+ * older epoch's has reasons of its own. */
 static bulla_rc count_ready(struct client *client, const bulla_digest *manifest, unsigned *ret_ready, bool *ret_broker,
 	bulla_rc *ret_why)
 {
@@ -305,9 +306,11 @@ static bulla_rc count_ready(struct client *client, const bulla_digest *manifest,
 	iter = bulla_pb_list_begin(&status.peers);
 	while (bulla_pb_list_next(&iter, &item)) {
 		BULLA_TRY(bulla_msg_decode(&bulla_msg_status_peer_desc, item, &peer));
+		bool ours = bulla_bytes_eq(peer.manifest, bulla_bytes_digest(manifest));
+
 		if (peer.up != 0 && peer.why == 0)
-			*ret_ready += bulla_bytes_eq(peer.manifest, bulla_bytes_digest(manifest));
-		else if (*ret_why == BULLA_OK)
+			*ret_ready += ours;
+		else if (*ret_why == BULLA_OK && (ours || bulla_bytes_is_zero_ct(peer.manifest)))
 			*ret_why = peer.why == 0 ? BULLA_E_UNREACHABLE : (bulla_rc)peer.why;
 	}
 	return BULLA_OK;

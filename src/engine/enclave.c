@@ -346,10 +346,10 @@ static bulla_rc take_instance(struct bulla_engine *e, struct instance *i, bulla_
 	BULLA_TRY(bulla_bytes_copy_exact(m.kid, sizeof(i->kid.b), i->kid.b));
 	i->usable = false;
 	i->why = (bulla_rc)m.why;
+	BULLA_TRY(bulla_bytes_copy_exact(m.manifest, sizeof(i->manifest.b), i->manifest.b));
 	if (m.why != BULLA_OK)
 		return BULLA_OK;
 	BULLA_TRY(bulla_bytes_copy_exact(m.session, sizeof(i->session), i->session));
-	BULLA_TRY(bulla_bytes_copy_exact(m.manifest, sizeof(i->manifest.b), i->manifest.b));
 	i->agent_count = 0;
 	for (iter = bulla_pb_list_begin(&m.agents); bulla_pb_list_next(&iter, &handle);) {
 		if (i->agent_count == INSTANCE_AGENTS)

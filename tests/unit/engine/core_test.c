@@ -407,6 +407,28 @@ static void runs_are_listed(void **state)
 	town_close(&town);
 }
 
+/* `bulla up` asks whose enclave it is that was refused: of the epoch that it brings up, or of one before. */
+static void a_refused_enclave_s_manifest_is_known(void **state)
+{
+	const bulla_digest before = {{7}};
+	struct bulla_msg_status status;
+	struct bulla_msg_status_peer peer;
+
+	(void)state;
+	town_open(&town, two_steps);
+	town_enclave_refused(&town, town_enclave(&town, "ab"), BULLA_E_REVOKED, &before);
+	town_settle(&town);
+	town_say(&town, BULLA_OP_STATUS, 9, (bulla_bytes){NULL, 0});
+	town_settle(&town);
+	assert_int_equal(town.last_op, BULLA_OP_STATUS);
+	assert_ok(bulla_msg_status_decode(bulla_buf_view(&town.result_body), &status));
+	assert_ok(bulla_msg_status_peer_decode(bulla_pb_list_at(&status.peers, 0), &peer));
+	assert_int_equal(peer.up, 0);
+	assert_rc(BULLA_E_REVOKED, (bulla_rc)peer.why);
+	assert_bytes(peer.manifest, bulla_bytes_digest(&before));
+	town_close(&town);
+}
+
 /* Kill after each of the first N moves (a frame's turn, a sync): every run ends well, nothing runs twice in a slot. */
 static void crashes_lose_nothing(void **state)
 {
@@ -492,6 +514,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_run_is_unknown),
 		cmocka_unit_test(a_bundle_holds_the_run),
 		cmocka_unit_test(runs_are_listed),
+		cmocka_unit_test(a_refused_enclave_s_manifest_is_known),
 		cmocka_unit_test(crashes_lose_nothing),
 		cmocka_unit_test(many_runs_without_malloc),
 	};

@@ -436,6 +436,19 @@ static void introduce(struct town *town, struct town_enclave *enclave)
 	push(&town->in, enclave->peer, BULLA_OP_INSTANCE, BULLA_ENGINE_EVENT, 0, bulla_buf_view(&body));
 }
 
+void town_enclave_refused(struct town *town, const struct town_enclave *enclave, bulla_rc why, const bulla_digest *manifest)
+{
+	uint8_t memory[256];
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	struct bulla_msg_instance m = {.kid = bulla_bytes_digest(manifest), .manifest = bulla_bytes_digest(manifest),
+		.why = (uint64_t)why};
+	bulla_bytes body;
+
+	bulla_msg_instance_encode(&m, &w);
+	MUST(bulla_wr_end(&w, &body));
+	push(&town->in, enclave->peer, BULLA_OP_INSTANCE, BULLA_ENGINE_EVENT, 0, body);
+}
+
 struct town_enclave *town_enclave(struct town *town, const char *agents)
 {
 	BULLA_AUTO_BUF ignored = {.max = 4096};

@@ -101,6 +101,8 @@ void town_close(struct town *town);
 struct town_enclave *town_enclave(struct town *town, const char *agents);
 void town_enclave_down(struct town *town, struct town_enclave *enclave);
 void town_enclave_up(struct town *town, struct town_enclave *enclave);
+/* It says that the broker refused it, as one that was measured with this manifest. */
+void town_enclave_refused(struct town *town, const struct town_enclave *enclave, bulla_rc why, const bulla_digest *manifest);
 
 void town_broker_up(struct town *town);
 void town_broker_down(struct town *town);
