@@ -2,16 +2,23 @@
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <string.h>
 
 static bool name_server(SSL *ssl, const char *name)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	char sni[TLSEXT_MAXLEN_host_name + 1] = {0};
+	size_t n = strlen(name);
 
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1)
 		return true; /* no SNI for addresses (RFC 6066 section 3) */
 	ERR_clear_error();
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+	if (n > TLSEXT_MAXLEN_host_name)
+		return false;
+	bulla_copy(sni, name, n); /* SSL_set_tlsext_host_name casts away that the name is not to be changed */
+	return SSL_set1_host(ssl, name) == 1 &&
+	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, sni) == 1;
 }
 
 bulla_rc bulla_tls_public_new(const char *ca_file, struct bulla_tls_context **ret)
