@@ -91,7 +91,7 @@ class World:
     def put(self, socket):
         with open(os.path.join(self.project.work, "machine/put"), "rb") as file:
             body = file.read()
-        until = time.monotonic() + 20
+        until = time.monotonic() + 90
         while True:
             try:
                 flags, reply = Owner(self.project, socket).call(PUT_MANIFEST, body)
@@ -124,13 +124,13 @@ class World:
             return file.read()
 
     def wait_log(self, name, text):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while text not in self.log(name):
             assert time.monotonic() < until, self.log(name)[-2000:]
             time.sleep(0.05)
 
     def wait_kms(self):
-        until = time.monotonic() + 20
+        until = time.monotonic() + 90
         while True:
             try:
                 return Client(self.project).call("ListKeys", {}, signed=True)
@@ -140,7 +140,7 @@ class World:
 
     def wait_refused(self, error):
         """Until the KMS has refused a key with this error; the newest one of the audit."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 90
         while not any(e.get("errorMessage") == error for e in Client(self.project).audit()):
             assert time.monotonic() < until, self.log("enclave") + self.log("kms")[-2000:] + str(Client(self.project).audit()[-1])
             time.sleep(0.05)
@@ -164,7 +164,7 @@ class World:
 
 def patiently(world, *words, stdin=""):
     """What says `call again` is called again."""
-    until = time.monotonic() + 40
+    until = time.monotonic() + 90
     while (done := world.project.run(*words, stdin=stdin, timeout=60)).returncode == AGAIN:
         assert time.monotonic() < until, done.stderr + world.log("enclave") + world.log("kms")[-2000:]
         time.sleep(0.1)
