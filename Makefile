@@ -2,7 +2,7 @@
 BUILD ?= build
 MESON_FLAGS ?=
 
-.PHONY: all demo check check-real nightly asan fuzz coverage bench lint format deps-build deps-test deps-real clean
+.PHONY: all demo check check-real nightly asan fuzz coverage bench lint deps-build deps-test deps-real clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)

@@ -151,8 +151,8 @@ int main(int argc, char **argv)
 	}
 	bulla_zygote_stop(&zygote);
 	printf("{\"bench\":\"agent\",\"pipe_us\":%.1f,\"stream_call_us\":%.1f,\"over_pipe_us\":%.1f,"
-	       "\"run_prepared_p50_us\":%lld,\"run_prepared_p90_us\":%lld,\"run_cycle_p50_us\":%lld,"
-	       "\"run_c_prepared_p50_us\":%lld,\"run_c_cycle_p50_us\":%lld}\n",
+		"\"run_prepared_p50_us\":%lld,\"run_prepared_p90_us\":%lld,\"run_cycle_p50_us\":%lld,"
+		"\"run_c_prepared_p50_us\":%lld,\"run_c_cycle_p50_us\":%lld}\n",
 		pipe_us, call_us, call_us - pipe_us, (long long)prepared[0][STARTS / 2], (long long)prepared[0][STARTS * 9 / 10],
 		(long long)cycle[0][STARTS / 2], (long long)prepared[1][STARTS / 2], (long long)cycle[1][STARTS / 2]);
 	return 0;

@@ -264,7 +264,7 @@ static void seal(uint32_t step, struct bulla_link *link, const bulla_digest *pro
 	static struct bulla_buf whole;
 	struct bulla_envelope_reader reader = {link->id, link->secret, BULLA_SECRET_NONE};
 	struct bulla_envelope_spec spec = {.position = {world.slot, 1}, .kind = step == 0 ? BULLA_ENVELOPE_INPUT
-											     : BULLA_ENVELOPE_OUTPUT,
+		: BULLA_ENVELOPE_OUTPUT,
 		.path = bulla_path_whole, .producer = *producer, .salt = world.seed, .instance = world.instance_secret,
 		.random = bulla_random_os(), .readers = &reader, .reader_count = 1};
 	struct bulla_envelope envelope;

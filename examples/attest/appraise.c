@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	policy.assurance = BULLA_ASSURANCE_HARDWARE;
 	policy.any_measurement = true; /* or policy.references: the images you accept */
 	if (bulla_attest_appraise(bulla_bytes_of(document, fread(document, 1, sizeof(document), file)), NULL, &anchors, &policy,
-		    &binding, now, NULL, &result) == BULLA_OK)
+		&binding, now, NULL, &result) == BULLA_OK)
 		return puts("accepted") < 0;
 	printf("%s at byte %u\n", bulla_factor_name(result.failed), result.factors[result.failed].at);
 	return 1;

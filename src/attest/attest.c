@@ -95,7 +95,7 @@ enum bulla_tee bulla_attest_guess(bulla_bytes evidence)
 	for (size_t i = 0; i < bulla_attest_table_size; i++)
 		if (bulla_attest_table[i]->sniff(evidence))
 			return bulla_attest_table[i]->guess_of != NULL ? bulla_attest_table[i]->guess_of(evidence)
-								       : bulla_attest_table[i]->guess;
+		: bulla_attest_table[i]->guess;
 	return BULLA_TEE_NONE;
 }
 

@@ -92,17 +92,17 @@ static bool check_quote(struct bulla_attest_run *run, const struct bulla_azure *
 	if (azure->message.n == 0)
 		return bulla_run_stop(run, BULLA_FACTOR_TPM_MAGIC, 0, "no TPM quote comes with it: the report may be a copy");
 	if (!bulla_run_check(run, BULLA_FACTOR_TPM_MAGIC, bulla_tpm_quote_read(azure->message, ret) == BULLA_OK,
-		    bulla_run_at(run, azure->message),
-		    "the message is no quote over SHA-256 registers"))
+		bulla_run_at(run, azure->message),
+		"the message is no quote over SHA-256 registers"))
 		return false;
 	bool ok = read_key(runtime, &key) == BULLA_OK &&
 		bulla_verify(key, BULLA_RS256, azure->message, azure->signature) == BULLA_OK;
 	if (!bulla_run_check(run, BULLA_FACTOR_TPM_SIGNATURE, ok, bulla_run_at(run, azure->signature),
-		    "the quote is not signed by the bound key"))
+		"the quote is not signed by the bound key"))
 		return false;
 	if (!bulla_run_check(run, BULLA_FACTOR_TPM_PCRS,
-		    bulla_tpm_pcrs_match(ret, (const uint8_t(*)[32])azure->pcrs, azure->given), azure->pcrs_at,
-		    "the registers are not those of the quote"))
+		bulla_tpm_pcrs_match(ret, (const uint8_t(*)[32])azure->pcrs, azure->given), azure->pcrs_at,
+		"the registers are not those of the quote"))
 		return false;
 	for (unsigned i = 0; i < BULLA_TPM_PCRS; i++)
 		if ((ret->selected >> i & 1) != 0)

@@ -227,7 +227,7 @@ static bulla_rc read_hcl(bulla_rd *r, struct bulla_azure *azure, struct words *r
 static bool check_words(struct bulla_attest_run *run, const struct bulla_azure *azure, const struct words *words)
 {
 	if (!bulla_run_check(run, BULLA_FACTOR_VERSION, words->version == 1, bulla_run_in(run, azure->hcl, WORDS_AT + 4),
-		    "the runtime data's version is not 1"))
+		"the runtime data's version is not 1"))
 		return false;
 	if (words->type != HCL_TYPE_SNP && words->type != HCL_TYPE_TDX)
 		return bulla_run_stop(run, BULLA_FACTOR_FIELDS, bulla_run_in(run, azure->hcl, WORDS_AT + 8),

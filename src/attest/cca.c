@@ -220,7 +220,7 @@ static bool read_realm_token(struct bulla_attest_run *run, bulla_bytes token, st
 		bulla_psa_headers(token, sign1, &fault) != BULLA_OK)
 		return bulla_run_unreadable(run, &fault, token);
 	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM, sign1->alg == BULLA_ES384, bulla_run_at(run, sign1->protected_raw),
-		    "the realm token's algorithm is not ES384") ||
+		"the realm token's algorithm is not ES384") ||
 		!bulla_run_check(run, BULLA_FACTOR_FIELDS, sign1->unprotected.n == 1, bulla_run_at(run, sign1->unprotected),
 			"the realm token's unprotected header is not empty"))
 		return false;

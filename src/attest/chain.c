@@ -96,7 +96,7 @@ static bool check_keys(struct bulla_attest_run *run, const struct bulla_cert *ce
 		bool good = known && (allowed >> type & 1) != 0 && alg_fits(certs[i].alg, i == 0 ? type : signer);
 
 		if (!good && !bulla_run_fail(run, BULLA_FACTOR_CHAIN_KEYS, cert_at(run, &certs[i]),
-				     "a key or signature algorithm is not the vendor's kind"))
+			"a key or signature algorithm is not the vendor's kind"))
 			return false;
 		signer = type;
 	}
@@ -226,7 +226,7 @@ bool bulla_run_chain(struct bulla_attest_run *run, const struct bulla_cert *cert
 	const struct bulla_attest_anchor *anchor = find_anchor(run, &certs[0], rules->family);
 
 	if (!bulla_run_check(run, BULLA_FACTOR_ANCHOR, anchor != NULL, cert_at(run, &certs[0]),
-		    "the root is not a pinned anchor"))
+		"the root is not a pinned anchor"))
 		return false;
 	if (anchor != NULL && anchor->how == BULLA_ANCHOR_KEY && !signed_itself(run, &certs[0]) &&
 		!bulla_run_fail(run, BULLA_FACTOR_ANCHOR, cert_at(run, &certs[0]), "the root's own signature is wrong"))

@@ -136,7 +136,7 @@ static void read_texts(struct reading *reading, const struct bulla_dcap_parts *p
 	else if (bulla_dcap_tcb_info_read(parts->tcb_info, &ret->tcb) != BULLA_OK)
 		fault(ret, BULLA_FACTOR_TCB_INFO_SIGNATURE, "the TCB info is not in its form");
 	if (verify_text(reading, parts->qe_identity, parts->qe_identity_signature, parts->qe_identity_chain,
-		    &ret->qe_signer) != BULLA_OK)
+		&ret->qe_signer) != BULLA_OK)
 		fault(ret, BULLA_FACTOR_QE_IDENTITY_SIGNATURE, "the QE identity is not signed by Intel, or missing");
 	else if (bulla_dcap_qe_identity_read(parts->qe_identity, &ret->qe) != BULLA_OK)
 		fault(ret, BULLA_FACTOR_QE_IDENTITY_SIGNATURE, "the QE identity is not in its form");

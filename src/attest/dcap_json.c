@@ -197,7 +197,7 @@ static bulla_rc expect_version(bulla_json object, int64_t first, int64_t last)
 
 	BULLA_TRY(get_uint(object, "version", 1000, &version));
 	return version >= first && version <= last ? BULLA_OK :
-						     BULLA_FAIL(BULLA_E_VERSION, "this version is not known");
+		BULLA_FAIL(BULLA_E_VERSION, "this version is not known");
 }
 
 /* id is one of two words; *ret: it is the second. */

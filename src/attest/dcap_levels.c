@@ -142,7 +142,7 @@ static void check_verdict(struct bulla_attest_run *run, const struct bulla_dcap_
 	unsigned index = 0;
 
 	if (!bulla_run_check(run, BULLA_FACTOR_TCB_LEVEL, verdict->level != NULL, 0,
-		    "the platform is below all TCB levels") ||
+		"the platform is below all TCB levels") ||
 		verdict->level == NULL)
 		return;
 	bulla_run_claim(run, BULLA_CLAIM_TCB_STATUS, 0, bulla_bytes_str(bulla_tcb_status_name(verdict->status)));
@@ -216,7 +216,7 @@ void bulla_dcap_levels(struct bulla_attest_run *run, const struct bulla_dcap_jud
 	if (!take_faults(run, collateral) || !same_root(run, collateral, &judged->certs[0]))
 		return;
 	uint32_t evaluation = collateral->tcb.evaluation < collateral->qe.evaluation ? collateral->tcb.evaluation :
-										      collateral->qe.evaluation;
+		collateral->qe.evaluation;
 	bulla_run_claim_number(run, BULLA_CLAIM_TCB_EVALUATION, 0, (bulla_bytes){NULL, 0}, evaluation);
 	bulla_run_check(run, BULLA_FACTOR_TCB_EVALUATION, evaluation >= run->policy->dcap.evaluation_minimum, 0,
 		"the collateral is older than the policy demands");

@@ -18,8 +18,8 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 		bulla_run_hold(run, form[i]);
 	bulla_run_claim_number(run, BULLA_CLAIM_REPORT_VERSION, 0, bytes, ret->version);
 	if (!bulla_run_check(run, BULLA_FACTOR_RESERVED,
-		    ret->version == 3 || bulla_bytes_is_zero_ct(ret->reserved), bulla_run_at(run, ret->reserved),
-		    "reserved bytes of the header are not zero"))
+		ret->version == 3 || bulla_bytes_is_zero_ct(ret->reserved), bulla_run_at(run, ret->reserved),
+		"reserved bytes of the header are not zero"))
 		return false;
 	return bulla_run_check(run, BULLA_FACTOR_QE_VENDOR,
 		bulla_bytes_eq(ret->vendor, bulla_quote_intel()), bulla_run_at(run, ret->vendor),
@@ -104,14 +104,14 @@ static bool check_qe(struct bulla_attest_run *run, const struct bulla_quote *quo
 	bulla_digest digest;
 
 	if (!bulla_run_check(run, BULLA_FACTOR_QE_SIGNATURE,
-		    bulla_signature_in_range(BULLA_KEY_P256, quote->qe_signature) &&
-			    bulla_verify(pck_key, BULLA_ES256, quote->qe_report, quote->qe_signature) == BULLA_OK,
-		    bulla_run_at(run, quote->qe_signature), "the QE report is not signed by the PCK key"))
+		bulla_signature_in_range(BULLA_KEY_P256, quote->qe_signature) &&
+		bulla_verify(pck_key, BULLA_ES256, quote->qe_report, quote->qe_signature) == BULLA_OK,
+		bulla_run_at(run, quote->qe_signature), "the QE report is not signed by the PCK key"))
 		return false;
 	bulla_sha256_parts(parts, 2, &digest);
 	if (!bulla_run_check(run, BULLA_FACTOR_QE_BINDING,
-		    bulla_bytes_eq(bulla_bytes_of(data.p, 32), bulla_bytes_digest(&digest)), bulla_run_at(run, data),
-		    "the QE report binds another attestation key"))
+		bulla_bytes_eq(bulla_bytes_of(data.p, 32), bulla_bytes_digest(&digest)), bulla_run_at(run, data),
+		"the QE report binds another attestation key"))
 		return false;
 	return bulla_run_check(run, BULLA_FACTOR_QE_BINDING_TAIL,
 		bulla_bytes_is_zero_ct(bulla_bytes_of(data.p + 32, 32)), bulla_run_in(run, data, 32),
@@ -125,7 +125,7 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_quo
 	size_t at = bulla_run_at(run, quote->signature);
 
 	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(BULLA_KEY_P256, quote->signature),
-		    at, "a half of the signature is zero or not below the order"))
+		at, "a half of the signature is zero or not below the order"))
 		return false;
 	bool ok = bulla_verify_key_point(BULLA_KEY_P256, x, y, &key) == BULLA_OK &&
 		bulla_verify(key, BULLA_ES256, quote->signed_part, quote->signature) == BULLA_OK;
@@ -149,7 +149,7 @@ static void record_pck(struct bulla_attest_run *run, const struct bulla_dcap_jud
 	if (bulla_name_find(judged->certs[2].issuer, BULLA_BYTES_ARRAY(common_name), &name) == BULLA_OK)
 		bulla_run_claim(run, BULLA_CLAIM_SIGNER, 0,
 			bulla_bytes_str(bulla_bytes_eq_str(name, "Intel SGX PCK Platform CA") ? "PCK Platform CA" :
-										       "PCK Processor CA"));
+				"PCK Processor CA"));
 }
 
 bool bulla_dcap_trust(struct bulla_attest_run *run, bulla_bytes bytes, struct bulla_dcap_judged *ret)

@@ -154,7 +154,7 @@ static bool check_trust(struct bulla_attest_run *run, const struct bulla_nitro_f
 	if (!read_chain(run, doc, certs, &count) || !bulla_run_chain(run, certs, count, &rules, &anchor, &key))
 		return false;
 	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(BULLA_KEY_P384, doc->signature),
-		    bulla_run_at(run, doc->signature), "a half of the signature is zero or not below the order"))
+		bulla_run_at(run, doc->signature), "a half of the signature is zero or not below the order"))
 		return false;
 	if (!check_signature(run, doc, key))
 		return false;

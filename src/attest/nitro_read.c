@@ -92,7 +92,7 @@ static bulla_rc read_module_id(struct reading *reading)
 
 	BULLA_TRY(bulla_cbor_rd_text(&reading->r, MODULE_ID_MAX, &reading->doc->module_id));
 	return reading->doc->module_id.n > 0 ? BULLA_OK :
-					       broken(reading, BULLA_FACTOR_FIELDS, at, "the module id is empty");
+		broken(reading, BULLA_FACTOR_FIELDS, at, "the module id is empty");
 }
 
 static bulla_rc read_timestamp(struct reading *reading)

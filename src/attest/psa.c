@@ -67,14 +67,14 @@ static bool read_outer(struct bulla_attest_run *run, bulla_bytes token, struct o
 	struct bulla_form_fault fault;
 
 	if (!bulla_run_check(run, BULLA_FACTOR_SIZE, token.n <= BULLA_PSA_SIZE_MAX, at + BULLA_PSA_SIZE_MAX,
-		    "the token is larger than any can be"))
+		"the token is larger than any can be"))
 		return false;
 	if (bulla_psa_open(token, &ret->sign1, &ret->mac, &fault) != BULLA_OK)
 		return bulla_run_unreadable(run, &fault, token);
 	bool known = ret->mac ? ret->sign1.alg == ALG_HMAC_256 :
 				ret->sign1.alg == BULLA_ES256 || ret->sign1.alg == BULLA_ES384;
 	if (!bulla_run_check(run, BULLA_FACTOR_ALGORITHM, known, bulla_run_at(run, ret->sign1.protected_raw),
-		    "the algorithm is none of ES256, ES384, HMAC 256/256"))
+		"the algorithm is none of ES256, ES384, HMAC 256/256"))
 		return false;
 	return bulla_run_check(run, BULLA_FACTOR_FIELDS, is_kid_only(ret->sign1.unprotected),
 		bulla_run_at(run, ret->sign1.unprotected), "the unprotected header holds more than a key id");
@@ -138,10 +138,10 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_sig
 		bulla_verify_key_spki(anchor->key, &key) == BULLA_OK;
 
 	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, fits, bulla_run_at(run, sign1->protected_raw),
-		    "the endorsed key is not one for this algorithm"))
+		"the endorsed key is not one for this algorithm"))
 		return false;
 	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(wanted, sign1->signature), at,
-		    "a half of the signature is zero or not below the order"))
+		"a half of the signature is zero or not below the order"))
 		return false;
 	bool ok = key != NULL && bulla_sign1_verify(sign1, key, alg, (bulla_bytes){NULL, 0}) == BULLA_OK;
 	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, at, "the token's signature does not verify");
@@ -160,7 +160,7 @@ static bool check_mac(struct bulla_attest_run *run, const struct bulla_sign1 *ma
 static bool check_profile(struct bulla_attest_run *run, const struct bulla_psa_claims *claims, enum bulla_tee tee)
 {
 	bool good = tee == BULLA_TEE_CCA ? claims->profile == BULLA_PSA_CCA :
-					   claims->profile == BULLA_PSA_RFC9783 || claims->profile == BULLA_PSA_2_0_0 ||
+		claims->profile == BULLA_PSA_RFC9783 || claims->profile == BULLA_PSA_2_0_0 ||
 			(claims->profile == BULLA_PSA_IOT_1 && run->policy->psa.allow_legacy_profile);
 
 	return bulla_run_check(run, BULLA_FACTOR_PSA_PROFILE, good, bulla_run_at(run, claims->profile_name),

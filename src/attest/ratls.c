@@ -180,7 +180,7 @@ static bulla_rc check_key(bulla_bytes value, bulla_bytes spki)
 	BULLA_TRY(bulla_cbor_rd_bytes(&r, &hash));
 	BULLA_TRY(bulla_cbor_rd_end(&r));
 	return hash_matches(algorithm, hash, spki) ? BULLA_OK :
-						     BULLA_FAIL(BULLA_E_BINDER, "the claims name another key");
+		BULLA_FAIL(BULLA_E_BINDER, "the claims name another key");
 }
 
 bulla_rc bulla_ratls_check(bulla_bytes claims, bulla_bytes spki, bulla_bytes nonce)

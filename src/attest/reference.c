@@ -195,7 +195,7 @@ static bulla_rc read_minimum(bulla_json object, struct bulla_snp_tcb *ret)
 			is(name, "tee")         ? &ret->tee :
 			is(name, "snp")         ? &ret->snp :
 			is(name, "microcode")   ? &ret->microcode :
-						  NULL;
+		NULL;
 
 		if (part == NULL)
 			return unknown_name();
@@ -231,7 +231,7 @@ static bool *snp_flag(struct bulla_snp_policy *policy, bulla_json name)
 	return is(name, "any-csp")  ? &policy->any_csp :
 		is(name, "migration")   ? &policy->allow_migration :
 		is(name, "masked-chip") ? &policy->allow_masked_chip :
-					  NULL;
+			NULL;
 }
 
 static bulla_rc read_snp_member(struct bulla_reference_file *file, bulla_json name, bulla_json item)

@@ -111,7 +111,7 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 	bulla_run_hold(run, BULLA_FACTOR_SIZE);
 	bulla_run_hold(run, BULLA_FACTOR_TRAILING);
 	if (!bulla_run_check(run, BULLA_FACTOR_VERSION, ret->version >= 2 && ret->version <= 5, bulla_run_at(run, bytes),
-		    "the report's version is not 2 to 5"))
+		"the report's version is not 2 to 5"))
 		return false;
 	record_claims(run, ret);
 	return check_reserved(run, ret) &&
@@ -135,11 +135,11 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_snp
 	reverse(bulla_bytes_of(report->raw.p + 0x2a0, 48), signature);
 	reverse(bulla_bytes_of(report->raw.p + 0x2e8, 48), signature + 48);
 	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE,
-		    bulla_signature_in_range(BULLA_KEY_P384, BULLA_BYTES_ARRAY(signature)), at,
-		    "a half of the signature is zero or not below the order"))
+		bulla_signature_in_range(BULLA_KEY_P384, BULLA_BYTES_ARRAY(signature)), at,
+		"a half of the signature is zero or not below the order"))
 		return false;
 	bool ok = bulla_verify(key, BULLA_ES384, bulla_bytes_of(report->raw.p, BULLA_SNP_SIGNED_SIZE),
-			  BULLA_BYTES_ARRAY(signature)) == BULLA_OK;
+		BULLA_BYTES_ARRAY(signature)) == BULLA_OK;
 	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, at, "the report's signature does not verify");
 }
 

@@ -75,7 +75,7 @@ void *bulla_ring_take(struct bulla_ring *ring)
 uint32_t bulla_ring_count(struct bulla_ring *ring)
 {
 	return atomic_load_explicit(&ring->tail, memory_order_seq_cst) -
-	       atomic_load_explicit(&ring->head, memory_order_relaxed);
+		atomic_load_explicit(&ring->head, memory_order_relaxed);
 }
 
 void bulla_ring_quiet(struct bulla_ring *ring)

@@ -306,7 +306,7 @@ static bulla_rc put_token(bulla_wr *w, const struct bulla_token *token, const st
 	uint8_t memory[BULLA_TOKEN_RECORD_MAX];
 	bulla_wr record = bulla_wr_fixed(memory, sizeof(memory));
 	struct bulla_msg_token_for item = {.run_id = BULLA_BYTES_ARRAY(token->slot.run.b),
-	                                   .receipt = bulla_bytes_digest(&token->receipt)};
+		.receipt = bulla_bytes_digest(&token->receipt)};
 
 	bulla_token_record_write(&record, token, auth);
 	BULLA_TRY(bulla_wr_end(&record, &item.token));
@@ -390,5 +390,5 @@ bulla_rc bulla_broker_minute(struct bulla_broker *broker)
 bool bulla_broker_has_room(const struct bulla_broker *broker)
 {
 	return !broker->hold_days && bulla_journal_has_room(broker->journal) &&
-	       bulla_journal_backlog(broker->journal) + broker->outbox.n < BACKLOG_BYTES;
+		bulla_journal_backlog(broker->journal) + broker->outbox.n < BACKLOG_BYTES;
 }

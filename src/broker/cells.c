@@ -67,7 +67,7 @@ static bulla_rc show_cell(struct bulla_cells *cells, uint32_t index, bulla_cells
 	size_t got = 0;
 
 	BULLA_TRY(cells->disk->pread(cells->disk->ctx, cells->file, (uint64_t)index * BULLA_CELL_BYTES, bytes, sizeof(bytes),
-	                             &got));
+		&got));
 	if (got != sizeof(bytes) || bulla_bytes_is_zero_ct(BULLA_BYTES_ARRAY(bytes)))
 		return BULLA_OK; /* erased, or a torn end that was never confirmed */
 	BULLA_TRY(read_cell(cells, BULLA_BYTES_ARRAY(bytes), &cells->live[index], &secret));
@@ -123,7 +123,7 @@ static bulla_rc load(struct bulla_cells *cells, bulla_cells_each each, void *arg
 }
 
 bulla_rc bulla_cells_open(const struct bulla_disk *disk, const struct bulla_random *random, bulla_cells_each each,
-                          void *arg, struct bulla_cells **ret)
+	void *arg, struct bulla_cells **ret)
 {
 	struct bulla_cells *cells;
 	void *p = NULL;
@@ -212,7 +212,7 @@ static bulla_rc erase_at(struct bulla_cells *cells, uint32_t index)
 	static const uint8_t zeros[BULLA_CELL_BYTES];
 
 	BULLA_TRY(cells->disk->pwrite(cells->disk->ctx, cells->file, (uint64_t)index * BULLA_CELL_BYTES,
-	                              BULLA_BYTES_ARRAY(zeros), true));
+		BULLA_BYTES_ARRAY(zeros), true));
 	cells->runs -= cells->live[index].kind == BULLA_CELL_RUN ? 1 : 0;
 	cells->live[index] = (struct bulla_cell){.kind = 0};
 	cells->low = index < cells->low ? index : cells->low;
@@ -286,7 +286,7 @@ bulla_rc bulla_cells_read_file(struct bulla_cells *cells, const char *name, stru
 	BULLA_TRY(file_key(cells, name, memory, &key));
 	BULLA_TRY(bulla_buf_reserve(ret, plain));
 	if (bulla_aead_open(key, bulla_aead_nonce_zero, (bulla_bytes){NULL, 0}, bulla_bytes_of(memory + SALT, got - SALT),
-	                    ret->p + ret->n) != BULLA_OK)
+		ret->p + ret->n) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_CORRUPT, "a private file does not open: another root key, or damage");
 	ret->n += plain;
 	return BULLA_OK;

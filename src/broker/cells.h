@@ -36,7 +36,7 @@ typedef bulla_rc (*bulla_cells_each)(void *arg, const struct bulla_cell *cell, b
 /* Opens or makes the file and the root key in the folder, and shows every live cell. BULLA_E_CORRUPT: a cell that does not
  * open (wrong root key, damage). */
 BULLA_CHECK bulla_rc bulla_cells_open(const struct bulla_disk *disk, const struct bulla_random *random,
-                                      bulla_cells_each each, void *arg, struct bulla_cells **ret);
+	bulla_cells_each each, void *arg, struct bulla_cells **ret);
 struct bulla_cells *bulla_cells_close(struct bulla_cells *cells);
 
 /* Keeps a secret; durable when it returns. BULLA_E_LIMIT: no cell is free (for a run: none of BULLA_CELLS_RUNS). */
@@ -51,7 +51,7 @@ BULLA_CHECK bulla_rc bulla_cells_erase(struct bulla_cells *cells, uint8_t kind, 
 
 /* Erases every cell of this kind whose id keep says false of; durable when it returns. */
 BULLA_CHECK bulla_rc bulla_cells_sweep(struct bulla_cells *cells, uint8_t kind, bool (*keep)(void *arg, const bulla_digest *id),
-                                       void *arg);
+	void *arg);
 
 /* A small private file (keys in DER) sealed under the root key: read, or BULLA_E_NOT_FOUND; written durably. name: as for
  * bulla_disk. */

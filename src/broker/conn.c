@@ -34,7 +34,7 @@ bulla_rc bulla_conn_error(struct bulla_conn *conn, uint8_t op, uint32_t stream, 
 
 	trail = bulla_trail(&count);
 	bulla_log(BULLA_LOG_INFO, "broker.refused", bulla_log_rc(rc), bulla_log_u64("op", op),
-	          bulla_log_u64("line", count > 0 && trail[0].rc == rc ? (unsigned)trail[0].line : 0));
+		bulla_log_u64("line", count > 0 && trail[0].rc == rc ? (unsigned)trail[0].line : 0));
 	return bulla_frames_error(conn->frames, (enum bulla_op_number)op, stream, rc, rc == BULLA_E_BUSY ? 100 : 0, 0, 0);
 }
 
@@ -97,7 +97,7 @@ void bulla_conn_release(struct bulla_server *server)
 	struct bulla_conn *conn = bulla_server_conn(server, waiting->conn);
 
 	if (conn != NULL &&
-	    bulla_conn_reply(conn, waiting->op, waiting->stream, bulla_buf_view(&waiting->body)) != BULLA_OK)
+		bulla_conn_reply(conn, waiting->op, waiting->stream, bulla_buf_view(&waiting->body)) != BULLA_OK)
 		bulla_pipe_finish(conn->pipe);
 	server->first = waiting->next;
 	if (server->first == NULL)

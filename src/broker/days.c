@@ -64,9 +64,9 @@ bulla_rc bulla_days_sign(struct bulla_days *days, struct bulla_sign_key *ledger)
 	for (size_t i = 0; i < days->count; i++) {
 		struct bulla_day *day = &days->list[i];
 		struct bulla_day_key statement = {.suite = SUITE_CLASSIC,
-		                                  .public_key = bulla_bytes_of(day->public_key, day->public_size),
-		                                  .begins_ms = (uint64_t)day->begins_ms,
-		                                  .ends_ms = (uint64_t)day->ends_ms};
+			.public_key = bulla_bytes_of(day->public_key, day->public_size),
+			.begins_ms = (uint64_t)day->begins_ms,
+			.ends_ms = (uint64_t)day->ends_ms};
 
 		if (day->sign1.n == 0)
 			BULLA_TRY(bulla_day_key_make(&statement, ledger, &day->sign1));
@@ -106,7 +106,7 @@ static bulla_rc erase_ended(struct bulla_days *days, struct bulla_cells *cells, 
 }
 
 bulla_rc bulla_days_turn(struct bulla_days *days, struct bulla_cells *cells, const struct bulla_random *random,
-                         struct bulla_sign_key *ledger, int64_t now_ms, bool *ret_changed)
+	struct bulla_sign_key *ledger, int64_t now_ms, bool *ret_changed)
 {
 	BULLA_AUTO_SECRET key = BULLA_SECRET_NONE;
 	uint8_t public_key[BULLA_HPKE_PUBLIC_MAX];

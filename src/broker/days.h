@@ -45,7 +45,7 @@ bool bulla_days_ending(const struct bulla_days *days, int64_t now_ms);
 
 /* Erases ended keys, makes today's when there is none or it ends within half a day. *ret_changed: today's is another one. */
 BULLA_CHECK bulla_rc bulla_days_turn(struct bulla_days *days, struct bulla_cells *cells, const struct bulla_random *random,
-                                     struct bulla_sign_key *ledger, int64_t now_ms, bool *ret_changed);
+	struct bulla_sign_key *ledger, int64_t now_ms, bool *ret_changed);
 
 /* The run secret of a start record. The starter's secret is opened once. BULLA_E_NOT_FOUND: its day key has ended. */
 BULLA_CHECK bulla_rc bulla_days_open(struct bulla_days *days, const struct bulla_start *start, bulla_secret *ret);

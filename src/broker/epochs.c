@@ -127,7 +127,7 @@ bulla_rc bulla_epochs_put(struct bulla_epochs *epochs, bulla_bytes put, bool *re
 		return BULLA_OK;
 	}
 	if (!bulla_digest_eq(&epoch->manifest.broker_tls, &epochs->tls) ||
-	    !bulla_digest_eq(&epoch->manifest.ledger, &epochs->ledger))
+		!bulla_digest_eq(&epoch->manifest.ledger, &epochs->ledger))
 		return BULLA_FAIL(BULLA_E_DENIED, "the manifest names another broker's keys");
 	if (current == NULL)
 		BULLA_TRY(check_approvals(epoch, &epoch->manifest, &epochs->owner));
@@ -161,7 +161,7 @@ static bool leaves_open(const struct bulla_epoch *by, const struct bulla_epoch *
 }
 
 bulla_rc bulla_epochs_open(const struct bulla_epochs *epochs, const bulla_digest *manifest,
-                           const struct bulla_epoch **ret)
+	const struct bulla_epoch **ret)
 {
 	const struct bulla_epoch *epoch = bulla_epochs_find(epochs, manifest);
 
@@ -192,7 +192,7 @@ const struct bulla_flow *bulla_epoch_flow(const struct bulla_epoch *epoch, const
 }
 
 const struct bulla_party *bulla_epoch_party(const struct bulla_epoch *epoch, const bulla_digest *kid,
-                                            struct bulla_verify_key **ret_key)
+	struct bulla_verify_key **ret_key)
 {
 	const struct bulla_party *party = bulla_manifest_party_kid(&epoch->manifest, kid);
 

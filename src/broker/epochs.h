@@ -40,15 +40,15 @@ const struct bulla_epoch *bulla_epochs_find(const struct bulla_epochs *epochs, c
 
 /* In force or left open by the one in force. BULLA_E_EPOCH_OLD, BULLA_E_NOT_FOUND. */
 BULLA_CHECK bulla_rc bulla_epochs_open(const struct bulla_epochs *epochs, const bulla_digest *manifest,
-                                       const struct bulla_epoch **ret);
+	const struct bulla_epoch **ret);
 
 /* May an instance attested under `session` serve runs of `run`? BULLA_E_EPOCH_OLD, BULLA_E_EPOCH_CLOSED. */
 BULLA_CHECK bulla_rc bulla_epochs_serves(const struct bulla_epochs *epochs, const bulla_digest *session,
-                                         const bulla_digest *run);
+	const bulla_digest *run);
 
 /* A workflow's plan; NULL when the manifest has no such workflow. */
 const struct bulla_flow *bulla_epoch_flow(const struct bulla_epoch *epoch, const bulla_digest *workflow);
 
 /* A party by its key's digest, with the key; NULL. */
 const struct bulla_party *bulla_epoch_party(const struct bulla_epoch *epoch, const bulla_digest *kid,
-                                            struct bulla_verify_key **ret_key);
+	struct bulla_verify_key **ret_key);

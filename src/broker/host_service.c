@@ -82,7 +82,7 @@ static bulla_rc add_birth(const struct bulla_msg_birth *birth, struct bulla_buf 
 }
 
 static bulla_rc list_births(const struct bulla_broker *broker, uint64_t epoch, struct bulla_buf *memory,
-                            struct keys_lists *lists)
+	struct keys_lists *lists)
 {
 	struct bulla_msg_birth birth;
 	size_t cursor = 0, room = 0;

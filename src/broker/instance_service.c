@@ -122,7 +122,7 @@ static void attest_run(struct bulla_job *base)
 	job->valid_to_ms = result.valid_to_ms;
 	bulla_judge_image(&result, &job->image);
 	job->proved = result.factors[BULLA_FACTOR_SIGNATURE].state == BULLA_FACTOR_HELD &&
-	              result.factors[BULLA_FACTOR_BINDER].state == BULLA_FACTOR_HELD;
+		result.factors[BULLA_FACTOR_BINDER].state == BULLA_FACTOR_HELD;
 	take_module(job, bulla_attest_find(&result, BULLA_CLAIM_MODULE_ID, 0));
 }
 
@@ -138,13 +138,13 @@ static int64_t lapse(const struct instance_job *job)
 
 /* Keeps the session everywhere: its cell, the table, the ledger. */
 static bulla_rc keep(struct bulla_conn *conn, const struct instance_job *job, bulla_bytes exporter,
-                     const struct bulla_session *session)
+	const struct bulla_session *session)
 {
 	struct bulla_broker *broker = conn->server->broker;
 	BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 	struct bulla_cell cell = {.kind = BULLA_CELL_SESSION,
-	                          .aux = session->reattest_ms,
-	                          .id = bulla_session_cell_id(session->id)};
+		.aux = session->reattest_ms,
+		.id = bulla_session_cell_id(session->id)};
 	struct bulla_ledger_session entry = {
 		.instance = job->ask.kid,
 		.manifest = job->ask.manifest,
@@ -164,7 +164,7 @@ static bulla_rc keep(struct bulla_conn *conn, const struct instance_job *job, bu
 
 /* Sessions and births are refused to what an approver revoked, and it is told so. */
 static bulla_rc check_revoked(const struct bulla_conn *conn, const bulla_digest *kid, const bulla_digest *image,
-                              const struct bulla_epoch *epoch)
+	const struct bulla_epoch *epoch)
 {
 	const struct bulla_revocable what = {
 		.instance = kid, .image = image, .epoch = epoch->manifest.epoch, .run_epoch = epoch->manifest.epoch};
@@ -185,8 +185,8 @@ static bulla_rc grant(struct bulla_conn *conn, const struct instance_job *job)
 	BULLA_TRY(check_revoked(conn, &job->ask.kid, &job->image, job->epoch));
 	BULLA_TRY(bulla_tls_export(bulla_pipe_tls(conn->pipe), BULLA_EXPORTER_KEYS, sizeof(exporter), exporter));
 	rc = bulla_session_server_grant(conn->server->broker->random, BULLA_BYTES_ARRAY(exporter),
-	                                job->epoch->manifest.epoch, (uint64_t)job->now_ms, (uint64_t)lapse(job),
-	                                bulla_buf_view(&job->lent), &w, &session);
+		job->epoch->manifest.epoch, (uint64_t)job->now_ms, (uint64_t)lapse(job),
+		bulla_buf_view(&job->lent), &w, &session);
 	if (rc == BULLA_OK)
 		rc = keep(conn, job, BULLA_BYTES_ARRAY(exporter), &session);
 	bulla_session_keys_done(&session.keys);
@@ -260,8 +260,8 @@ static bulla_rc read_attest(struct bulla_conn *conn, struct instance_job *job)
 }
 
 static bulla_rc start(struct bulla_conn *conn, const struct bulla_frame *request,
-                      bulla_rc (*read)(struct bulla_conn *conn, struct instance_job *job),
-                      void (*run)(struct bulla_job *job), void (*done)(struct bulla_job *job))
+	bulla_rc (*read)(struct bulla_conn *conn, struct instance_job *job),
+	void (*run)(struct bulla_job *job), void (*done)(struct bulla_job *job))
 {
 	struct instance_job *job = NULL;
 	bulla_rc rc;
@@ -336,7 +336,7 @@ static void birth_run(struct bulla_job *base)
 	struct instance_job *job = (struct instance_job *)(void *)base;
 
 	job->rc = bulla_judge_birth(&job->epoch->manifest, job->message.record, job->message.instance, job->server->cache,
-	                            &job->birth);
+		&job->birth);
 }
 
 /* The record is of this very instance, agent, epoch and blob. */
@@ -348,7 +348,7 @@ static bulla_rc check_birth(const struct bulla_conn *conn, const struct instance
 	if (!bulla_digest_eq(&job->birth.signer, &conn->kid))
 		return BULLA_FAIL(BULLA_E_KEY_SUBSTITUTED, "the birth record is signed by another instance");
 	if (!bulla_bytes_eq(BULLA_BYTES_ARRAY(job->birth.agent.b), job->message.agent) ||
-	    job->birth.epoch != job->message.epoch)
+		job->birth.epoch != job->message.epoch)
 		return BULLA_FAIL(BULLA_E_KEY_CONTEXT, "the birth record is of another agent or epoch");
 	if (!bulla_digest_eq(&blob, &job->birth.blob))
 		return BULLA_FAIL(BULLA_E_KEY_SUBSTITUTED, "the key blob is not the one of the birth record");

@@ -110,7 +110,7 @@ static bulla_rc appraise_nitro(struct bulla_kms_use *use, const struct bulla_att
 		BULLA_TRY(bulla_attest_appraise(use->request.document, &collateral, &use->anchors, demanded, &binding, time, cache,
 			use->result));
 	BULLA_TRY(bulla_attest_appraise(use->request.document, &collateral, &use->anchors, &policy, &binding, time, cache,
-	                                use->result));
+		use->result));
 	BULLA_TRY(bulla_sign1_parse(use->request.document, &sign1));
 	bulla_sha256(sign1.payload, &use->payload);
 	take_claims(use);
@@ -174,8 +174,8 @@ static void put_metadata(bulla_json_wr *j, const struct bulla_wrapping_key *key)
 	bulla_json_wr_str(j, "SYMMETRIC_DEFAULT");
 	bulla_json_wr_array_end(j);
 	static const char *const fixed[][2] = {{"CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"}, {"KeyManager", "CUSTOMER"},
-	                                       {"KeySpec", "SYMMETRIC_DEFAULT"}, {"KeyState", "Enabled"},
-	                                       {"KeyUsage", "ENCRYPT_DECRYPT"}, {"Origin", "AWS_KMS"}};
+		{"KeySpec", "SYMMETRIC_DEFAULT"}, {"KeyState", "Enabled"},
+		{"KeyUsage", "ENCRYPT_DECRYPT"}, {"Origin", "AWS_KMS"}};
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		put_str(j, fixed[i][0], fixed[i][1]);
 	bulla_json_wr_name(j, "MultiRegion");
@@ -185,7 +185,7 @@ static void put_metadata(bulla_json_wr *j, const struct bulla_wrapping_key *key)
 
 /* The secret bytes of an answer: sealed to the document's key, or in clear where the policy allows that. */
 static bulla_rc put_plain(struct bulla_broker *broker, const struct bulla_kms_use *use, bulla_json_wr *j,
-                          bulla_bytes plain)
+	bulla_bytes plain)
 {
 	BULLA_AUTO_BUF sealed;
 
@@ -314,7 +314,7 @@ static bulla_rc op_create(struct bulla_broker *broker, struct bulla_kms_use *use
 		use->request.policy = bulla_bytes_str(nobody_else); /* as AWS's default policy */
 	BULLA_TRY(check_policy(use));
 	BULLA_TRY(bulla_wrapping_create(&broker->wrapping, broker->cells, broker->random, use->request.policy,
-	                                use->request.description, use->now_ms, &key));
+		use->request.description, use->now_ms, &key));
 	use->key_arn = bulla_wrapping_arn(key);
 	put_metadata(j, key);
 	return BULLA_OK;
@@ -415,7 +415,7 @@ static bulla_rc named_agent(const struct bulla_kms_use *use, bulla_handle *ret)
 
 /* No seed of an agent, or to an enclave, that an approver revoked. by: what the enclave was measured with. */
 static bulla_rc check_revoked(const struct bulla_broker *broker, const struct bulla_kms_use *use, const struct bulla_epoch *by,
-                              const bulla_digest *named)
+	const bulla_digest *named)
 {
 	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, named);
 	struct bulla_revocable what = {.epoch = by->manifest.epoch, .run_epoch = epoch->manifest.epoch};
@@ -517,7 +517,7 @@ bulla_rc bulla_kms_use_execute(struct bulla_broker *broker, struct bulla_kms_use
 	/* only what would be answered uses a document up: nobody can spoil another one's by showing it to the wrong key */
 	if (use->attested)
 		BULLA_TRY(bulla_seen_once(&broker->seen, &use->payload, use->now_ms,
-		                          use->now_ms + BULLA_KMS_MAX_AGE_MS + 2 * SKEW_MS));
+			use->now_ms + BULLA_KMS_MAX_AGE_MS + 2 * SKEW_MS));
 	return answer(broker, use, key, ret);
 }
 

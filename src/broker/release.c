@@ -19,7 +19,7 @@ static bulla_rc check_channel(const struct bulla_kms_use *use)
 
 	bulla_release_challenge(&use->channel, recipient->salt, challenge);
 	if (BULLA_CHECK_ON(RELEASE_CHANNEL) &&
-	    !bulla_bytes_eq(BULLA_BYTES_ARRAY(challenge), BULLA_BYTES_ARRAY(recipient->instance.challenge)))
+		!bulla_bytes_eq(BULLA_BYTES_ARRAY(challenge), BULLA_BYTES_ARRAY(recipient->instance.challenge)))
 		return BULLA_FAIL(BULLA_E_EVIDENCE_REPLAYED, "the evidence was made for another connection");
 	if (BULLA_CHECK_ON(RELEASE_FRESH) && use->channel_age_ms > BULLA_KMS_MAX_AGE_MS)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_STALE, "the connection that the evidence was made for is too old");

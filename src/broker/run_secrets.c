@@ -84,8 +84,8 @@ static uint32_t place_of(const struct bulla_run_secrets *secrets, const bulla_ru
 		hash = (hash ^ run->b[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
 	at = (uint32_t)(hash ^ hash >> 32) & (secrets->place_count - 1);
 	while (secrets->places[at] != 0 &&
-	       !bulla_bytes_eq(BULLA_BYTES_ARRAY(entry_at(secrets, secrets->places[at] - 1)->run.b),
-	                       BULLA_BYTES_ARRAY(run->b)))
+		!bulla_bytes_eq(BULLA_BYTES_ARRAY(entry_at(secrets, secrets->places[at] - 1)->run.b),
+			BULLA_BYTES_ARRAY(run->b)))
 		at = (at + 1) & (secrets->place_count - 1);
 	return at;
 }
@@ -138,7 +138,7 @@ static void write_nonce(uint64_t number, uint8_t ret[BULLA_AEAD_NONCE_SIZE])
 }
 
 bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret secret,
-                               int64_t until_ms)
+	int64_t until_ms)
 {
 	uint8_t nonce[BULLA_AEAD_NONCE_SIZE];
 	struct entry *entry = NULL;
@@ -196,14 +196,14 @@ void bulla_run_secrets_in_cell(struct bulla_run_secrets *secrets, const bulla_ru
 }
 
 bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets, int64_t until_ms,
-                                bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret), void *arg)
+	bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret), void *arg)
 {
 	for (uint32_t i = 0; i < secrets->count; i++) {
 		BULLA_AUTO_SECRET secret = BULLA_SECRET_NONE;
 		bulla_run_id run = entry_at(secrets, i)->run;
 
 		if (entry_at(secrets, i)->state != KEPT || entry_at(secrets, i)->until_ms > until_ms ||
-		    entry_at(secrets, i)->until_ms == BULLA_RUN_SECRET_IN_CELL)
+			entry_at(secrets, i)->until_ms == BULLA_RUN_SECRET_IN_CELL)
 			continue;
 		BULLA_TRY(bulla_run_secrets_get(secrets, &run, &secret));
 		BULLA_TRY(each(arg, &run, secret));

@@ -19,7 +19,7 @@ struct bulla_run_secrets *bulla_run_secrets_free(struct bulla_run_secrets *secre
 /* Keeps one; a run that was erased stays so. until_ms: when its day key ends, after which a restart needs a cell;
  * BULLA_RUN_SECRET_IN_CELL: it is in one (and stays known to be). BULLA_E_BUSY when the table is full. */
 BULLA_CHECK bulla_rc bulla_run_secrets_put(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret secret,
-                                           int64_t until_ms);
+	int64_t until_ms);
 
 /* A copy, owned by the caller. BULLA_E_NOT_FOUND; BULLA_E_RUN_CLOSED when it was erased. */
 BULLA_CHECK bulla_rc bulla_run_secrets_get(struct bulla_run_secrets *secrets, const bulla_run_id *run, bulla_secret *ret);
@@ -41,5 +41,5 @@ uint32_t bulla_run_secrets_kept(const struct bulla_run_secrets *secrets);
 /* Shows every secret that is kept, in no cell, and whose day key ends until then; the secret is borrowed. Stops at the first
  * error and returns it. */
 BULLA_CHECK bulla_rc bulla_run_secrets_each(struct bulla_run_secrets *secrets, int64_t until_ms,
-                                            bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret),
-                                            void *arg);
+	bulla_rc (*each)(void *arg, const bulla_run_id *run, bulla_secret secret),
+	void *arg);

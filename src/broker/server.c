@@ -24,7 +24,7 @@ static void conn_gone(void *ctx, struct bulla_pipe *pipe, bulla_rc why)
 	(void)pipe;
 	if (why != BULLA_E_CLOSED)
 		bulla_log(BULLA_LOG_INFO, "broker.connection_ended", bulla_log_rc(why),
-		          bulla_log_u64("tls", conn->tls ? 1 : 0));
+			bulla_log_u64("tls", conn->tls ? 1 : 0));
 	while (*at != conn)
 		at = &(*at)->next;
 	*at = conn->next;
@@ -150,7 +150,7 @@ static bulla_rc push_tokens(struct bulla_server *server)
 		BULLA_TRY(bulla_broker_tokens(server->broker, body, &any));
 		for (struct bulla_conn *conn = server->conns; any && conn != NULL; conn = conn->next)
 			if (conn->frames != NULL && bulla_frames_peer_role(conn->frames) == BULLA_ROLE_HOST &&
-			    bulla_frames_push(conn->frames, BULLA_OP_TOKENS, 0, bulla_buf_view(body)) != BULLA_OK)
+				bulla_frames_push(conn->frames, BULLA_OP_TOKENS, 0, bulla_buf_view(body)) != BULLA_OK)
 				bulla_pipe_finish(conn->pipe);
 	} while (any);
 	return BULLA_OK;
@@ -242,7 +242,7 @@ static void on_signal(void *ctx, uint32_t events)
 /* --- start and end --- */
 
 static bulla_rc listen_at(struct bulla_server *server, bulla_bytes where, struct bulla_listener *listener,
-                          void (*on_accept)(void *ctx, int fd))
+	void (*on_accept)(void *ctx, int fd))
 {
 	struct bulla_addr addr;
 	int fd;

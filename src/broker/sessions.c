@@ -40,7 +40,7 @@ static bool is(const struct session *session, const uint8_t id[BULLA_SESSION_ID]
 }
 
 bulla_rc bulla_sessions_add(struct bulla_sessions *sessions, const uint8_t id[BULLA_SESSION_ID], bulla_secret exporter,
-                            int64_t lapses_ms)
+	int64_t lapses_ms)
 {
 	struct session *session;
 	size_t at = 0;
@@ -60,7 +60,7 @@ bulla_rc bulla_sessions_add(struct bulla_sessions *sessions, const uint8_t id[BU
 }
 
 bulla_rc bulla_sessions_keys(struct bulla_sessions *sessions, const uint8_t id[BULLA_SESSION_ID],
-                             const struct bulla_session_keys **ret)
+	const struct bulla_session_keys **ret)
 {
 	for (size_t i = 0; i < sessions->top; i++) {
 		size_t at = (sessions->last + i) % sessions->top;

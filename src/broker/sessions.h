@@ -16,11 +16,11 @@ struct bulla_sessions *bulla_sessions_free(struct bulla_sessions *sessions);
 
 /* Adds a session whose exporter is this secret (32 bytes; borrowed). BULLA_E_BUSY when all places live. */
 BULLA_CHECK bulla_rc bulla_sessions_add(struct bulla_sessions *sessions, const uint8_t id[BULLA_SESSION_ID],
-                                        bulla_secret exporter, int64_t lapses_ms);
+	bulla_secret exporter, int64_t lapses_ms);
 
 /* Its keys; borrowed. BULLA_E_SESSION. */
 BULLA_CHECK bulla_rc bulla_sessions_keys(struct bulla_sessions *sessions, const uint8_t id[BULLA_SESSION_ID],
-                                         const struct bulla_session_keys **ret);
+	const struct bulla_session_keys **ret);
 
 /* Forgets what lapsed more than the grace ago, here and in its cells. */
 BULLA_CHECK bulla_rc bulla_sessions_expire(struct bulla_sessions *sessions, struct bulla_cells *cells, int64_t now_ms);

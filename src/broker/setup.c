@@ -26,7 +26,7 @@ bulla_rc bulla_setup_path(const char *folder, const char *name, char ret[PATH_MA
 
 /* The ES256 key in this sealed file, made when it is not there; pkcs8: its DER, wiped by the owner. */
 static bulla_rc sign_key(struct bulla_broker *broker, const char *name, struct bulla_buf *ret_pkcs8,
-                         struct bulla_sign_key **ret)
+	struct bulla_sign_key **ret)
 {
 	BULLA_AUTO_SIGN_KEY key = NULL;
 	bulla_rc rc = bulla_cells_read_file(broker->cells, name, ret_pkcs8);
@@ -43,7 +43,7 @@ static bulla_rc sign_key(struct bulla_broker *broker, const char *name, struct b
 }
 
 static bulla_rc certificate(struct bulla_broker *broker, const char *path, struct bulla_sign_key *key,
-                            struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	uint8_t serial[16];
 	struct bulla_cert_spec spec = {

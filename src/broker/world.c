@@ -8,7 +8,7 @@
 #define REPLAYED_STEP ((size_t)4 << 20)
 
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
-                           struct bulla_ledger_plan *ret)
+	struct bulla_ledger_plan *ret)
 {
 	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
 	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, manifest);
@@ -35,7 +35,7 @@ static bulla_rc world_serves(void *ctx, const bulla_digest *session, const bulla
 
 /* The party behind a key under a manifest, with this right. */
 static bulla_rc party_of(const struct bulla_broker *broker, const bulla_digest *manifest, const bulla_digest *kid,
-                         uint32_t right, const struct bulla_party **ret, struct bulla_verify_key **ret_key)
+	uint32_t right, const struct bulla_party **ret, struct bulla_verify_key **ret_key)
 {
 	const struct bulla_epoch *epoch = bulla_epochs_find(&broker->epochs, manifest);
 
@@ -51,7 +51,7 @@ static bulla_rc party_of(const struct bulla_broker *broker, const bulla_digest *
 
 /* A starter may sign many starts at once: the batch's signature is checked for the first of them. */
 static bulla_rc verify_start(struct bulla_broker *broker, const struct bulla_start_record *start,
-                             struct bulla_verify_key *key)
+	struct bulla_verify_key *key)
 {
 	struct bulla_broker_batch *batch = &broker->start_batch;
 	bulla_digest root;
@@ -60,7 +60,7 @@ static bulla_rc verify_start(struct bulla_broker *broker, const struct bulla_sta
 		return bulla_start_record_verify(start, key);
 	BULLA_TRY(bulla_auth_root(&start->auth, &start->digest, &root));
 	if (batch->known && bulla_digest_eq(&batch->kid, &start->start.party) && bulla_digest_eq(&batch->root, &root) &&
-	    bulla_bytes_eq(BULLA_BYTES_ARRAY(batch->signature), BULLA_BYTES_ARRAY(start->auth.signature)))
+		bulla_bytes_eq(BULLA_BYTES_ARRAY(batch->signature), BULLA_BYTES_ARRAY(start->auth.signature)))
 		return BULLA_OK;
 	BULLA_TRY(bulla_batch_verify(key, BULLA_SIGNED_STARTS, &root, start->auth.signature));
 	*batch = (struct bulla_broker_batch){.kid = start->start.party, .root = root, .known = true};
@@ -82,7 +82,7 @@ static bulla_rc world_open_start(void *ctx, bulla_bytes record, struct bulla_sta
 }
 
 static bulla_rc world_open_signal(void *ctx, bulla_bytes record, struct bulla_receipt_record *ret,
-                                  bulla_handle *ret_party)
+	bulla_handle *ret_party)
 {
 	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
 	struct bulla_verify_key *key = NULL;
@@ -96,7 +96,7 @@ static bulla_rc world_open_signal(void *ctx, bulla_bytes record, struct bulla_re
 }
 
 static bulla_rc world_open_order(void *ctx, bulla_bytes sign1, const bulla_digest *manifest, struct bulla_order *ret,
-                                 bulla_digest *ret_kid)
+	bulla_digest *ret_kid)
 {
 	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
 	struct bulla_verify_key *key = NULL;
@@ -106,13 +106,13 @@ static bulla_rc world_open_order(void *ctx, bulla_bytes sign1, const bulla_diges
 	if (ret->kind != BULLA_ORDER_CANCEL && ret->kind != BULLA_ORDER_ERASE)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "an order to a run cancels or erases it");
 	BULLA_TRY(party_of(broker, manifest, ret_kid,
-	                   ret->kind == BULLA_ORDER_CANCEL ? BULLA_RIGHT_CANCEL : BULLA_RIGHT_ERASE, &party, &key));
+		ret->kind == BULLA_ORDER_CANCEL ? BULLA_RIGHT_CANCEL : BULLA_RIGHT_ERASE, &party, &key));
 	return bulla_order_open(sign1, key, ret);
 }
 
 /* One approver of the manifest in force is enough, and the order names that manifest: an old one cannot be given again. */
 static bulla_rc world_open_revocation(void *ctx, bulla_bytes sign1, struct bulla_order *ret, bulla_digest *ret_kid,
-                                      uint64_t *ret_epoch)
+	uint64_t *ret_epoch)
 {
 	const struct bulla_broker *broker = (const struct bulla_broker *)ctx;
 	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
@@ -121,7 +121,7 @@ static bulla_rc world_open_revocation(void *ctx, bulla_bytes sign1, struct bulla
 
 	BULLA_TRY(bulla_order_peek(sign1, ret_kid, ret));
 	if (epoch == NULL || !bulla_digest_eq(&ret->manifest, &epoch->manifest.digest) ||
-	    !bulla_handle_eq(&ret->tenant, &epoch->manifest.tenant))
+		!bulla_handle_eq(&ret->tenant, &epoch->manifest.tenant))
 		return BULLA_FAIL(BULLA_E_EPOCH_OLD, "the order is not under the manifest in force");
 	approver = bulla_manifest_approver(&epoch->manifest, ret_kid);
 	if (approver == NULL)
@@ -144,7 +144,7 @@ static bulla_rc world_bundle(void *ctx, const bulla_digest *manifest, const bull
 }
 
 static bulla_rc world_open_commit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], bulla_bytes mac0,
-                                  struct bulla_commit *ret)
+	struct bulla_commit *ret)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 	const struct bulla_session_keys *keys = NULL;
@@ -170,7 +170,7 @@ static bulla_rc keep_secret(struct bulla_broker *broker, const struct bulla_star
 	}
 	BULLA_TRY(bulla_days_open(&broker->days, start, &secret));
 	return bulla_run_secrets_put(broker->run_secrets, &start->run, secret,
-	                             bulla_days_find(&broker->days, &start->day_key)->ends_ms);
+		bulla_days_find(&broker->days, &start->day_key)->ends_ms);
 }
 
 /* Each run that goes on may need a cell one day: whoever would find none is not begun. */
@@ -226,7 +226,7 @@ bulla_rc bulla_broker_erase_ended(struct bulla_broker *broker, uint64_t durable_
 }
 
 static bulla_rc world_make_permit(void *ctx, const uint8_t session[BULLA_SESSION_ID_BYTES], struct bulla_permit *permit,
-                                  struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 	const struct bulla_session_keys *keys = NULL;
@@ -263,7 +263,7 @@ static bulla_rc world_make_head(void *ctx, const struct bulla_run_head *head, st
 }
 
 static bulla_rc world_read(void *ctx, struct bulla_journal_place from, struct bulla_journal_place to, bulla_journal_each each,
-                           void *arg)
+	void *arg)
 {
 	struct bulla_broker *broker = (struct bulla_broker *)ctx;
 

@@ -169,8 +169,8 @@ void bulla_wrapping_material(struct bulla_wrapping *keys, const struct bulla_cel
 }
 
 bulla_rc bulla_wrapping_create(struct bulla_wrapping *keys, struct bulla_cells *cells, const struct bulla_random *random,
-                               bulla_bytes policy, bulla_bytes description, int64_t now_ms,
-                               struct bulla_wrapping_key **ret)
+	bulla_bytes policy, bulla_bytes description, int64_t now_ms,
+	struct bulla_wrapping_key **ret)
 {
 	struct bulla_cell cell = {.kind = BULLA_CELL_MATERIAL};
 	AUTO_KEY key = NULL;
@@ -195,7 +195,7 @@ bulla_rc bulla_wrapping_create(struct bulla_wrapping *keys, struct bulla_cells *
 }
 
 bulla_rc bulla_wrapping_find_uuid(struct bulla_wrapping *keys, const uint8_t uuid[BULLA_KMS_UUID],
-                                  struct bulla_wrapping_key **ret)
+	struct bulla_wrapping_key **ret)
 {
 	for (size_t i = 0; i < keys->count; i++) {
 		if (!bulla_bytes_eq(BULLA_BYTES_ARRAY(keys->list[i]->material.uuid), bulla_bytes_of(uuid, BULLA_KMS_UUID)))

@@ -32,17 +32,17 @@ void bulla_wrapping_material(struct bulla_wrapping *keys, const struct bulla_cel
 
 /* Makes one, durably. policy was checked. */
 BULLA_CHECK bulla_rc bulla_wrapping_create(struct bulla_wrapping *keys, struct bulla_cells *cells,
-                                           const struct bulla_random *random, bulla_bytes policy, bulla_bytes description,
-                                           int64_t now_ms, struct bulla_wrapping_key **ret);
+	const struct bulla_random *random, bulla_bytes policy, bulla_bytes description,
+	int64_t now_ms, struct bulla_wrapping_key **ret);
 
 /* By ARN or uuid as text; by uuid. BULLA_E_NOT_FOUND. */
 BULLA_CHECK bulla_rc bulla_wrapping_find(struct bulla_wrapping *keys, bulla_bytes id, struct bulla_wrapping_key **ret);
 BULLA_CHECK bulla_rc bulla_wrapping_find_uuid(struct bulla_wrapping *keys, const uint8_t uuid[BULLA_KMS_UUID],
-                                              struct bulla_wrapping_key **ret);
+	struct bulla_wrapping_key **ret);
 
 /* Replaces the policy (checked), durably. */
 BULLA_CHECK bulla_rc bulla_wrapping_put_policy(struct bulla_wrapping *keys, struct bulla_wrapping_key *key,
-                                               bulla_bytes policy);
+	bulla_bytes policy);
 
 /* Borrowed from the key. */
 static inline bulla_bytes bulla_wrapping_arn(const struct bulla_wrapping_key *key)

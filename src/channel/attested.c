@@ -24,11 +24,11 @@ static bool has_key(const struct bulla_attested_options *options, const struct b
 	const bulla_digest *leaf = options->role == BULLA_CHANNEL_CLIENT ? &ends->client_key : &ends->server_key;
 
 	return !bulla_bytes_is_zero_ct(bulla_bytes_digest(leaf)) ||
-	       !bulla_bytes_is_zero_ct(bulla_bytes_digest(&options->key));
+		!bulla_bytes_is_zero_ct(bulla_bytes_digest(&options->key));
 }
 
 bulla_rc bulla_attested_init(struct bulla_attested *channel, const struct bulla_attested_options *options,
-                             const struct bulla_channel_ends *ends, int64_t now_ms)
+	const struct bulla_channel_ends *ends, int64_t now_ms)
 {
 	if (!options->shows && !options->demands)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "an attested channel shows evidence, or demands it, or both");
@@ -74,7 +74,7 @@ static bulla_rc end_told(struct bulla_attested *channel, bulla_rc why)
 static bool is_open(const struct bulla_attested *channel)
 {
 	return !channel->ended && channel->met && (!channel->options.demands || channel->accepts) &&
-	       (!channel->options.shows || channel->accepted);
+		(!channel->options.shows || channel->accepted);
 }
 
 enum bulla_attested_todo bulla_attested_todo(const struct bulla_attested *channel)
@@ -185,7 +185,7 @@ static bulla_rc take_verdict(struct bulla_attested *channel, bulla_bytes body)
 }
 
 static bulla_rc take(struct bulla_attested *channel, uint8_t kind, bulla_bytes body, int64_t now_ms,
-                     struct bulla_buf *ret_data)
+	struct bulla_buf *ret_data)
 {
 	if (!channel->met && kind != ATTESTED_HELLO && kind != ATTESTED_VERDICT)
 		return BULLA_FAIL(BULLA_E_STATE, "the first message says what a side shows and demands");
@@ -243,7 +243,7 @@ bulla_rc bulla_attested_feed(struct bulla_attested *channel, bulla_bytes bytes, 
 
 /* ---- showing ---- */
 bulla_rc bulla_attested_challenge(const struct bulla_attested *channel, bulla_digest *ret_nonce,
-                                  uint8_t ret_binder[BULLA_BINDER_BYTES])
+	uint8_t ret_binder[BULLA_BINDER_BYTES])
 {
 	struct attested_claim claim;
 
@@ -256,7 +256,7 @@ bulla_rc bulla_attested_challenge(const struct bulla_attested *channel, bulla_di
 }
 
 bulla_rc bulla_attested_show(struct bulla_attested *channel, bulla_bytes evidence, const bulla_bytes *collateral,
-                             size_t collateral_count)
+	size_t collateral_count)
 {
 	if (!channel->owes)
 		return BULLA_FAIL(BULLA_E_STATE, "nobody asks for evidence");
@@ -280,15 +280,15 @@ bulla_rc bulla_attested_ask(const struct bulla_attested *channel, struct bulla_c
 }
 
 bulla_rc bulla_channel_appraise(const struct bulla_channel_ask *ask, const struct bulla_attest_collateral *collateral,
-                                const struct bulla_attest_anchors *anchors, const struct bulla_attest_policy *policy,
-                                int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
+	const struct bulla_attest_anchors *anchors, const struct bulla_attest_policy *policy,
+	int64_t now_ms, struct bulla_attest_cache *cache, struct bulla_attest_result *ret)
 {
 	bool manifest = !bulla_bytes_is_zero_ct(bulla_bytes_digest(&ask->manifest));
 	const struct bulla_attest_binding binding = {
 		.binder = BULLA_CHECK_ON(CHANNEL_BINDER) ? BULLA_EXPECT_BYTES(BULLA_BYTES_ARRAY(ask->binder))
-		                                         : BULLA_EXPECT_ANYTHING,
+		: BULLA_EXPECT_ANYTHING,
 		.nonce = BULLA_CHECK_ON(CHANNEL_BINDER) ? BULLA_EXPECT_BYTES(bulla_bytes_digest(&ask->nonce))
-		                                        : BULLA_EXPECT_ANYTHING,
+		: BULLA_EXPECT_ANYTHING,
 		/* evidence that carries a key is for a key release */
 		.public_key = BULLA_EXPECT_BYTES(bulla_bytes_of(NULL, 0)),
 		.manifest = manifest ? BULLA_EXPECT_BYTES(bulla_bytes_digest(&ask->manifest)) : BULLA_EXPECT_ANYTHING,
@@ -300,7 +300,7 @@ bulla_rc bulla_channel_appraise(const struct bulla_channel_ask *ask, const struc
 }
 
 bulla_rc bulla_attested_verdict(struct bulla_attested *channel, bulla_rc verdict, int64_t life_ms, int64_t now_ms,
-                                struct bulla_buf *ret_data)
+	struct bulla_buf *ret_data)
 {
 	if (!channel->judging)
 		return BULLA_FAIL(BULLA_E_STATE, "there is nothing to judge");

@@ -80,7 +80,7 @@ struct bulla_attested {
 /* After the handshake; ends: bulla_channel_ends_of. Puts my first message into out. BULLA_E_ARGUMENT: neither shows nor
  * demands, or a certificate is missing where evidence would speak for it. Owned: bulla_attested_done. */
 BULLA_CHECK bulla_rc bulla_attested_init(struct bulla_attested *channel, const struct bulla_attested_options *options,
-                                         const struct bulla_channel_ends *ends, int64_t now_ms);
+	const struct bulla_channel_ends *ends, int64_t now_ms);
 void bulla_attested_done(struct bulla_attested *channel);
 
 /* Plain bytes from TLS. Application data is appended to ret_data. Any error ends the channel (out then says why to the other
@@ -89,33 +89,33 @@ void bulla_attested_done(struct bulla_attested *channel);
  * BULLA_E_CHANNEL_REFLECTED (my own challenge), _NONCE (replay), _RELAYED (another TLS connection), _ROLE (reflected or
  * swapped), _KEY, _MANIFEST, BULLA_E_EVIDENCE_STALE (too late), BULLA_E_CLOSED (orderly), or the other side's verdict. */
 BULLA_CHECK bulla_rc bulla_attested_feed(struct bulla_attested *channel, bulla_bytes bytes, int64_t now_ms,
-                                         struct bulla_buf *ret_data);
+	struct bulla_buf *ret_data);
 
 /* What the channel waits for its owner to do. */
 enum bulla_attested_todo bulla_attested_todo(const struct bulla_attested *channel);
 
 /* SHOW: nonce and binder that the evidence must carry. */
 BULLA_CHECK bulla_rc bulla_attested_challenge(const struct bulla_attested *channel, bulla_digest *ret_nonce,
-                                              uint8_t ret_binder[BULLA_BINDER_BYTES]);
+	uint8_t ret_binder[BULLA_BINDER_BYTES]);
 
 /* The evidence, and what appraising it needs besides. BULLA_E_STATE, BULLA_E_LIMIT. */
 BULLA_CHECK bulla_rc bulla_attested_show(struct bulla_attested *channel, bulla_bytes evidence, const bulla_bytes *collateral,
-                                         size_t collateral_count);
+	size_t collateral_count);
 
 /* JUDGE: the one question that is open; views into the channel until the next feed or verdict. BULLA_E_STATE. */
 BULLA_CHECK bulla_rc bulla_attested_ask(const struct bulla_attested *channel, struct bulla_channel_ask *ret);
 
 /* Judges it by attest/: evidence bound to this connection, policy as given, fresh at now_ms. */
 BULLA_CHECK bulla_rc bulla_channel_appraise(const struct bulla_channel_ask *ask,
-                                            const struct bulla_attest_collateral *collateral,
-                                            const struct bulla_attest_anchors *anchors,
-                                            const struct bulla_attest_policy *policy, int64_t now_ms,
-                                            struct bulla_attest_cache *cache, struct bulla_attest_result *ret);
+	const struct bulla_attest_collateral *collateral,
+	const struct bulla_attest_anchors *anchors,
+	const struct bulla_attest_policy *policy, int64_t now_ms,
+	struct bulla_attest_cache *cache, struct bulla_attest_result *ret);
 
 /* The answer: BULLA_OK for the next life_ms, or why not: then the channel ends. Goes on with what was fed meanwhile, as
  * bulla_attested_feed does. */
 BULLA_CHECK bulla_rc bulla_attested_verdict(struct bulla_attested *channel, bulla_rc verdict, int64_t life_ms, int64_t now_ms,
-                                            struct bulla_buf *ret_data);
+	struct bulla_buf *ret_data);
 
 /* Demands evidence anew; data goes on meanwhile. BULLA_E_STATE unless this side demands and no challenge is open. */
 BULLA_CHECK bulla_rc bulla_attested_again(struct bulla_attested *channel, int64_t now_ms);

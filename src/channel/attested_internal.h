@@ -28,7 +28,7 @@ void attested_claim_mine(const struct bulla_attested *channel, struct attested_c
 void attested_put_hello(struct bulla_attested *channel);
 void attested_put_verdict(struct bulla_attested *channel, bulla_rc why, int64_t life_ms);
 BULLA_CHECK bulla_rc attested_put_evidence(struct bulla_attested *channel, bulla_bytes evidence,
-                                           const bulla_bytes *collateral, size_t count);
+	const bulla_bytes *collateral, size_t count);
 BULLA_CHECK bulla_rc attested_put_data(struct bulla_attested *channel, bulla_bytes data);
 
 /* Message in front of channel->in: BULLA_E_AGAIN when it is not whole. */
@@ -36,7 +36,7 @@ BULLA_CHECK bulla_rc attested_next(const struct bulla_attested *channel, uint8_t
 
 /* An evidence message: its claim, and the rest in *ret. */
 BULLA_CHECK bulla_rc attested_read_evidence(bulla_bytes body, struct attested_claim *ret_claim,
-                                            struct bulla_channel_ask *ret);
+	struct bulla_channel_ask *ret);
 
 /* A verdict: BULLA_OK and how long, or why not. */
 BULLA_CHECK bulla_rc attested_read_verdict(bulla_bytes body, bulla_rc *ret_why, uint64_t *ret_life_ms);

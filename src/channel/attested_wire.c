@@ -40,7 +40,7 @@ static bulla_rc put_head(struct bulla_buf *out, enum attested_kind kind, size_t 
 }
 
 static bulla_rc put_message(struct bulla_attested *channel, enum attested_kind kind, const struct bulla_msg_desc *desc,
-                            const void *message)
+	const void *message)
 {
 	size_t size = bulla_msg_size(desc, message);
 	bulla_bytes ignored;
@@ -54,7 +54,7 @@ static bulla_rc put_message(struct bulla_attested *channel, enum attested_kind k
 
 /* A side that cannot even say what it wants has nothing more to say: the connection ends by the caller's hand. */
 static void put_small(struct bulla_attested *channel, enum attested_kind kind, const struct bulla_msg_desc *desc,
-                      const void *message)
+	const void *message)
 {
 	bulla_rc rc = put_message(channel, kind, desc, message);
 
@@ -88,7 +88,7 @@ static bulla_bytes unless_zero(const bulla_digest *digest)
 }
 
 bulla_rc attested_put_evidence(struct bulla_attested *channel, bulla_bytes evidence, const bulla_bytes *collateral,
-                               size_t count)
+	size_t count)
 {
 	struct attested_claim claim;
 	struct bulla_msg_channel_evidence message = {.evidence = evidence};

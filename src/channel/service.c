@@ -144,7 +144,7 @@ static bulla_rc read_format(bulla_json body, struct question *ret)
 	BULLA_TRY(bulla_json_string_view(value, &text));
 	ret->cwt = bulla_bytes_eq_str(text, "cwt");
 	return ret->cwt || bulla_bytes_eq_str(text, "jwt") ? BULLA_OK
-	                                                    : BULLA_FAIL(BULLA_E_UNSUPPORTED, "results are jwt or cwt");
+		: BULLA_FAIL(BULLA_E_UNSUPPORTED, "results are jwt or cwt");
 }
 
 static bulla_rc read_question(struct bulla_service *service, bulla_bytes text, struct question *ret)
@@ -345,7 +345,7 @@ static void dispatch(struct answer *answer, const struct bulla_http_message *req
 }
 
 bulla_rc bulla_service_answer(struct bulla_service *service, const struct bulla_http_message *request, int64_t now_ms,
-                              struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	struct answer answer;
 	bulla_bytes body;

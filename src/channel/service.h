@@ -24,7 +24,7 @@ void bulla_service_done(struct bulla_service *service);
 
 /* Appends the whole answer to one request: always one, also to nonsense. BULLA_E_MEMORY, BULLA_E_LIMIT: none. */
 BULLA_CHECK bulla_rc bulla_service_answer(struct bulla_service *service, const struct bulla_http_message *request,
-                                          int64_t now_ms, struct bulla_buf *ret);
+	int64_t now_ms, struct bulla_buf *ret);
 
 /* The answer to bytes that bulla_http_read_request refused (400, 413, 505, 501), or to somebody who took too long
  * (BULLA_E_TIMEOUT: 408): the connection ends after it. */

@@ -32,8 +32,8 @@ bulla_rc bulla_session_keys_derive(bulla_bytes exporter, struct bulla_session_ke
 }
 
 bulla_rc bulla_session_client_init(struct bulla_session_client *client, const struct bulla_channel_ends *ends,
-                                   bulla_bytes tee, bulla_bytes receipt_key, bulla_bytes agents,
-                                   const bulla_digest *manifest)
+	bulla_bytes tee, bulla_bytes receipt_key, bulla_bytes agents,
+	const bulla_digest *manifest)
 {
 	if (receipt_key.n == 0)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "a session speaks for a receipt key");
@@ -65,7 +65,7 @@ bulla_rc bulla_session_client_ask(struct bulla_session_client *client, bulla_wr 
 }
 
 bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bulla_bytes body, bulla_digest *ret_nonce,
-                                        uint8_t ret_binder[BULLA_BINDER_BYTES])
+	uint8_t ret_binder[BULLA_BINDER_BYTES])
 {
 	struct bulla_msg_challenge message;
 
@@ -81,7 +81,7 @@ bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bul
 }
 
 bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_bytes evidence, bulla_bytes collateral,
-                                     bulla_wr *w)
+	bulla_wr *w)
 {
 	bulla_bytes handles[BULLA_MAX_AGENTS];
 	size_t count = client->binder.agents.n / BULLA_SESSION_HANDLE;
@@ -101,7 +101,7 @@ bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_
 }
 
 bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_bytes body, bulla_bytes exporter_keys,
-                                   struct bulla_session *ret)
+	struct bulla_session *ret)
 {
 	struct bulla_msg_session message;
 	struct bulla_session session = {.epoch = 0};

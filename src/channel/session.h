@@ -47,24 +47,24 @@ struct bulla_session_client {
  * development TEE). receipt_key: SPKI DER. agents: handles, 8 bytes each, rising, end to end. Borrowed for the
  * machine's life: tee, receipt_key, agents. */
 BULLA_CHECK bulla_rc bulla_session_client_init(struct bulla_session_client *client,
-                                               const struct bulla_channel_ends *ends, bulla_bytes tee,
-                                               bulla_bytes receipt_key, bulla_bytes agents, const bulla_digest *manifest);
+	const struct bulla_channel_ends *ends, bulla_bytes tee,
+	bulla_bytes receipt_key, bulla_bytes agents, const bulla_digest *manifest);
 
 /* Body of the CHALLENGE request. */
 BULLA_CHECK bulla_rc bulla_session_client_ask(struct bulla_session_client *client, bulla_wr *w);
 
 /* Reply to it: gives nonce and binder for the evidence. */
 BULLA_CHECK bulla_rc bulla_session_client_challenge(struct bulla_session_client *client, bulla_bytes body,
-                                                    bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_BYTES]);
+	bulla_digest *ret_nonce, uint8_t ret_binder[BULLA_BINDER_BYTES]);
 
 /* Body of the ATTEST request with the evidence (a CMW record, or the bare Nitro document) and what appraising it needs
  * besides (one file; may be empty). */
 BULLA_CHECK bulla_rc bulla_session_client_attest(struct bulla_session_client *client, bulla_bytes evidence,
-                                                 bulla_bytes collateral, bulla_wr *w);
+	bulla_bytes collateral, bulla_wr *w);
 
 /* Reply to it: the session. exporter_keys: 32 bytes of BULLA_EXPORTER_KEYS. */
 BULLA_CHECK bulla_rc bulla_session_client_done(struct bulla_session_client *client, bulla_bytes body,
-                                               bulla_bytes exporter_keys, struct bulla_session *ret);
+	bulla_bytes exporter_keys, struct bulla_session *ret);
 
 /* --- broker --- */
 /* Per connection. The challenge is used once, lives 60 s, and belongs to this TLS connection alone. */
@@ -94,16 +94,16 @@ void bulla_session_server_init(struct bulla_session_server *server, const struct
 
 /* Reply body to CHALLENGE; a second ask replaces the first challenge. */
 BULLA_CHECK bulla_rc bulla_session_server_challenge(struct bulla_session_server *server,
-                                                    const struct bulla_random *random, int64_t wall_ms, bulla_wr *w);
+	const struct bulla_random *random, int64_t wall_ms, bulla_wr *w);
 
 /* Reads an ATTEST body and uses the challenge up (whatever follows). Whether the evidence shows all this is for the appraisal
  * (judge/judge.h); the TEE's word is of what the evidence looks like: if it is something else, the appraisal says so.
  * BULLA_E_EVIDENCE_STALE: no challenge is open or it is older than 60 s. */
 BULLA_CHECK bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, int64_t wall_ms,
-                                                 struct bulla_session_ask *ret);
+	struct bulla_session_ask *ret);
 
 /* Makes the session: random id, keys from this connection's second exporter, and the reply body to ATTEST. collateral: that the
  * broker judged by, where none came with the evidence; else empty. */
 BULLA_CHECK bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys,
-                                                uint64_t epoch, uint64_t time_ms, uint64_t reattest_ms,
-                                                bulla_bytes collateral, bulla_wr *w, struct bulla_session *ret);
+	uint64_t epoch, uint64_t time_ms, uint64_t reattest_ms,
+	bulla_bytes collateral, bulla_wr *w, struct bulla_session *ret);

@@ -15,7 +15,7 @@ void bulla_session_server_init(struct bulla_session_server *server, const struct
 }
 
 bulla_rc bulla_session_server_challenge(struct bulla_session_server *server, const struct bulla_random *random,
-                                        int64_t wall_ms, bulla_wr *w)
+	int64_t wall_ms, bulla_wr *w)
 {
 	struct bulla_msg_challenge message;
 
@@ -76,7 +76,7 @@ static bulla_rc read_collateral(const struct bulla_pb_list *list, bulla_bytes *r
 }
 
 bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_bytes body, int64_t wall_ms,
-                                     struct bulla_session_ask *ret)
+	struct bulla_session_ask *ret)
 {
 	struct bulla_msg_attest message;
 
@@ -96,8 +96,8 @@ bulla_rc bulla_session_server_attest(struct bulla_session_server *server, bulla_
 }
 
 bulla_rc bulla_session_server_grant(const struct bulla_random *random, bulla_bytes exporter_keys, uint64_t epoch,
-                                    uint64_t time_ms, uint64_t reattest_ms, bulla_bytes collateral, bulla_wr *w,
-                                    struct bulla_session *ret)
+	uint64_t time_ms, uint64_t reattest_ms, bulla_bytes collateral, bulla_wr *w,
+	struct bulla_session *ret)
 {
 	struct bulla_session session = {.epoch = epoch, .time_ms = time_ms, .reattest_ms = reattest_ms};
 	struct bulla_msg_session message = {

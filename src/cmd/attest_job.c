@@ -120,7 +120,7 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 		rc = BULLA_OK;
 	} else {
 		rc = text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, &size) :
-						      pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
+			pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
 	}
 
 	if (rc != BULLA_OK)

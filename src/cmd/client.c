@@ -77,7 +77,7 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 		return client->events == NULL ? BULLA_OK : take_event(client, message);
 	client->answered = true;
 	client->rc = message->flags & BULLA_FRAME_ERROR ? bulla_frames_error_of(message, &retry_ms) :
-							 bulla_buf_append(client->answer, message->body);
+		bulla_buf_append(client->answer, message->body);
 	return BULLA_OK;
 }
 

@@ -62,7 +62,7 @@ static void print_row(const struct context *context, const struct bulla_msg_run_
 	duration_text(now_ms - (int64_t)row->started_ms, since);
 	if (context->cli->json)
 		printf("{\"v\":1,\"t\":\"run\",\"run\":\"%s\",\"workflow\":\"%s\",\"state\":\"%s\",\"why\":\"%s\",\"steps_done\":%llu,"
-		       "\"steps\":%llu,\"started_ms\":%llu,\"ended_ms\":%llu,\"epoch\":%llu}\n",
+			"\"steps\":%llu,\"started_ms\":%llu,\"ended_ms\":%llu,\"epoch\":%llu}\n",
 			name, workflow == NULL ? "" : workflow->name, runs_state(row->state),
 			why == NULL ? "" : why, (unsigned long long)row->steps_done,
 			(unsigned long long)row->steps, (unsigned long long)row->started_ms, (unsigned long long)row->ended_ms,

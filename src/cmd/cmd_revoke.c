@@ -36,7 +36,7 @@ static bool is_agent(struct context *context, struct subject *subject)
 static bool is_hex(struct subject *subject, size_t digits, uint8_t kind, const char *what)
 {
 	if (strlen(subject->text) != digits ||
-	    bulla_text_hex(bulla_bytes_str(subject->text), digits / 2, subject->bytes) != BULLA_OK)
+		bulla_text_hex(bulla_bytes_str(subject->text), digits / 2, subject->bytes) != BULLA_OK)
 		return false;
 	subject->kind = kind;
 	subject->what = what;
@@ -92,7 +92,7 @@ static int revoke(struct context *context)
 	bulla_rc rc;
 
 	if (!is_agent(context, &subject) && !is_hex(&subject, KID_TEXT, BULLA_ORDER_REVOKE_INSTANCE, "enclave") &&
-	    !is_hex(&subject, PCR_TEXT, BULLA_ORDER_REVOKE_MEASUREMENT, "image") && !is_epoch(context, &subject)) {
+		!is_hex(&subject, PCR_TEXT, BULLA_ORDER_REVOKE_MEASUREMENT, "image") && !is_epoch(context, &subject)) {
 		say_error(cli, "not-found", "bulla revoke", "bulla manifest lists agents and the epoch",
 			"that is no agent, epoch (1 to %llu), enclave key (64 hex digits) or PCR0 (96)", epoch);
 		return EXIT_NOT_FOUND;

@@ -88,7 +88,7 @@ static int compile(struct up *up, bool *ret_changed)
 	up->facts.earlier_count = context->manifest.earlier_count;
 	code = compile_manifest(context, &up->facts, &up->manifest);
 	*ret_changed = rc == BULLA_E_NOT_FOUND ||
-		       !bulla_bytes_eq(bulla_buf_view(&up->manifest), bulla_buf_view(&context->manifest_bytes));
+		!bulla_bytes_eq(bulla_buf_view(&up->manifest), bulla_buf_view(&context->manifest_bytes));
 	if (code != 0 || rc == BULLA_E_NOT_FOUND) /* nothing is in force: this is the first */
 		return code;
 	rc = drain_find(context, &up->drain);

@@ -99,7 +99,7 @@ static void print_line_one(const struct verification *v)
 	enum bulla_verdict verdict = v->result.verdict;
 	const char *colors[] = {"\033[32m", "\033[33m", "\033[33m", "\033[33m", "\033[31m"};
 	bool color = strcmp(v->cli->color, "always") == 0 ||
-		     (strcmp(v->cli->color, "auto") == 0 && isatty(1) && getenv("NO_COLOR") == NULL);
+		(strcmp(v->cli->color, "auto") == 0 && isatty(1) && getenv("NO_COLOR") == NULL);
 
 	printf("%s%s%s  ", color ? colors[verdict] : "", bulla_verdict_word(verdict), color ? "\033[0m" : "");
 	if (v->result.checks[BULLA_VERIFY_BUNDLE_FORM].state == BULLA_VERIFY_HELD)
@@ -112,7 +112,7 @@ static void print_line_one(const struct verification *v)
 		break;
 	case BULLA_VERDICT_DEV_ONLY:
 		printf(" is intact, but was never confidential\n"
-		       "whoever administers the machine that ran it could read it, or make it up\n");
+			"whoever administers the machine that ran it could read it, or make it up\n");
 		break;
 	case BULLA_VERDICT_EMULATOR_ONLY:
 		printf(" is intact, but its hardware was emulated\n");
@@ -190,7 +190,7 @@ static void print_json(const struct verification *v)
 	if (v->result.verdict != BULLA_VERDICT_REFUSED)
 		list_unproved(v, unproved);
 	printf("{\"v\":1,\"t\":\"verdict\",\"verdict\":\"%s\",\"assurance\":\"%s\",\"run\":\"%s\",\"state\":\"%s\",\"rc\":\"%s\","
-	       "\"checks\":[",
+		"\"checks\":[",
 		bulla_verdict_id(v->result.verdict), bulla_assurance_name(v->result.facts.assurance), v->run,
 		v->result.verdict == BULLA_VERDICT_REFUSED ? "unknown" : runs_state(v->result.facts.run_state),
 		bulla_rc_id(v->result.rc));
@@ -209,7 +209,7 @@ static int report(struct verification *v)
 
 	if (v->cli->accept != NULL)
 		accept = strcmp(v->cli->accept, "dev") == 0 ? BULLA_ACCEPT_DEV | BULLA_ACCEPT_EMULATOR :
-			 strcmp(v->cli->accept, "emulator") == 0 ? BULLA_ACCEPT_EMULATOR : 0;
+		strcmp(v->cli->accept, "emulator") == 0 ? BULLA_ACCEPT_EMULATOR : 0;
 	bulla_run_id_name(&v->result.facts.run, v->run);
 	if (v->cli->json) {
 		print_json(v);

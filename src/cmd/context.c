@@ -241,7 +241,7 @@ static bulla_rc check_approval(struct context *context)
 	if (rc != BULLA_OK && rc != BULLA_E_NOT_FOUND)
 		return rc;
 	signed_by_me = is_signed_by(&context->manifest, signers, mine.sign, &known) ||
-	               is_signed_by(&context->manifest, signers, context->key.sign, &known);
+		is_signed_by(&context->manifest, signers, context->key.sign, &known);
 	known = known || mine.sign != NULL; /* an owner's key that is no approver here: the manifest is somebody else's */
 	keyfile_done(&mine);
 	return signed_by_me || !known ? BULLA_OK : BULLA_FAIL(BULLA_E_APPROVALS, "the manifest here is not approved by your key");

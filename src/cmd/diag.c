@@ -38,7 +38,7 @@ void diag_add(struct diags *diags, struct place place, const char *id, const cha
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	if (arena_text(diags->arena, bulla_bytes_str(text), &stored) != BULLA_OK ||
-	    arena_alloc(diags->arena, sizeof(struct diag), &p) != BULLA_OK)
+		arena_alloc(diags->arena, sizeof(struct diag), &p) != BULLA_OK)
 		return;
 	struct diag *diag = (struct diag *)p;
 	char *split = strrchr(stored, '\n'); /* of the format: names before it may hold others */

@@ -150,7 +150,7 @@ static bulla_rc receive(struct exchange *x, struct bulla_buf *plain)
 		return BULLA_OK;
 	if (n <= 0)
 		return bulla_tls_ready(x->tls) ? BULLA_FAIL(BULLA_E_TRUNCATED, "the answer ends early")
-		                               : BULLA_FAIL(BULLA_E_UNREACHABLE, "the server closed the connection");
+		: BULLA_FAIL(BULLA_E_UNREACHABLE, "the server closed the connection");
 	rc = bulla_tls_feed(x->tls, bulla_bytes_of(bytes, (size_t)n), plain);
 	x->ended = rc == BULLA_E_CLOSED;
 	return x->ended ? BULLA_OK : rc;

@@ -121,8 +121,8 @@ static bulla_rc check_auth(struct roots *roots, const struct bulla_auth *auth, s
 		BULLA_TRY(bulla_auth_root(auth, digest, &root));
 	for (size_t i = 0; i < ROOTS_MAX; i++)
 		if (roots->list[i].batched == auth->batched && bulla_digest_eq(&roots->list[i].root, &root) &&
-		    bulla_digest_eq(&roots->list[i].kid, bulla_verify_key_kid(key)) &&
-		    bulla_bytes_eq(BULLA_BYTES_ARRAY(roots->list[i].signature), BULLA_BYTES_ARRAY(auth->signature)))
+			bulla_digest_eq(&roots->list[i].kid, bulla_verify_key_kid(key)) &&
+			bulla_bytes_eq(BULLA_BYTES_ARRAY(roots->list[i].signature), BULLA_BYTES_ARRAY(auth->signature)))
 			return BULLA_OK;
 	BULLA_TRY(auth->batched ? bulla_batch_verify(key, (enum bulla_signed)(single + 1), &root, auth->signature)
 		: bulla_auth_verify(auth, key, single, payload));
@@ -301,7 +301,7 @@ bulla_rc owner_opener_token(struct owner_opener *o, bulla_bytes token, bulla_byt
 	BULLA_TRY(bulla_token_record_decode(token, &record));
 	BULLA_TRY(check_auth(&o->tokens, &record.auth, o->ledger, BULLA_SIGNED_TOKEN, record.payload, &record.digest));
 	if (!bulla_slot_eq(&record.token.slot, &receipt.receipt.position.slot) ||
-	    !bulla_digest_eq(&record.token.receipt, &receipt.digest))
+		!bulla_digest_eq(&record.token.receipt, &receipt.digest))
 		return BULLA_FAIL(BULLA_E_PARENT, "the ledger's token is for another receipt");
 	return BULLA_OK;
 }

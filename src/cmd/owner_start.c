@@ -67,7 +67,7 @@ static bulla_rc find_birth(struct owner_starter *s, const bulla_handle *agent, s
 		struct bulla_pb_iter instances = bulla_pb_list_begin(&s->keys->instances);
 
 		if (bulla_birth_peek(record, ret) != BULLA_OK || !bulla_handle_eq(&ret->agent, agent) ||
-		    !bulla_digest_eq(&ret->manifest, &s->context->manifest.digest))
+			!bulla_digest_eq(&ret->manifest, &s->context->manifest.digest))
 			continue;
 		while (bulla_pb_list_next(&instances, &item)) {
 			struct bulla_msg_object object;

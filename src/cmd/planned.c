@@ -35,7 +35,7 @@ const struct planned *planned_find(const char *command, const char *word, const 
 {
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].command, command) == 0 && same(rows[i].option, option) &&
-		    (rows[i].word == NULL || same(rows[i].word, word)))
+			(rows[i].word == NULL || same(rows[i].word, word)))
 			return &rows[i];
 	return NULL;
 }

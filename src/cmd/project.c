@@ -75,7 +75,7 @@ static void parse_outcome(struct reader *reader, const struct yaml_node *node, s
 		return;
 	}
 	if (!read_name(reader, values->key, &agent->outcome_field) ||
-	    !read_list(reader, values, BULLA_MAX_FLOW_OUTCOMES, &agent->outcomes, &agent->outcome_count))
+		!read_list(reader, values, BULLA_MAX_FLOW_OUTCOMES, &agent->outcomes, &agent->outcome_count))
 		return;
 	if (agent->outcome_count == 0)
 		diag_add(reader->diags, values->place, "no-outcome", "a field that may say nothing fails every step\n[WORD, ...]");
@@ -129,7 +129,7 @@ static void parse_agent(struct reader *reader, const struct yaml_node *node, str
 	if ((value = yaml_get(node, "outcome")) != NULL)
 		parse_outcome(reader, value, agent);
 	if ((value = yaml_get(node, "may")) != NULL && read_list(reader, value, 64, &agent->may, &agent->may_count) &&
-	    agent->may_count > 0)
+		agent->may_count > 0)
 		diag_add(reader->diags, value->place, "unsupported", "`may` is not built yet: agents reach nothing outside\nremove it");
 	if ((value = yaml_get(node, "packages")) != NULL)
 		diag_add(reader->diags, value->place, "unsupported", "`packages` is not built yet\nagents see this machine's /usr");

@@ -12,7 +12,7 @@ static int find_step(const struct workflow *workflow, const char *name, size_t n
 {
 	for (unsigned i = 0; i < workflow->step_count; i++)
 		if (workflow->steps[i].name != NULL && strlen(workflow->steps[i].name) == n &&
-		    strncmp(workflow->steps[i].name, name, n) == 0)
+			strncmp(workflow->steps[i].name, name, n) == 0)
 			return (int)i;
 	return -1;
 }
@@ -151,7 +151,7 @@ static void parse_backoff(struct reader *reader, const struct yaml_node *node, s
 	reader->rc = arena_text(reader->arena, bulla_bytes_of(node->text, (size_t)(split - node->text)), &low.text);
 	high.text = split + 2;
 	if (reader->rc == BULLA_OK && read_time(reader, &low, &step->backoff_min_ms) &&
-	    read_time(reader, &high, &step->backoff_max_ms) && step->backoff_max_ms < step->backoff_min_ms)
+		read_time(reader, &high, &step->backoff_max_ms) && step->backoff_max_ms < step->backoff_min_ms)
 		diag_add(reader->diags, node->place, "bad-backoff", "the most is less than the least\n");
 }
 
@@ -232,7 +232,7 @@ static void parse_step(const struct scope *scope, const struct yaml_node *item)
 	if (!read_name(reader, key, &step.name) || !default_input(scope, &step))
 		return;
 	if (find_step(workflow, step.name, strlen(step.name)) >= 0 || strcmp(step.name, "input") == 0 ||
-	    strcmp(step.name, "result") == 0 || strcmp(step.name, "logs") == 0 || strcmp(step.name, "item") == 0)
+		strcmp(step.name, "result") == 0 || strcmp(step.name, "logs") == 0 || strcmp(step.name, "item") == 0)
 		diag_add(reader->diags, key->place, "duplicate-step", "`%s` is taken\nNAME: {agent: %s}", step.name, step.name);
 	if (item->kind == YAML_SCALAR)
 		parse_agent_name(scope, item, &step);

@@ -255,7 +255,7 @@ bulla_rc run_bundle_pieces(const char *path, run_bundle_take *take, void *ctx)
 
 	if (fd < 0)
 		return errno == ENOENT ? BULLA_FAIL(BULLA_E_NOT_FOUND, "there is no such file") :
-					 BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be opened", errno);
+		BULLA_FAIL_OS(BULLA_E_IO, "the file cannot be opened", errno);
 	while (rc == BULLA_OK && n != 0) {
 		n = read(fd, piece, sizeof(piece));
 		if (n > 0)

@@ -23,7 +23,7 @@ static struct place place_of(const yaml_event_t *event)
 	struct place place = {(unsigned)event->start_mark.line + 1, (unsigned)event->start_mark.column + 1, 1};
 
 	if (event->type == YAML_SCALAR_EVENT && event->end_mark.line == event->start_mark.line &&
-	    event->end_mark.column > event->start_mark.column)
+		event->end_mark.column > event->start_mark.column)
 		place.width = (unsigned)(event->end_mark.column - event->start_mark.column);
 	return place;
 }

@@ -26,7 +26,7 @@ static bulla_rc check(const struct bulla_binder *binder)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "agents are handles of 8 bytes, not too many");
 	for (size_t i = HANDLE_BYTES; i < binder->agents.n; i += HANDLE_BYTES)
 		if (bulla_bytes_cmp(bulla_bytes_of(binder->agents.p + i - HANDLE_BYTES, HANDLE_BYTES),
-				    bulla_bytes_of(binder->agents.p + i, HANDLE_BYTES)) >= 0)
+			bulla_bytes_of(binder->agents.p + i, HANDLE_BYTES)) >= 0)
 			return BULLA_FAIL(BULLA_E_ARGUMENT, "agents stand in rising order");
 	return BULLA_OK;
 }

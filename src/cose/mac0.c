@@ -76,5 +76,5 @@ bulla_rc bulla_mac0_verify(const struct bulla_sign1 *mac0, bulla_bytes key)
 	bulla_hmac_add(&hmac, mac0->payload);
 	bulla_hmac_end(&hmac, &tag);
 	return bulla_bytes_eq_ct(mac0->signature, bulla_bytes_digest(&tag)) ? BULLA_OK :
-									      BULLA_FAIL(BULLA_E_MAC, "a MAC does not verify");
+		BULLA_FAIL(BULLA_E_MAC, "a MAC does not verify");
 }

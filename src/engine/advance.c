@@ -57,7 +57,7 @@ static void write_slot(bulla_wr *w, ref r, uint32_t attempt)
 
 /* A permit for this attempt, with the parents as the given fold has them. */
 static bulla_rc write_ask(struct bulla_engine *e, ref r, const struct bulla_flow_run *fold, uint32_t attempt,
-			  bulla_wr *w)
+	bulla_wr *w)
 {
 	const struct bulla_flow *flow = run_flow(e, run_by_ref(e, r));
 	struct scratch *s = &e->local;
@@ -83,9 +83,9 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 	struct bulla_flow_command command;
 	struct instance *instance;
 	struct bulla_flow_event event = {.kind = BULLA_FLOW_RESULT,
-					 .outcome = work->outcome, .step = step_of(r),
-					 .attempt = work->attempt, .at_ms = e->wall_ms,
-					 .digest = work->receipt};
+		.outcome = work->outcome, .step = step_of(r),
+		.attempt = work->attempt, .at_ms = e->wall_ms,
+		.digest = work->receipt};
 	size_t n;
 
 	if (BULLA_OUTCOME_IS_FAILURE(work->outcome) || copy.slot_count > SPECULATE_SLOTS || e->draining)
@@ -97,7 +97,7 @@ static bulla_rc speculate(struct bulla_engine *e, ref r, bulla_wr *w)
 	if (n == 1 && command.kind == BULLA_FLOW_COMPLETE)
 		return book_ahead(e, r);
 	if (n == 0 || command.kind != BULLA_FLOW_RUN || command.step == step_of(r) ||
-	    run->fold.slots[command.step].state != BULLA_FLOW_WAITING)
+		run->fold.slots[command.step].state != BULLA_FLOW_WAITING)
 		return BULLA_OK;
 	next = &run->works[command.step];
 	instance = runner_pick(e, run, run_workflow(e, run)->agent_of[flow->steps[command.step].actor]);
@@ -153,7 +153,7 @@ static bool wants_entry(const struct run *run, const struct work *work)
 #define STORED_MAX 16
 #define SLOT_BYTES 16
 static bulla_rc add_stored(struct bulla_engine *e, uint32_t index, uint8_t *memory, bulla_bytes *items,
-			   struct bulla_msg_advance_run *m)
+	struct bulla_msg_advance_run *m)
 {
 	struct run *run = run_at(e, index);
 	size_t n = 0;
@@ -366,7 +366,7 @@ static struct work *asked_of(struct bulla_engine *e, ref r, uint64_t tag)
 	const struct run *run = run_of(r) < e->run_count ? run_by_ref(e, r) : NULL;
 
 	if (run == NULL || run->used != 1 || run->unsynced || (run->generation & 0xffffff) != tag >> 40 ||
-	    step_of(r) >= run->fold.slot_count || work_at(e, r)->ask != (tag >> 32 & 0xff))
+		step_of(r) >= run->fold.slot_count || work_at(e, r)->ask != (tag >> 32 & 0xff))
 		return NULL;
 	return work_at(e, r);
 }
@@ -458,7 +458,7 @@ static bulla_rc take_token(struct bulla_engine *e, const struct bulla_msg_token_
 		struct work *work = &run->works[s];
 
 		if (!bulla_bytes_eq(bulla_bytes_digest(&work->receipt), m->receipt) || work->token ||
-		    (run_flow(e, run)->steps[s].waiting.count > 0 && !BULLA_OUTCOME_IS_FAILURE(work->outcome)))
+			(run_flow(e, run)->steps[s].waiting.count > 0 && !BULLA_OUTCOME_IS_FAILURE(work->outcome)))
 			continue;
 		BULLA_TRY(bulla_pool_copy(&e->pool, m->token, &work->token));
 		return run->needs_token ? book_finish(e, index) : BULLA_OK;
@@ -587,7 +587,7 @@ bulla_rc broker_frame(struct bulla_engine *e, const struct bulla_engine_input *i
 		struct question *q = &e->questions[i];
 
 		if (q->ticket != 0 && (q->ticket & (TICKET_STREAM - 1)) == (in->stream & (TICKET_STREAM - 1)) &&
-		    (in->stream & TICKET_STREAM) != 0)
+			(in->stream & TICKET_STREAM) != 0)
 			return client_broker_answer(e, q, in);
 	}
 	return BULLA_OK;

@@ -43,7 +43,7 @@ struct rows {
 
 /* Rows of one list of resident runs. */
 static bulla_rc add_resident(struct bulla_engine *e, uint32_t newest, const struct bulla_msg_list *m, bulla_wr *w,
-			     struct rows *rows)
+	struct rows *rows)
 {
 	for (uint32_t i = newest; i != NO_REF && rows->count < rows->limit; i = run_at(e, i)->older) {
 		if (!is_listed(e, run_at(e, i), m))
@@ -82,7 +82,7 @@ bulla_rc api_listed(struct bulla_engine *e, const struct question *q, const stru
 	BULLA_TRY(add_resident(e, e->newest_kept, &m, &w, &rows));
 	for (size_t i = 0; i < rows.count; i++)
 		rows.items[i] = bulla_bytes_of(e->scratch.p + (i ? rows.ends[i - 1] : 0),
-					       rows.ends[i] - (i ? rows.ends[i - 1] : 0));
+			rows.ends[i] - (i ? rows.ends[i - 1] : 0));
 	if (answer->rc == BULLA_OK && bulla_msg_listing_decode(answer->body, &listing) == BULLA_OK)
 		for (iter = bulla_pb_list_begin(&listing.runs); rows.count < rows.limit && bulla_pb_list_next(&iter, &item);)
 			if (!is_kept(e, item))
@@ -111,12 +111,12 @@ bulla_rc api_list(struct bulla_engine *e, const struct bulla_engine_input *in)
 static bulla_rc write_peer(const struct instance *i, bulla_wr *w)
 {
 	struct bulla_msg_status_peer peer = {.agent = bulla_handle_view(&i->handles[0]),
-					     .kid = bulla_bytes_digest(&i->kid),
-					     .manifest = bulla_bytes_digest(&i->manifest),
-					     .up = i->usable,
-					     .open = i->open_count,
-					     .why = i->usable ? BULLA_OK : i->why,
-					     .reattest_ms = (uint64_t)i->reattest_ms};
+		.kid = bulla_bytes_digest(&i->kid),
+		.manifest = bulla_bytes_digest(&i->manifest),
+		.up = i->usable,
+		.open = i->open_count,
+		.why = i->usable ? BULLA_OK : i->why,
+		.reattest_ms = (uint64_t)i->reattest_ms};
 
 	bulla_msg_status_peer_encode(&peer, w);
 	return w->rc;
@@ -127,12 +127,12 @@ bulla_rc api_status(struct bulla_engine *e, const struct bulla_engine_input *in)
 	bulla_bytes items[INSTANCES_MAX], body;
 	size_t ends[INSTANCES_MAX], n = 0;
 	struct bulla_msg_status status = {.runs_open = e->counts.open,
-					  .journal_lsn = e->durable_lsn,
-					  .broker_up = e->broker != 0,
-					  .started_ms = (uint64_t)e->options.wall_ms,
-					  .runs_done = e->counts.done,
-					  .runs_failed = e->counts.failed,
-					  .epoch = e->newest_epoch};
+		.journal_lsn = e->durable_lsn,
+		.broker_up = e->broker != 0,
+		.started_ms = (uint64_t)e->options.wall_ms,
+		.runs_done = e->counts.done,
+		.runs_failed = e->counts.failed,
+		.epoch = e->newest_epoch};
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 
 	if (in->op == BULLA_OP_DRAIN)

@@ -34,17 +34,17 @@ static bulla_rc pending_add(struct bulla_engine *e, const struct pending_record 
 }
 
 bulla_rc book_append(struct bulla_engine *e, uint32_t index, uint8_t type, uint16_t step, uint32_t attempt,
-		     bulla_bytes body, bool urgent)
+	bulla_bytes body, bool urgent)
 {
 	struct run *run = index == NO_REF ? NULL : run_at(e, index);
 	struct bulla_journal_record record = {
 		.run_no = run ? run->run_no : 0, .seq = run ? run->seq++ : 0, .type = type, .body = body};
 	struct pending_record pending = {.run = index,
-					 .generation = run ? run->generation : 0,
-					 .bytes = (uint32_t)(BULLA_JOURNAL_RECORD_HEADER + body.n),
-					 .attempt = attempt,
-					 .step = step,
-					 .type = type};
+		.generation = run ? run->generation : 0,
+		.bytes = (uint32_t)(BULLA_JOURNAL_RECORD_HEADER + body.n),
+		.attempt = attempt,
+		.step = step,
+		.type = type};
 
 	BULLA_TRY(bulla_journal_record_put(&record, &e->journal));
 	BULLA_TRY(pending_add(e, &pending));
@@ -139,13 +139,13 @@ static bulla_rc tell_row(struct bulla_engine *e, uint32_t index, uint64_t closed
 	struct run *run = run_at(e, index);
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->scratch));
 	struct bulla_rec_row row = {.run = run->id,
-				    .run_no = run->run_no,
-				    .replay_lsn = bulla_engine_replay_lsn(e),
-				    .closed_lsn = closed_lsn,
-				    .workflow = run_workflow(e, run)->digest,
-				    .start = run->start,
-				    .epoch = e->projects[run->manifest].manifest.epoch,
-				    .closed = book_closed(e, run)};
+		.run_no = run->run_no,
+		.replay_lsn = bulla_engine_replay_lsn(e),
+		.closed_lsn = closed_lsn,
+		.workflow = run_workflow(e, run)->digest,
+		.start = run->start,
+		.epoch = e->projects[run->manifest].manifest.epoch,
+		.closed = book_closed(e, run)};
 	bulla_bytes bytes;
 
 	if (run->spans)
@@ -157,7 +157,7 @@ static bulla_rc tell_row(struct bulla_engine *e, uint32_t index, uint64_t closed
 
 /* One record of a run is durable. */
 bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
-		       struct bulla_engine_place place)
+	struct bulla_engine_place place)
 {
 	struct run *run = run_at(e, record->run);
 
@@ -229,11 +229,11 @@ bulla_rc book_committed(struct bulla_engine *e, ref r)
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct bulla_flow_event event = {.kind = BULLA_FLOW_RESULT,
-					 .outcome = work->outcome,
-					 .step = step_of(r),
-					 .attempt = work->attempt,
-					 .at_ms = e->wall_ms,
-					 .digest = work->receipt};
+		.outcome = work->outcome,
+		.step = step_of(r),
+		.attempt = work->attempt,
+		.at_ms = e->wall_ms,
+		.digest = work->receipt};
 
 	work->phase = COMMITTED;
 	run->touched_ms = e->now_ms;
@@ -259,13 +259,13 @@ bulla_rc book_clocked(struct bulla_engine *e, ref r, bulla_bytes receipt_bytes)
 	bulla_wr w;
 
 	if (bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK ||
-	    receipt.receipt.position.slot.step != step_of(r) || receipt.receipt.position.attempt != work->attempt)
+		receipt.receipt.position.slot.step != step_of(r) || receipt.receipt.position.attempt != work->attempt)
 		return BULLA_E_AGAIN;
 	work->receipt = receipt.digest;
 	work->maker = receipt.receipt.kid;
 	work->outcome = result.outcome = receipt.receipt.outcome;
 	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_RESULT_HEAD + bulla_msg_size(&bulla_msg_executed_desc, &executed),
-				  &work->result));
+		&work->result));
 	w = bulla_wr_fixed(work->result->data, work->result->size);
 	bulla_rec_result_write(&w, &result);
 	bulla_msg_executed_encode(&executed, &w);
@@ -280,9 +280,9 @@ bulla_rc book_lost(struct bulla_engine *e, ref r)
 	struct run *run = run_by_ref(e, r);
 	struct work *work = work_at(e, r);
 	struct bulla_flow_event event = {.kind = BULLA_FLOW_LOST,
-					 .step = step_of(r),
-					 .attempt = run->fold.slots[step_of(r)].attempt,
-					 .at_ms = e->wall_ms};
+		.step = step_of(r),
+		.attempt = run->fold.slots[step_of(r)].attempt,
+		.at_ms = e->wall_ms};
 
 	work->phase = IDLE;
 	bulla_pool_give(&e->pool, work->result);
@@ -374,7 +374,7 @@ bulla_rc book_resume(struct bulla_engine *e, uint32_t index)
 		enum phase phase = (enum phase)run->works[command.step].phase;
 
 		if (phase == IDLE || phase == COMMITTED || command.kind == BULLA_FLOW_COMPLETE ||
-		    command.kind == BULLA_FLOW_FAIL)
+			command.kind == BULLA_FLOW_FAIL)
 			BULLA_TRY(obey(e, index, &command));
 		run = run_at(e, index);
 	}
@@ -396,13 +396,13 @@ struct bulla_rec_closed book_closed(const struct bulla_engine *e, const struct r
 	int64_t started_ms = run->fold.started_ms, ended_ms = run->fold.ended_ms;
 
 	return (struct bulla_rec_closed){.started_ms = started_ms,
-					 .ended_ms = ended_ms > started_ms ? ended_ms : started_ms, /* the clock was set back */
-					 .state = run->fold.state,
-					 .outcome = done ? run->fold.slots[run->fold.result].outcome :
-						    stuck ? (uint8_t)run->why : run->fold.why,
-					 .failed_step = done ? 0 : run->fold.failed_step,
-					 .steps_done = run->steps_done,
-					 .steps = (uint16_t)(run_flow(e, run)->forward_count - 1)};
+		.ended_ms = ended_ms > started_ms ? ended_ms : started_ms, /* the clock was set back */
+		.state = run->fold.state,
+		.outcome = done ? run->fold.slots[run->fold.result].outcome :
+		stuck ? (uint8_t)run->why : run->fold.why,
+		.failed_step = done ? 0 : run->fold.failed_step,
+		.steps_done = run->steps_done,
+		.steps = (uint16_t)(run_flow(e, run)->forward_count - 1)};
 }
 
 static bulla_rc append_tokens(struct bulla_engine *e, uint32_t index)
@@ -532,12 +532,12 @@ void book_event(struct bulla_engine *e, ref r, enum bulla_step_state state)
 	if (!followed)
 		return;
 	event = (struct bulla_msg_run_event){.run_id = bulla_run_id_view(&run->id),
-					     .step = step_of(r),
-					     .attempt = work->attempt,
-					     .state = state,
-					     .outcome = work->outcome,
-					     .at_ms = (uint64_t)e->wall_ms,
-					     .why = state == BULLA_STEP_WAITING ? book_why(e, run) : BULLA_OK};
+		.step = step_of(r),
+		.attempt = work->attempt,
+		.state = state,
+		.outcome = work->outcome,
+		.at_ms = (uint64_t)e->wall_ms,
+		.why = state == BULLA_STEP_WAITING ? book_why(e, run) : BULLA_OK};
 	if (state != BULLA_STEP_RUNNING && work->since_ms > 0)
 		event.took_us = (uint64_t)(e->now_ms - work->since_ms) * 1000;
 	w = bulla_wr_buf(clear_buf(&e->scratch));

@@ -92,7 +92,7 @@ static bulla_rc not_asked(struct bulla_engine *e, struct bundle *b, struct quest
 }
 
 bulla_rc bundle_ask_librarian(struct bulla_engine *e, struct bundle *b, enum bulla_engine_question question,
-			      bulla_bytes arg)
+	bulla_bytes arg)
 {
 	struct question *q = question_of(e, b);
 	bulla_rc rc = q ? e->effects.ask(e->effects.ctx, q->ticket, question, arg) : BULLA_OK;

@@ -39,7 +39,7 @@ struct bundle {
 
 /* Questions; b->ticket is set, or b->again_ms: later. Other errors are the bundle's end. */
 BULLA_CHECK bulla_rc bundle_ask_librarian(struct bulla_engine *e, struct bundle *b, enum bulla_engine_question question,
-					  bulla_bytes arg);
+	bulla_bytes arg);
 BULLA_CHECK bulla_rc bundle_ask_page(struct bulla_engine *e, struct bundle *b);
 
 /* The index came: it begins. */

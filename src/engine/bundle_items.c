@@ -21,8 +21,8 @@ static bulla_rc put(struct bundle *b, enum bulla_bundle_kind kind, bulla_bytes b
 static bulla_rc put_object(struct bulla_engine *e, struct bundle *b, uint32_t object)
 {
 	static const enum bulla_bundle_kind kinds[] = {[BULLA_OBJECT_LINK] = BULLA_BUNDLE_LINK,
-						       [BULLA_OBJECT_INSTANCE] = BULLA_BUNDLE_INSTANCE,
-						       [BULLA_OBJECT_BIRTH] = BULLA_BUNDLE_BIRTH};
+		[BULLA_OBJECT_INSTANCE] = BULLA_BUNDLE_INSTANCE,
+		[BULLA_OBJECT_BIRTH] = BULLA_BUNDLE_BIRTH};
 	const struct object *o;
 
 	if (object == NO_OBJECT || (b->objects[object / 64] >> (object % 64) & 1) != 0)
@@ -70,7 +70,7 @@ static bulla_rc put_birth(struct bulla_engine *e, struct bundle *b)
 	} while (o->kind != BULLA_OBJECT_BIRTH || !contains(bulla_block_view(o->body), bulla_bytes_digest(&b->manifest)));
 	for (uint32_t k = 0; k < e->object_count; k++)
 		if (e->objects[k].kind == BULLA_OBJECT_INSTANCE &&
-		    contains(bulla_block_view(o->body), object_id(&e->objects[k])))
+			contains(bulla_block_view(o->body), object_id(&e->objects[k])))
 			BULLA_TRY(put_object(e, b, k));
 	return put_object(e, b, (uint32_t)(o - e->objects));
 }
@@ -210,7 +210,7 @@ static const uint8_t *entry_named(const struct bundle *b, bulla_bytes item, stru
 	uint32_t at;
 
 	if (item.n != BULLA_ENTRY_BYTES || bulla_entry_decode(item, ret) != BULLA_OK || ret->kind == BULLA_ENTRY_START ||
-	    ret->kind == BULLA_ENTRY_PERMIT || ret->kind == BULLA_ENTRY_GIVEN_UP)
+		ret->kind == BULLA_ENTRY_PERMIT || ret->kind == BULLA_ENTRY_GIVEN_UP)
 		return NULL;
 	for (at = hash_of(ret->digest.b) & b->hash_mask; b->hash[at] != 0; at = (at + 1) & b->hash_mask)
 		if (bulla_bytes_eq(bulla_bytes_of(entry_at(b, b->hash[at] - 1) + ENTRY_DIGEST, 32), bulla_bytes_digest(&ret->digest)))
@@ -241,7 +241,7 @@ static bool want(const struct bulla_engine *e, struct wanted *wanted, const uint
 	struct bulla_engine_place place;
 
 	if (bulla_span_next(&r, &place) != BULLA_OK ||
-	    (wanted->count > 0 && (wanted->count == LOAD_RECORDS || wanted->bytes + place.bytes > most)))
+		(wanted->count > 0 && (wanted->count == LOAD_RECORDS || wanted->bytes + place.bytes > most)))
 		return false;
 	wanted->count++;
 	wanted->bytes += place.bytes;

@@ -15,7 +15,7 @@ void client_refuse(struct bulla_engine *e, const struct bulla_engine_input *in, 
 /* --- START --- */
 
 bulla_rc find_workflow(struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
-		       uint16_t *ret_workflow)
+	uint16_t *ret_workflow)
 {
 	const struct project *project;
 
@@ -48,7 +48,7 @@ static bool is_full(const struct bulla_engine *e)
 }
 
 static bulla_rc reply_started(struct bulla_engine *e, bulla_engine_peer peer, uint32_t stream, const bulla_run_id *id,
-			      bool existed)
+	bool existed)
 {
 	struct bulla_msg_started started = {.run_id = bulla_run_id_view(id), .existed = existed};
 	bulla_wr w = bulla_wr_buf(clear_buf(&e->out));
@@ -72,7 +72,7 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 	bulla_wr w;
 
 	BULLA_TRY(bulla_pool_take(&e->pool, BULLA_REC_STARTED_HEAD + bulla_msg_size(&bulla_msg_start_desc, &bare),
-				  &run->started));
+		&run->started));
 	w = bulla_wr_fixed(run->started->data, run->started->size);
 	bulla_rec_started_write(&w, &started);
 	bulla_msg_start_encode(&bare, &w);
@@ -82,7 +82,7 @@ static bulla_rc write_started(struct bulla_engine *e, uint32_t index, const stru
 
 /* Whether a run that is not known may begin now. BULLA_E_BUSY and BULLA_E_FULL: later. */
 static bulla_rc may_start(struct bulla_engine *e, const struct bulla_engine_input *in, const struct bulla_msg_start *m,
-			  const struct bulla_start *start, uint16_t *ret_project, uint16_t *ret_workflow)
+	const struct bulla_start *start, uint16_t *ret_project, uint16_t *ret_workflow)
 {
 	bulla_rc rc = find_workflow(e, start, ret_project, ret_workflow);
 
@@ -102,7 +102,7 @@ static bulla_rc may_start(struct bulla_engine *e, const struct bulla_engine_inpu
 }
 
 static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_input *in, const struct bulla_msg_start *m,
-			  const struct bulla_start_record *start)
+	const struct bulla_start_record *start)
 {
 	struct waiter waiter = {.peer = in->peer,
 				.stream = in->stream,
@@ -132,7 +132,7 @@ static bulla_rc start_new(struct bulla_engine *e, const struct bulla_engine_inpu
 }
 
 static bulla_rc reply_result(struct bulla_engine *e, bulla_engine_peer peer, uint8_t op, uint32_t stream,
-			     const struct history *h)
+	const struct history *h)
 {
 	bulla_rc rc = result_write(e, h, peer);
 
@@ -150,7 +150,7 @@ static bool is_refused(const struct run *run)
 }
 
 static bulla_rc reply_resident(struct bulla_engine *e, uint32_t index, bulla_engine_peer peer, uint8_t op,
-			       uint32_t stream)
+	uint32_t stream)
 {
 	struct history h;
 
@@ -183,7 +183,7 @@ static bulla_rc start_again(struct bulla_engine *e, const struct bulla_engine_in
 }
 
 bulla_rc client_ask(struct bulla_engine *e, const struct bulla_engine_input *in,
-			      enum bulla_engine_question question, bulla_bytes arg)
+	enum bulla_engine_question question, bulla_bytes arg)
 {
 	struct question *q = question_new(e, in->peer, in->stream, in->op);
 	bulla_rc rc = q ? bulla_pool_copy(&e->pool, in->body, &q->body) : BULLA_E_BUSY;
@@ -205,7 +205,7 @@ static bulla_rc look_up(struct bulla_engine *e, const struct bulla_engine_input 
 
 	for (size_t i = 0; i < PENDING_MAX; i++)
 		if (e->questions[i].ticket != 0 && e->questions[i].op == BULLA_OP_START &&
-		    bulla_run_id_eq(&e->questions[i].run, run)) {
+			bulla_run_id_eq(&e->questions[i].run, run)) {
 			client_refuse(e, in, BULLA_E_BUSY, BUSY_RETRY_MS);
 			return BULLA_OK;
 		}

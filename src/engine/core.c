@@ -127,10 +127,10 @@ bulla_rc timer_add(struct bulla_engine *e, int64_t due_ms, ref r, uint32_t attem
 		e->timer_capacity = capacity;
 	}
 	e->timers[e->timer_count] = (struct timer){.due_ms = due_ms,
-						   .run_no = run->run_no,
-						   .ref = r,
-						   .generation = run->generation,
-						   .attempt = attempt};
+		.run_no = run->run_no,
+		.ref = r,
+		.generation = run->generation,
+		.attempt = attempt};
 	sift_up(e->timers, e->timer_count++);
 	return BULLA_OK;
 }
@@ -194,7 +194,7 @@ static int64_t earliest(const struct bulla_engine *e)
 /* --- the machine --- */
 
 bulla_rc bulla_engine_new(const struct bulla_engine_options *options, const struct bulla_engine_effects *effects,
-			  struct bulla_engine **ret)
+	struct bulla_engine **ret)
 {
 	struct bulla_engine *e;
 	bulla_rc rc;

@@ -107,7 +107,7 @@ struct bulla_engine_effects {
 	void (*reply)(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body);
 	void (*event)(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_bytes body);
 	void (*error)(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
-		      uint64_t retry_ms);
+		uint64_t retry_ms);
 	/* Submits count framed records (journal/format.h); DURABLE answers each submission, in order. An error is final. No
 	 * record, urgent: what was submitted before is urgent from now on, and there is no answer. */
 	bulla_rc (*append)(void *ctx, bulla_bytes records, uint32_t count, bool urgent);
@@ -135,13 +135,13 @@ struct bulla_engine_options {
 
 /* options and effects are copied; effects->ctx outlives the engine. BULLA_E_MEMORY. */
 BULLA_CHECK bulla_rc bulla_engine_new(const struct bulla_engine_options *options,
-				      const struct bulla_engine_effects *effects, struct bulla_engine **ret);
+	const struct bulla_engine_effects *effects, struct bulla_engine **ret);
 struct bulla_engine *bulla_engine_free(struct bulla_engine *engine);
 
 /* The manifest in force and its approvals (PUT_MANIFEST's content; also at start, before replay). Kept as copies. A
  * manifest that is there already, or an older epoch that runs still use, is no error. BULLA_E_FORMAT and so on. */
 BULLA_CHECK bulla_rc bulla_engine_manifest(struct bulla_engine *engine, bulla_bytes manifest,
-					   const bulla_bytes *approvals, size_t count);
+	const bulla_bytes *approvals, size_t count);
 
 /* --- before the first step: what was stored --- */
 /* A stored object; an `object` message. */
@@ -151,7 +151,7 @@ void bulla_engine_recall_run(struct bulla_engine *engine, const bulla_run_id *ru
 /* Each record of the journal from bulla_engine_replay_lsn (as the catalogue has it) on, in order. BULLA_E_CORRUPT: not
  * what this engine writes; BULLA_E_VERSION: unknown record type. */
 BULLA_CHECK bulla_rc bulla_engine_replay(struct bulla_engine *engine, const struct bulla_journal_record *record,
-					 struct bulla_engine_place place);
+	struct bulla_engine_place place);
 
 /* One input. An error is final (memory, journal): the program ends and recovers. Hostile or odd frames are no errors:
  * they are answered or noted. */

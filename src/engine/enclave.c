@@ -32,17 +32,17 @@ static bool may_escrow(struct bulla_engine *e, ref r)
 	uint32_t most = e->options.escrow_runs > 0 ? e->options.escrow_runs : ESCROW_RUNS;
 
 	return e->broker != 0 && e->objects_pending == 0 && e->counts.open <= most && !run_by_ref(e, r)->unsynced &&
-	       !BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
-	       work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
+		!BULLA_OUTCOME_IS_FAILURE(work->outcome) &&
+		work->result->size - BULLA_REC_RESULT_HEAD <= BULLA_MAX_ESCROW;
 }
 
 static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed, uint8_t outcome)
 {
 	struct bulla_msg_executed bare = *executed;
 	struct bulla_rec_result result = {.at_ms = e->wall_ms,
-					  .step = step_of(r),
-					  .attempt = work_at(e, r)->attempt,
-					  .outcome = outcome};
+		.step = step_of(r),
+		.attempt = work_at(e, r)->attempt,
+		.outcome = outcome};
 	struct work *work = work_at(e, r);
 	struct bulla_block *block;
 	bulla_wr w;
@@ -66,7 +66,7 @@ static bulla_rc write_result(struct bulla_engine *e, ref r, const struct bulla_m
 
 /* Does this result answer that attempt? */
 static bulla_rc check_result(struct bulla_engine *e, ref r, const struct bulla_msg_executed *executed,
-			     struct bulla_receipt_record *ret)
+	struct bulla_receipt_record *ret)
 {
 	const struct bulla_position *p;
 	const struct run *run = run_by_ref(e, r);
@@ -74,7 +74,7 @@ static bulla_rc check_result(struct bulla_engine *e, ref r, const struct bulla_m
 	BULLA_TRY(bulla_receipt_record_decode(executed->receipt, ret));
 	p = &ret->receipt.position;
 	if (!bulla_run_id_eq(&p->slot.run, &run->id) || p->slot.step != step_of(r) || p->slot.item != 0 ||
-	    p->attempt != work_at(e, r)->attempt)
+		p->attempt != work_at(e, r)->attempt)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a result of another attempt");
 	return executed->commit.n > 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a result without a commit request");
 }
@@ -122,7 +122,7 @@ bulla_rc runner_result_durable(struct bulla_engine *e, ref r, uint32_t attempt)
 	struct instance *i = work->source ? &e->instances[work->source - 1] : NULL;
 
 	if (work->attempt != attempt || !work->result || work->durable ||
-	    (work->phase != WRITING && work->phase != COMMITTING && work->phase != COMMITTED))
+		(work->phase != WRITING && work->phase != COMMITTING && work->phase != COMMITTED))
 		return BULLA_OK;
 	work->durable = true;
 	if (i && i->peer != 0)
@@ -167,7 +167,7 @@ bulla_rc runner_stop(struct bulla_engine *e, ref r)
 
 	if (work->phase == RUNNING && i)
 		(void)(e->effects.call(e->effects.ctx, i->peer, BULLA_OP_CANCEL, i->open[work->open].stream,
-				       (bulla_bytes){NULL, 0}) == BULLA_OK);
+			(bulla_bytes){NULL, 0}) == BULLA_OK);
 	return BULLA_OK;
 }
 
@@ -198,8 +198,8 @@ static void add_births(struct bulla_engine *e, const bulla_digest *manifest, str
 		uint32_t signer;
 
 		if (e->objects[k].kind != BULLA_OBJECT_BIRTH ||
-		    bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) != BULLA_OK ||
-		    !birth_is_of(payload, manifest))
+			bulla_sign1_peek(bulla_block_view(e->objects[k].body), BIRTH_CONTENT_TYPE, &kid, &payload) != BULLA_OK ||
+			!birth_is_of(payload, manifest))
 			continue;
 		signer = object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(&kid));
 		if (signer != NO_OBJECT)
@@ -297,11 +297,11 @@ static bulla_rc result_resent(struct bulla_engine *e, struct instance *i, bulla_
 	ref r;
 
 	if (bulla_msg_executed_decode(body, &executed) != BULLA_OK ||
-	    bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK)
+		bulla_receipt_record_decode(executed.receipt, &receipt) != BULLA_OK)
 		return BULLA_OK;
 	index = run_find(e, &receipt.receipt.position.slot.run);
 	if (index != NO_REF && receipt.receipt.position.slot.step > 0 &&
-	    receipt.receipt.position.slot.step < run_at(e, index)->fold.slot_count) {
+		receipt.receipt.position.slot.step < run_at(e, index)->fold.slot_count) {
 		r = ref_of(index, (uint16_t)receipt.receipt.position.slot.step);
 		if (work_at(e, r)->phase == LIMBO && work_at(e, r)->attempt == receipt.receipt.position.attempt) {
 			work_at(e, r)->instance = (uint8_t)(i - e->instances + 1);
@@ -379,7 +379,7 @@ bulla_rc runner_frame(struct bulla_engine *e, const struct bulla_engine_input *i
 	else if ((in->flags & BULLA_ENGINE_REPLY) && (in->op == BULLA_OP_EXECUTE || in->op == BULLA_OP_NEED))
 		return execute_answered(e, i, in);
 	else if ((in->flags & BULLA_ENGINE_REPLY) && in->op == BULLA_OP_RESUME && e->have_limbo &&
-		 e->limbo_until_ms > e->now_ms + RESUMED_MS)
+		e->limbo_until_ms > e->now_ms + RESUMED_MS)
 		e->limbo_until_ms = e->now_ms + RESUMED_MS;
 	if (rc != BULLA_OK && rc != BULLA_E_MEMORY) {
 		e->effects.note(e->effects.ctx, BULLA_NOTE_BAD_MESSAGE, in->op);
@@ -473,7 +473,7 @@ bool runner_has_old(const struct bulla_engine *e)
 {
 	for (size_t k = 0; k < e->instance_count; k++)
 		if (e->instances[k].peer != 0 && e->instances[k].usable &&
-		    !bulla_digest_eq(&e->instances[k].manifest, &e->newest_manifest))
+			!bulla_digest_eq(&e->instances[k].manifest, &e->newest_manifest))
 			return true;
 	return false;
 }
@@ -482,7 +482,7 @@ bool runner_has_old(const struct bulla_engine *e)
 static bool is_over(struct bulla_engine *e, const bulla_digest *manifest)
 {
 	if (bulla_digest_eq(manifest, &e->newest_manifest) ||
-	    object_find(e, BULLA_OBJECT_MANIFEST, bulla_bytes_digest(manifest)) == NO_OBJECT)
+		object_find(e, BULLA_OBJECT_MANIFEST, bulla_bytes_digest(manifest)) == NO_OBJECT)
 		return false;
 	for (uint32_t index = e->newest; index != NO_REF; index = run_at(e, index)->older)
 		if (bulla_digest_eq(&e->projects[run_at(e, index)->manifest].manifest.digest, manifest))
@@ -544,7 +544,7 @@ bulla_rc runner_flush(struct bulla_engine *e)
 
 		i->sent = false;
 		if (i->peer == 0 || i->stored_count == 0 ||
-		    (!sent && i->stored_count < STORED_TOGETHER && e->now_ms < i->stored_ms + STORED_MS))
+			(!sent && i->stored_count < STORED_TOGETHER && e->now_ms < i->stored_ms + STORED_MS))
 			continue;
 		for (uint32_t n = 0; n < i->stored_count; n++)
 			digests[n] = bulla_bytes_digest(&i->stored[n]);

@@ -69,10 +69,10 @@ static void take_answers(struct host *host)
 
 	while ((rc = bulla_librarian_next(host->librarian, &answer)) == BULLA_OK) {
 		struct bulla_engine_input input = {.kind = BULLA_ENGINE_LOADED,
-						   .ticket = answer.ticket,
-						   .question = answer.question,
-						   .rc = answer.rc,
-						   .body = answer.body};
+			.ticket = answer.ticket,
+			.question = answer.question,
+			.rc = answer.rc,
+			.body = answer.body};
 
 		host_step(host, &input);
 	}
@@ -177,7 +177,7 @@ static bulla_rc recall_run(void *arg, bulla_bytes id)
 static bulla_rc replay(void *arg, const struct bulla_journal_record *record, struct bulla_journal_place at)
 {
 	struct bulla_engine_place place = {(uint32_t)at.segment, (uint32_t)at.offset,
-					   (uint32_t)(BULLA_JOURNAL_RECORD_HEADER + record->body.n)};
+		(uint32_t)(BULLA_JOURNAL_RECORD_HEADER + record->body.n)};
 
 	return bulla_engine_replay(arg, record, place);
 }
@@ -211,8 +211,8 @@ static bulla_rc recover_with(struct host *host, struct bulla_journal_end *ret_en
 	struct bulla_catalogue_marks marks;
 	struct bulla_engine_effects effects = host_effects(host);
 	struct bulla_journal_recovery recovery = {.disk = &host->journal_disk.table,
-						  .each = replay,
-						  .by_crc = true};
+		.each = replay,
+		.by_crc = true};
 	bulla_rc rc;
 
 	BULLA_TRY(bulla_catalogue_marks(host->catalogue, &marks));
@@ -226,7 +226,7 @@ static bulla_rc recover_with(struct host *host, struct bulla_journal_end *ret_en
 	rc = bulla_journal_recover(&recovery, ret_end);
 	if (rc == BULLA_E_CORRUPT)
 		bulla_log(BULLA_LOG_ERROR, "host.journal-damaged", bulla_log_u64("segment", recovery.damaged.segment),
-			  bulla_log_u64("offset", recovery.damaged.offset));
+			bulla_log_u64("offset", recovery.damaged.offset));
 	BULLA_TRY(rc);
 	if (marks.known_lsn >= ret_end->lsn)
 		return BULLA_FAIL(BULLA_E_STATE_OLD, "the journal is older than the catalogue");
@@ -306,7 +306,7 @@ static bulla_rc run(struct host *host)
 	BULLA_TRY(listen_api(host));
 	bulla_engine_count(host->engine, &counts);
 	bulla_log(BULLA_LOG_INFO, "host.ready", bulla_log_u64("us", bulla_mono_us(bulla_sys_clock()) - began),
-		  bulla_log_u64("open", counts.open), bulla_log_u64("lsn", end.lsn));
+		bulla_log_u64("open", counts.open), bulla_log_u64("lsn", end.lsn));
 	BULLA_TRY(bulla_loop_run(&host->loop));
 	return host->fatal;
 }

@@ -83,11 +83,11 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 {
 	struct conn *conn = ctx;
 	struct bulla_engine_input input = {.kind = BULLA_ENGINE_FRAME,
-					   .peer = conn->peer,
-					   .op = frame->op,
-					   .flags = frame->flags,
-					   .stream = frame->stream,
-					   .body = frame->body};
+		.peer = conn->peer,
+		.op = frame->op,
+		.flags = frame->flags,
+		.stream = frame->stream,
+		.body = frame->body};
 	const struct bulla_op *op = bulla_op_find(frame->op);
 	bool reply = (frame->flags & BULLA_FRAME_REPLY) != 0;
 
@@ -102,7 +102,7 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 		if (frame->flags & BULLA_FRAME_EVENT)
 			return BULLA_OK;
 		return bulla_frames_error(frames, (enum bulla_op_number)frame->op, frame->stream, BULLA_E_UNSUPPORTED, 0,
-					  frame->op, 0);
+			frame->op, 0);
 	}
 	if (frame->op == BULLA_OP_RELAY) {
 		host_relay_frame(conn, frame);
@@ -316,7 +316,7 @@ static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number
 }
 
 static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
-			 uint64_t retry_ms)
+	uint64_t retry_ms)
 {
 	struct conn *conn = conn_of(ctx, peer);
 
@@ -388,13 +388,13 @@ static void effect_note(void *ctx, enum bulla_engine_note note, uint64_t number)
 struct bulla_engine_effects host_effects(struct host *host)
 {
 	return (struct bulla_engine_effects){.ctx = host,
-					     .call = effect_call,
-					     .reply = effect_reply,
-					     .event = effect_event,
-					     .error = effect_error,
-					     .append = effect_append,
-					     .arm = effect_arm,
-					     .ask = effect_ask,
-					     .tell = effect_tell,
-					     .note = effect_note};
+		.call = effect_call,
+		.reply = effect_reply,
+		.event = effect_event,
+		.error = effect_error,
+		.append = effect_append,
+		.arm = effect_arm,
+		.ask = effect_ask,
+		.tell = effect_tell,
+		.note = effect_note};
 }

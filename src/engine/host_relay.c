@@ -43,7 +43,7 @@ static bulla_rc on_bytes(void *ctx, struct bulla_pipe *pipe, bulla_bytes bytes)
 		size_t n = bytes.n < PIECE ? bytes.n : PIECE;
 
 		BULLA_TRY(bulla_frames_event(relay->conn->frames, BULLA_OP_RELAY, relay->stream,
-					     bulla_bytes_of(bytes.p, n)));
+			bulla_bytes_of(bytes.p, n)));
 		bytes = bulla_bytes_of(bytes.p + n, bytes.n - n);
 	}
 	return BULLA_OK;

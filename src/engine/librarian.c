@@ -59,18 +59,18 @@ static bulla_rc put_row(struct bulla_catalogue *catalogue, bulla_bytes bytes)
 
 	BULLA_TRY(bulla_rec_row_read(bytes, &row));
 	columns = (struct bulla_catalogue_row){.run_no = row.run_no,
-					       .replay_lsn = row.replay_lsn,
-					       .closed_lsn = row.closed_lsn,
-					       .run_id = bulla_run_id_view(&row.run),
-					       .workflow = bulla_bytes_digest(&row.workflow),
-					       .epoch = row.epoch,
-					       .state = row.closed.state,
-					       .outcome = row.closed.outcome,
-					       .started_ms = row.closed.started_ms,
-					       .ended_ms = row.closed.ended_ms,
-					       .steps_done = row.closed.steps_done,
-					       .steps = row.closed.steps,
-					       .row = bytes};
+		.replay_lsn = row.replay_lsn,
+		.closed_lsn = row.closed_lsn,
+		.run_id = bulla_run_id_view(&row.run),
+		.workflow = bulla_bytes_digest(&row.workflow),
+		.epoch = row.epoch,
+		.state = row.closed.state,
+		.outcome = row.closed.outcome,
+		.started_ms = row.closed.started_ms,
+		.ended_ms = row.closed.ended_ms,
+		.steps_done = row.closed.steps_done,
+		.steps = row.closed.steps,
+		.row = bytes};
 	return bulla_catalogue_put_row(catalogue, &columns);
 }
 
@@ -101,7 +101,7 @@ static bulla_rc read_at(void *ctx, struct bulla_engine_place place, struct bulla
 
 /* What is asked about a run's records; row NULL: they are named in the question. */
 static bulla_rc answer_records(struct bulla_librarian *l, const struct note *note, const struct bulla_rec_row *row,
-			       struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	const struct bulla_spans_reader reader = {l, read_at};
 
@@ -145,18 +145,18 @@ static bulla_rc list_row(void *arg, bulla_bytes bytes)
 		return BULLA_E_AGAIN;
 	BULLA_TRY(bulla_rec_row_read(bytes, &row));
 	if ((l->want.states != 0 && (l->want.states >> row.closed.state & 1) == 0) ||
-	    (l->want.workflow.n > 0 && !bulla_bytes_eq(l->want.workflow, bulla_bytes_digest(&row.workflow))) ||
-	    (l->want.prefix.n > 0 && !bulla_run_id_has_name(&row.run, l->want.prefix)))
+		(l->want.workflow.n > 0 && !bulla_bytes_eq(l->want.workflow, bulla_bytes_digest(&row.workflow))) ||
+		(l->want.prefix.n > 0 && !bulla_run_id_has_name(&row.run, l->want.prefix)))
 		return BULLA_OK;
 	m = (struct bulla_msg_run_row){.run_id = bulla_run_id_view(&row.run),
-				       .workflow = bulla_bytes_digest(&row.workflow),
-				       .state = row.closed.state,
-				       .outcome = row.closed.outcome,
-				       .steps_done = row.closed.steps_done,
-				       .steps = row.closed.steps,
-				       .started_ms = (uint64_t)row.closed.started_ms,
-				       .ended_ms = (uint64_t)row.closed.ended_ms,
-				       .epoch = row.epoch};
+		.workflow = bulla_bytes_digest(&row.workflow),
+		.state = row.closed.state,
+		.outcome = row.closed.outcome,
+		.steps_done = row.closed.steps_done,
+		.steps = row.closed.steps,
+		.started_ms = (uint64_t)row.closed.started_ms,
+		.ended_ms = (uint64_t)row.closed.ended_ms,
+		.epoch = row.epoch};
 	bulla_msg_run_row_encode(&m, &w);
 	l->ends[l->count++] = l->rows->n;
 	return w.rc;
@@ -294,7 +294,7 @@ static bool find_told(const struct told *told, bulla_bytes run_id, struct bulla_
 {
 	for (const struct note *note = told->first; note; note = note->next)
 		if (note->question == BULLA_ENGINE_PUT_ROW && bulla_rec_row_read(note_view(note), ret) == BULLA_OK &&
-		    bulla_bytes_eq(bulla_run_id_view(&ret->run), run_id))
+			bulla_bytes_eq(bulla_run_id_view(&ret->run), run_id))
 			return true;
 	return false;
 }
@@ -348,7 +348,7 @@ static void *librarian_main(void *arg)
 /* --- in the owner's thread --- */
 
 bulla_rc bulla_librarian_start(struct bulla_catalogue *catalogue, const struct bulla_disk *disk,
-			       struct bulla_librarian **ret)
+	struct bulla_librarian **ret)
 {
 	struct bulla_librarian *l;
 	bulla_rc rc;
@@ -474,7 +474,7 @@ static void send(struct bulla_librarian *l, struct note *note)
 }
 
 bulla_rc bulla_librarian_ask(struct bulla_librarian *l, uint64_t ticket, enum bulla_engine_question question,
-			     bulla_bytes arg)
+	bulla_bytes arg)
 {
 	struct note *note;
 
@@ -516,9 +516,9 @@ bulla_rc bulla_librarian_next(struct bulla_librarian *l, struct bulla_librarian_
 			continue;
 		}
 		*ret = (struct bulla_librarian_answer){.ticket = note->ticket,
-						       .question = (enum bulla_engine_question)note->question,
-						       .rc = note->rc,
-						       .body = bulla_buf_view(&note->answer)};
+			.question = (enum bulla_engine_question)note->question,
+			.rc = note->rc,
+			.body = bulla_buf_view(&note->answer)};
 		l->answered = note;
 		l->inside--;
 		return BULLA_OK;

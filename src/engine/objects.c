@@ -81,7 +81,7 @@ static bool is_power_of_two(uint32_t n)
 }
 
 bulla_rc object_keep(struct bulla_engine *e, const struct bulla_msg_object *object, const bulla_digest *maker,
-		     bool *ret_new)
+	bool *ret_new)
 {
 	struct object *place;
 	uint32_t *hash;
@@ -247,7 +247,7 @@ void object_mark_carried(struct bulla_engine *e, bulla_engine_peer peer, uint32_
 void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, uint32_t object)
 {
 	if (object == NO_OBJECT || object_carried(e, peer, object) ||
-	    parcel_size(parcel) >= sizeof(parcel->objects) / sizeof(parcel->objects[0]))
+		parcel_size(parcel) >= sizeof(parcel->objects) / sizeof(parcel->objects[0]))
 		return;
 	for (size_t i = 0; i < parcel->count; i++)
 		if (parcel->objects[i] == object)
@@ -256,7 +256,7 @@ void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engin
 }
 
 void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer,
-			 const bulla_digest *kid)
+	const bulla_digest *kid)
 {
 	parcel_add(e, parcel, peer, object_find(e, BULLA_OBJECT_INSTANCE, bulla_bytes_digest(kid)));
 }
@@ -291,7 +291,7 @@ uint32_t object_next_link(const struct bulla_engine *e, bulla_bytes envelope, si
 
 /* Those of this maker that were not carried go along. A client gets what it needs; an enclave may still ask with NEED. */
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
-		      const bulla_digest *maker)
+	const bulla_digest *maker)
 {
 	uint32_t link;
 	size_t at = 0;
@@ -309,7 +309,7 @@ static bool start_links(const struct run *run, struct bulla_pb_list *ret)
 	struct bulla_msg_start start;
 
 	if (bulla_rec_started_read(bulla_block_view(run->started), &started) != BULLA_OK ||
-	    bulla_msg_start_decode(started.start, &start) != BULLA_OK)
+		bulla_msg_start_decode(started.start, &start) != BULLA_OK)
 		return false;
 	*ret = start.objects;
 	return true;
@@ -347,7 +347,7 @@ static bool names(bulla_bytes header, bulla_bytes id)
 }
 
 void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, const struct run *run,
-			    bulla_bytes envelope)
+	bulla_bytes envelope)
 {
 	bulla_bytes header = header_of(envelope), item;
 	struct bulla_msg_object object;
@@ -385,7 +385,7 @@ bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_b
 }
 
 bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
-		     struct bulla_block **ret_memory, bulla_bytes *ret_items)
+	struct bulla_block **ret_memory, bulla_bytes *ret_items)
 {
 	size_t size = 0, at = 0;
 	struct bulla_block *memory;

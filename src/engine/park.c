@@ -20,7 +20,7 @@ static bool is_idle(const struct work *work)
 	case CLOCKED:
 	case COMMITTED:
 		return !work->advancing && !work->permit && work->instance == 0 &&
-		       (!work->result || work->durable);
+		(!work->result || work->durable);
 	default:
 		return false;
 	}
@@ -29,7 +29,7 @@ static bool is_idle(const struct work *work)
 static bool may_park(const struct run *run)
 {
 	if (run->parked || !run->start_durable || run->unsynced || run->recorded || run->needs_token ||
-	    run->finish_due || run->fold.state != BULLA_RUN_OPEN)
+		run->finish_due || run->fold.state != BULLA_RUN_OPEN)
 		return false;
 	for (uint32_t s = 0; s < run->fold.slot_count; s++)
 		if (!is_idle(&run->works[s]))
@@ -73,7 +73,7 @@ static bulla_rc question_of(struct bulla_engine *e, const struct run *run, uint3
 
 	bulla_wr_u64le(&w, run->run_no);
 	bulla_wr_bytes(&w, bulla_bytes_of(run->spans->data + (size_t)first * BULLA_REC_SPAN_BYTES,
-					  (size_t)count * BULLA_REC_SPAN_BYTES));
+		(size_t)count * BULLA_REC_SPAN_BYTES));
 	return bulla_wr_end(&w, ret);
 }
 
@@ -179,7 +179,7 @@ static bulla_rc take_records(struct bulla_engine *e, struct run *run, bulla_byte
 
 /* What was asked for is here. BULLA_E_AGAIN: more of the run is not. */
 static bulla_rc take_portion(struct bulla_engine *e, struct run *run, const struct question *q,
-			     const struct bulla_engine_input *in)
+	const struct bulla_engine_input *in)
 {
 	BULLA_TRY(in->rc);
 	BULLA_TRY(take_records(e, run, in->body));

@@ -27,7 +27,7 @@ static bulla_rc load_workflow(struct bulla_engine *e, const struct bulla_workflo
 	BULLA_TRY(bulla_flow_measure(from->plan, &size));
 	BULLA_TRY(bulla_alloc(1, size > 0 ? size : 1, &w.memory));
 	if (bulla_flow_decode(from->plan, w.memory, size, &w.flow) != BULLA_OK ||
-	    bulla_alloc(w.flow.actor_count + 1, sizeof(*w.agent_of), &p) != BULLA_OK) {
+		bulla_alloc(w.flow.actor_count + 1, sizeof(*w.agent_of), &p) != BULLA_OK) {
 		bulla_free(w.memory);
 		return BULLA_E_FORMAT;
 	}

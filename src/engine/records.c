@@ -48,7 +48,7 @@ bulla_rc bulla_rec_result_read(bulla_bytes body, struct bulla_rec_result *ret)
 }
 
 bool bulla_rec_answers(const struct bulla_rec_closed *closed, const struct bulla_rec_result *result,
-		       const struct bulla_rec_result *before)
+	const struct bulla_rec_result *before)
 {
 	if (closed->state == BULLA_RUN_DONE ? BULLA_OUTCOME_IS_FAILURE(result->outcome) : result->step != closed->failed_step)
 		return false;

@@ -30,7 +30,7 @@ struct bulla_rec_closed {
 /* Does this result answer for a run that ended so, rather than the best one before it (NULL: none)? The last step's, or the
  * failed step's, of the latest attempt. */
 bool bulla_rec_answers(const struct bulla_rec_closed *closed, const struct bulla_rec_result *result,
-		       const struct bulla_rec_result *before);
+	const struct bulla_rec_result *before);
 
 /* TOKENS: receipt digest, then the token record. */
 struct bulla_rec_token {

@@ -56,7 +56,7 @@ static uint32_t map_get(struct bulla_engine *e, uint64_t run_no)
 }
 
 static bulla_rc replay_started(struct bulla_engine *e, const struct bulla_journal_record *record,
-			       struct bulla_engine_place place)
+	struct bulla_engine_place place)
 {
 	struct bulla_rec_started started;
 	struct bulla_msg_start message;
@@ -108,7 +108,7 @@ static bulla_rc settle(struct bulla_engine *e, uint32_t index, uint32_t step, ui
 		bool needs = s == step ? work->attempt < attempt : (needed[s / 64] >> (s % 64) & 1) != 0;
 
 		if (needs && work->phase == COMMITTING && work->result &&
-		    run->fold.slots[s].state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN)
+			run->fold.slots[s].state == BULLA_FLOW_WANTED && run->fold.state == BULLA_RUN_OPEN)
 			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
 	}
 	return BULLA_OK;
@@ -128,11 +128,11 @@ static bulla_rc replay_result(struct bulla_engine *e, uint32_t index, const stru
 	BULLA_TRY(settle(e, index, result.step, result.attempt));
 	/* attempts that the ledger said were lost leave no record here */
 	while (run->fold.slots[result.step].state == BULLA_FLOW_WANTED &&
-	       run->fold.slots[result.step].attempt < result.attempt)
+		run->fold.slots[result.step].attempt < result.attempt)
 		BULLA_TRY(book_lost(e, ref_of(index, result.step)));
 	work = &run->works[result.step];
 	if (run->fold.slots[result.step].state != BULLA_FLOW_WANTED ||
-	    run->fold.slots[result.step].attempt != result.attempt)
+		run->fold.slots[result.step].attempt != result.attempt)
 		return BULLA_OK;
 	if (record->type == BULLA_HOST_GIVEN_UP)
 		return book_lost(e, ref_of(index, result.step));
@@ -158,7 +158,7 @@ static bulla_rc replay_token(struct bulla_engine *e, uint32_t index, bulla_bytes
 	BULLA_TRY(bulla_rec_token_read(body, &token));
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
 		if (run->works[s].result && !run->works[s].token &&
-		    bulla_digest_eq(&run->works[s].receipt, &token.receipt))
+			bulla_digest_eq(&run->works[s].receipt, &token.receipt))
 			return bulla_pool_copy(&e->pool, token.token, &run->works[s].token);
 	return BULLA_OK;
 }
@@ -172,7 +172,7 @@ static bulla_rc replay_closed(struct bulla_engine *e, uint32_t index, bulla_byte
 	BULLA_TRY(settle(e, index, run->fold.slot_count - 1, UINT32_MAX));
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
 		if (run->works[s].phase == COMMITTING && run->fold.slots[s].state == BULLA_FLOW_WANTED &&
-		    run->fold.state == BULLA_RUN_OPEN) /* the last receipt may have ended it */
+			run->fold.state == BULLA_RUN_OPEN) /* the last receipt may have ended it */
 			BULLA_TRY(book_committed(e, ref_of(index, (uint16_t)s)));
 	run->fold.state = closed.state;
 	run->fold.ended_ms = closed.ended_ms;
@@ -188,7 +188,7 @@ static bulla_rc replay_closed(struct bulla_engine *e, uint32_t index, bulla_byte
 }
 
 static bulla_rc replay_of_run(struct bulla_engine *e, const struct bulla_journal_record *record,
-			      struct bulla_engine_place place)
+	struct bulla_engine_place place)
 {
 	uint32_t index = map_get(e, record->run_no);
 	struct run *run;
@@ -221,7 +221,7 @@ static bulla_rc replay_of_run(struct bulla_engine *e, const struct bulla_journal
 }
 
 bulla_rc bulla_engine_replay(struct bulla_engine *e, const struct bulla_journal_record *record,
-			     struct bulla_engine_place place)
+	struct bulla_engine_place place)
 {
 	bulla_rc rc;
 
@@ -305,7 +305,7 @@ static bulla_rc still_open(struct bulla_engine *e, ref r)
 	struct work *work = work_at(e, r);
 
 	if (work->phase != IDLE && work->phase != COMMITTED && work->phase != BACKOFF && work->phase != QUEUED &&
-	    work->phase != LOADING && work->phase != CLOCKED)
+		work->phase != LOADING && work->phase != CLOCKED)
 		return BULLA_OK; /* it goes on as it was */
 	runner_release(e, r);
 	work->phase = LIMBO;
@@ -471,7 +471,7 @@ static bulla_rc reconcile(struct bulla_engine *e, uint32_t index, const struct b
 		return book_abort(e, index, BULLA_RUN_STUCK, rc);
 	for (uint32_t s = 1; s < run->fold.slot_count; s++)
 		if (run->works[s].phase == COMMITTING || run->works[s].phase == ASKED ||
-		    (run->works[s].escrowed && run->works[s].durable))
+			(run->works[s].escrowed && run->works[s].durable))
 			BULLA_TRY(advance_add(e, ref_of(index, (uint16_t)s)));
 	BULLA_TRY(book_resume(e, index));
 	if (run->needs_token)
@@ -498,7 +498,7 @@ bulla_rc sync_answer(struct bulla_engine *e, bulla_bytes body)
 		uint32_t index;
 
 		if (bulla_msg_sync_run_decode(item, &m) != BULLA_OK ||
-		    bulla_bytes_copy_exact(m.run_id, sizeof(id.b), id.b) != BULLA_OK)
+			bulla_bytes_copy_exact(m.run_id, sizeof(id.b), id.b) != BULLA_OK)
 			continue;
 		index = run_find(e, &id);
 		if (index == NO_REF || run_at(e, index)->used != 1 || !run_at(e, index)->unsynced)

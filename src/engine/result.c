@@ -184,7 +184,7 @@ static bulla_rc write_events(struct bulla_engine *e, const struct history *h, si
 }
 
 static bulla_rc pack_objects(struct bulla_engine *e, const struct bulla_msg_executed *executed, bulla_engine_peer peer,
-			     struct parcel *parcel, struct bulla_block **ret_memory, bulla_bytes *ret_items)
+	struct parcel *parcel, struct bulla_block **ret_memory, bulla_bytes *ret_items)
 {
 	struct bulla_receipt_record receipt;
 	struct bulla_pb_iter iter;
@@ -211,12 +211,12 @@ bulla_rc result_write(struct bulla_engine *e, const struct history *h, bulla_eng
 	struct bulla_rec_result last;
 	struct bulla_msg_executed executed;
 	struct bulla_msg_run_result m = {.run_id = bulla_run_id_view(&h->id),
-					 .state = h->closed.state,
-					 .outcome = h->closed.outcome,
-					 .failed_step = h->closed.failed_step,
-					 .started_ms = (uint64_t)h->started_ms,
-					 .ended_ms = (uint64_t)h->closed.ended_ms,
-					 .workflow = bulla_bytes_digest(&h->workflow)};
+		.state = h->closed.state,
+		.outcome = h->closed.outcome,
+		.failed_step = h->closed.failed_step,
+		.started_ms = (uint64_t)h->started_ms,
+		.ended_ms = (uint64_t)h->closed.ended_ms,
+		.workflow = bulla_bytes_digest(&h->workflow)};
 	bulla_wr w;
 
 	if (h->closed.state == BULLA_RUN_OPEN)

@@ -46,7 +46,7 @@ bool runner_serves(struct bulla_engine *e, const struct run *run, uint16_t agent
 {
 	for (size_t k = 0; k < e->instance_count; k++)
 		if (e->instances[k].peer != 0 && e->instances[k].usable && hosts(&e->instances[k], agent) &&
-		    bulla_digest_eq(&e->instances[k].manifest, &e->projects[run->manifest].manifest.digest))
+			bulla_digest_eq(&e->instances[k].manifest, &e->projects[run->manifest].manifest.digest))
 			return true;
 	return false;
 }
@@ -236,7 +236,7 @@ struct inputs {
 };
 
 static bulla_rc parent_record(struct bulla_engine *e, uint32_t index, const struct bulla_flow_parent *parent,
-			      bulla_bytes *ret_record, struct bulla_pb_list *ret_envelopes, bulla_digest *ret_maker)
+	bulla_bytes *ret_record, struct bulla_pb_list *ret_envelopes, bulla_digest *ret_maker)
 {
 	struct run *run = run_at(e, index);
 	struct bulla_rec_started started;
@@ -271,7 +271,7 @@ static bulla_rc collect(struct bulla_engine *e, ref r, struct inputs *ret)
 	for (size_t i = 0; i < ret->parent_count; i++)
 		BULLA_TRY(parent_record(e, run_of(r), &s->flow_parents[i], &s->parents[i], &s->lists[i], &s->makers[i]));
 	BULLA_TRY(bulla_flow_bind(flow, step_of(r), 0, s->flow_parents, ret->parent_count, s->bindings,
-				  BULLA_MAX_FLOW_INPUTS, &bound));
+		BULLA_MAX_FLOW_INPUTS, &bound));
 	ret->envelope_count = 0;
 	for (size_t i = 0; i < bound; i++) {
 		const struct bulla_flow_binding *b = &s->bindings[i];
@@ -288,7 +288,7 @@ static bulla_rc collect(struct bulla_engine *e, ref r, struct inputs *ret)
 
 /* What the connection has not carried: who signed the parents, and the links that the envelopes name. */
 static void hint_objects(struct bulla_engine *e, const struct run *run, bulla_engine_peer peer,
-			 const struct inputs *inputs, struct parcel *parcel)
+	const struct inputs *inputs, struct parcel *parcel)
 {
 	const struct scratch *s = &e->local;
 
@@ -317,11 +317,11 @@ bulla_rc runner_send(struct bulla_engine *e, ref r, struct instance *i, struct p
 	hint_objects(e, run, i->peer, &inputs, parcel);
 	BULLA_TRY(parcel_pack(e, parcel, i->peer, &memory, s->objects));
 	execute = (struct bulla_msg_execute){.permit = bulla_block_view(work->permit),
-					     .parents = bulla_pb_list_of(s->parents, inputs.parent_count),
-					     .inputs = bulla_pb_list_of(s->envelopes, inputs.envelope_count),
-					     .objects = bulla_pb_list_of(s->objects, parcel_size(parcel)),
-					     .deadline_ms = (uint64_t)run_flow(e, run)->steps[step_of(r)].timeout_ms,
-					     .workflow = run->workflow};
+		.parents = bulla_pb_list_of(s->parents, inputs.parent_count),
+		.inputs = bulla_pb_list_of(s->envelopes, inputs.envelope_count),
+		.objects = bulla_pb_list_of(s->objects, parcel_size(parcel)),
+		.deadline_ms = (uint64_t)run_flow(e, run)->steps[step_of(r)].timeout_ms,
+		.workflow = run->workflow};
 	bulla_msg_execute_encode(&execute, &w);
 	bulla_pool_give(&e->pool, memory);
 	BULLA_TRY(bulla_wr_end(&w, &body));

@@ -214,14 +214,14 @@ bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t projec
 	run = run_at(e, index);
 	generation = run->generation;
 	*run = (struct run){.id = *id,
-			    .generation = generation,
-			    .used = 1,
-			    .manifest = project,
-			    .workflow = workflow,
-			    .waiters = NO_REF,
-			    .memory = memory,
-			    .touched_ms = e->now_ms,
-			    .run_no = e->next_run_no++};
+		.generation = generation,
+		.used = 1,
+		.manifest = project,
+		.workflow = workflow,
+		.waiters = NO_REF,
+		.memory = memory,
+		.touched_ms = e->now_ms,
+		.run_no = e->next_run_no++};
 	run->works = (void *)(memory->data + slots * sizeof(struct bulla_flow_slot));
 	for (uint32_t s = 0; s < slots; s++)
 		run->works[s].next = run->works[s].speculation = NO_REF;

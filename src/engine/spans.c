@@ -77,7 +77,7 @@ static bulla_rc find_final(void *arg, const struct bulla_journal_record *record,
 static bool is_final(const struct sum *sum, const struct bulla_rec_result *result)
 {
 	return sum->found && result->step == sum->final.step && result->item == sum->final.item &&
-	       result->attempt == sum->final.attempt;
+		result->attempt == sum->final.attempt;
 }
 
 /* A result without what only its readers need. */
@@ -177,7 +177,7 @@ bulla_rc bulla_spans_index(const struct bulla_spans_reader *reader, const struct
 /* --- questions --- */
 
 bulla_rc bulla_spans_answer(const struct bulla_spans_reader *reader, enum bulla_engine_question question, bulla_bytes arg,
-			    const struct bulla_rec_row *row, struct bulla_buf *ret)
+	const struct bulla_rec_row *row, struct bulla_buf *ret)
 {
 	struct bulla_rec_row open = {.closed = {.state = BULLA_RUN_OPEN}};
 	bulla_rd r = bulla_rd_of(arg);

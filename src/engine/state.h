@@ -316,7 +316,7 @@ BULLA_CHECK bulla_rc runs_init(struct bulla_engine *e);
 void runs_done(struct bulla_engine *e);
 uint32_t run_find(struct bulla_engine *e, const bulla_run_id *id); /* NO_REF: not resident */
 BULLA_CHECK bulla_rc run_new(struct bulla_engine *e, const bulla_run_id *id, uint16_t project, uint16_t workflow,
-			     uint32_t *ret);
+	uint32_t *ret);
 bool run_forget(struct bulla_engine *e); /* the oldest kept one; false: there is none */
 void run_keep(struct bulla_engine *e, uint32_t index); /* from open to kept; the oldest kept one goes */
 const struct workflow *run_workflow(const struct bulla_engine *e, const struct run *run);
@@ -334,10 +334,10 @@ void objects_done(struct bulla_engine *e);
 uint32_t object_find(const struct bulla_engine *e, uint8_t kind, bulla_bytes id);
 /* Keeps a new object; *ret_new: it was not there. maker NULL: a party. */
 BULLA_CHECK bulla_rc object_keep(struct bulla_engine *e, const struct bulla_msg_object *object,
-				 const bulla_digest *maker, bool *ret_new);
+	const bulla_digest *maker, bool *ret_new);
 /* Keeps, and if new writes it to journal and catalogue. */
 BULLA_CHECK bulla_rc object_learn(struct bulla_engine *e, const struct bulla_msg_object *object,
-				  const bulla_digest *maker);
+	const bulla_digest *maker);
 /* Lists of `object` messages: the links that an enclave made, none is kept when one is odd; instance records that the broker
  * names. BULLA_E_FORMAT: another kind, or a link whose id is not its digest's. */
 BULLA_CHECK bulla_rc links_learn(struct bulla_engine *e, const struct bulla_pb_list *list, const bulla_digest *maker);
@@ -357,7 +357,7 @@ struct parcel {
 void parcel_add(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, uint32_t object);
 /* Links of the run's starter that this envelope names. */
 void parcel_add_start_links(struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, const struct run *run,
-			    bulla_bytes envelope);
+	bulla_bytes envelope);
 /* The one with this id; false: the start brought none, or the parcel is full. */
 bool parcel_add_start_link(struct parcel *parcel, const struct run *run, bulla_bytes id);
 static inline size_t parcel_size(const struct parcel *parcel)
@@ -368,12 +368,12 @@ static inline size_t parcel_size(const struct parcel *parcel)
 uint32_t object_next_link(const struct bulla_engine *e, bulla_bytes envelope, size_t *at);
 /* Links that this envelope names and the instance record of who made them. */
 void parcel_add_links(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer, bulla_bytes envelope,
-		      const bulla_digest *maker);
+	const bulla_digest *maker);
 void parcel_add_instance(const struct bulla_engine *e, struct parcel *parcel, bulla_engine_peer peer,
-			 const bulla_digest *kid);
+	const bulla_digest *kid);
 /* Encodes into blocks of views: writes the messages to buf, their views to ret_items[PARCEL_OBJECTS]; marks them as carried. */
 BULLA_CHECK bulla_rc parcel_pack(struct bulla_engine *e, const struct parcel *parcel, bulla_engine_peer peer,
-				 struct bulla_block **ret_memory, bulla_bytes *ret_items);
+	struct bulla_block **ret_memory, bulla_bytes *ret_items);
 
 /* --- projects.c --- */
 /* The agent with this handle, known from now on: manifests and instances come in any order. */
@@ -398,7 +398,7 @@ void question_free(struct bulla_engine *e, struct question *q);
 /* --- book.c: history --- */
 /* Adds a record of the run to this turn's submission. */
 BULLA_CHECK bulla_rc book_append(struct bulla_engine *e, uint32_t run, uint8_t type, uint16_t step, uint32_t attempt,
-				 bulla_bytes body, bool urgent);
+	bulla_bytes body, bool urgent);
 BULLA_CHECK bulla_rc book_begin(struct bulla_engine *e, uint32_t run, int64_t at_ms);
 /* The ledger took (or refused) the result of a slot. */
 BULLA_CHECK bulla_rc book_committed(struct bulla_engine *e, ref r);
@@ -417,7 +417,7 @@ BULLA_CHECK bulla_rc book_abort(struct bulla_engine *e, uint32_t run, uint8_t st
 BULLA_CHECK bulla_rc book_token_refused(struct bulla_engine *e, uint32_t run, bulla_rc why);
 BULLA_CHECK bulla_rc book_durable(struct bulla_engine *e, uint64_t lsn, struct bulla_engine_place place);
 BULLA_CHECK bulla_rc book_replayed(struct bulla_engine *e, const struct pending_record *record, uint64_t lsn,
-				   struct bulla_engine_place place);
+	struct bulla_engine_place place);
 BULLA_CHECK bulla_rc book_flush(struct bulla_engine *e);
 BULLA_CHECK bulla_rc book_turn(struct bulla_engine *e); /* end of a turn: flushes, or waits for a batch under way */
 BULLA_CHECK bulla_rc book_finish(struct bulla_engine *e, uint32_t run);
@@ -504,7 +504,7 @@ BULLA_CHECK bulla_rc limbo_end(struct bulla_engine *e); /* nobody brought those 
 /* --- client.c, result.c --- */
 struct bulla_start;
 BULLA_CHECK bulla_rc find_workflow(struct bulla_engine *e, const struct bulla_start *start, uint16_t *ret_project,
-				   uint16_t *ret_workflow);
+	uint16_t *ret_workflow);
 void client_refuse(struct bulla_engine *e, const struct bulla_engine_input *in, bulla_rc rc, uint64_t retry_ms);
 /* Remembers the client's request until LOADED. */
 BULLA_CHECK bulla_rc client_ask(struct bulla_engine *e, const struct bulla_engine_input *in,

@@ -105,7 +105,7 @@ uint32_t bulla_flow_slots(const struct bulla_flow *flow);
 /* An empty history. slots: memory for capacity slots (>= bulla_flow_slots), owned by the caller. seed: any public number
  * that differs between runs. BULLA_E_LIMIT; BULLA_E_UNSUPPORTED: the flow needs what this code does not carry out. */
 BULLA_CHECK bulla_rc bulla_flow_begin(const struct bulla_flow *flow, struct bulla_flow_slot *slots, uint32_t capacity,
-				      uint32_t seed, struct bulla_flow_run *ret_run);
+	uint32_t seed, struct bulla_flow_run *ret_run);
 
 /* Continues in larger memory: copies the slots. */
 BULLA_CHECK bulla_rc bulla_flow_run_move(struct bulla_flow_run *run, struct bulla_flow_slot *slots, uint32_t capacity);
@@ -114,27 +114,27 @@ BULLA_CHECK bulla_rc bulla_flow_run_move(struct bulla_flow_run *run, struct bull
  * BULLA_E_ATTEMPT_NUMBER: another attempt is wanted; BULLA_E_FORK: another receipt is there; BULLA_E_RUN_CLOSED: after
  * the end; BULLA_E_ARGUMENT: no such step or outcome; BULLA_E_LIMIT: facts or slots. Nothing changes on failure. */
 BULLA_CHECK bulla_rc bulla_flow_apply(const struct bulla_flow *flow, struct bulla_flow_run *run,
-				      const struct bulla_flow_event *event);
+	const struct bulla_flow_event *event);
 
 /* Commands that are new since the last call, in (step, item) order, at most capacity (>= 1); the rest stays queued: call
  * until *ret_count < capacity. */
 BULLA_CHECK bulla_rc bulla_flow_decide(const struct bulla_flow *flow, struct bulla_flow_run *run,
-				       struct bulla_flow_command *ret_commands, size_t capacity, size_t *ret_count);
+	struct bulla_flow_command *ret_commands, size_t capacity, size_t *ret_count);
 
 /* Every command wanted and not closed, one per call, in (step, item) order; *cursor starts at 0. BULLA_E_NOT_FOUND after
  * the last. */
 BULLA_CHECK bulla_rc bulla_flow_outstanding(const struct bulla_flow *flow, const struct bulla_flow_run *run,
-					    size_t *cursor, struct bulla_flow_command *ret_command);
+	size_t *cursor, struct bulla_flow_command *ret_command);
 
 /* Is this attempt of this slot wanted now (the broker's question before a permit)? BULLA_OK, BULLA_E_PLAN,
  * BULLA_E_SLOT_FILLED, BULLA_E_ATTEMPT_NUMBER, BULLA_E_ATTEMPT_OPEN, BULLA_E_RUN_CLOSED, BULLA_E_ARGUMENT; BULLA_E_LIMIT: no attempt
  * begins any more, the clock says so instead. */
 BULLA_CHECK bulla_rc bulla_flow_wants(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint16_t step,
-				      uint32_t item, uint32_t attempt);
+	uint32_t item, uint32_t attempt);
 
 /* Tries left to this slot, the wanted attempt counted (>= 1 while it is wanted). */
 uint32_t bulla_flow_tries_left(const struct bulla_flow *flow, const struct bulla_flow_slot *slot);
 
 /* The slot; NULL when there is none (yet). */
 const struct bulla_flow_slot *bulla_flow_slot_of(const struct bulla_flow *flow, const struct bulla_flow_run *run,
-						 uint16_t step, uint32_t item);
+	uint16_t step, uint32_t item);

@@ -31,7 +31,7 @@ uint32_t bulla_flow_slots(const struct bulla_flow *flow)
 }
 
 bulla_rc bulla_flow_begin(const struct bulla_flow *flow, struct bulla_flow_slot *slots, uint32_t capacity,
-			  uint32_t seed, struct bulla_flow_run *ret_run)
+	uint32_t seed, struct bulla_flow_run *ret_run)
 {
 	if (capacity < flow->step_count)
 		return BULLA_FAIL(BULLA_E_LIMIT, "too few slots for the flow");
@@ -42,13 +42,13 @@ bulla_rc bulla_flow_begin(const struct bulla_flow *flow, struct bulla_flow_slot 
 		slots[i] = (struct bulla_flow_slot){
 			.step = (uint16_t)i, .waits = flow->steps[i].deps.count, .next = NO_SLOT};
 	*ret_run = (struct bulla_flow_run){.slots = slots,
-					   .slot_count = flow->step_count,
-					   .slot_capacity = capacity,
-					   .head = NO_SLOT,
-					   .tail = NO_SLOT,
-					   .open_steps = flow->forward_count,
-					   .seed = seed,
-					   .state = BULLA_RUN_OPEN};
+		.slot_count = flow->step_count,
+		.slot_capacity = capacity,
+		.head = NO_SLOT,
+		.tail = NO_SLOT,
+		.open_steps = flow->forward_count,
+		.seed = seed,
+		.state = BULLA_RUN_OPEN};
 	return BULLA_OK;
 }
 
@@ -63,7 +63,7 @@ bulla_rc bulla_flow_run_move(struct bulla_flow_run *run, struct bulla_flow_slot 
 }
 
 const struct bulla_flow_slot *bulla_flow_slot_of(const struct bulla_flow *flow, const struct bulla_flow_run *run,
-						 uint16_t step, uint32_t item)
+	uint16_t step, uint32_t item)
 {
 	return step < flow->step_count && item == 0 ? &run->slots[step] : NULL;
 }
@@ -104,7 +104,7 @@ static void enqueue(struct bulla_flow_run *run, uint32_t index)
 
 /* Back-off doubles with each failure and gets up to a quarter more, so that runs do not come back together. */
 static int64_t backoff_ms(const struct bulla_flow_step *step, const struct bulla_flow_run *run,
-			  const struct bulla_flow_slot *slot)
+	const struct bulla_flow_slot *slot)
 {
 	int64_t wait = step->backoff_min_ms;
 	uint64_t mix = ((uint64_t)run->seed << 32) ^ ((uint64_t)slot->step << 40) ^ ((uint64_t)slot->item << 8) ^ slot->attempt;
@@ -230,8 +230,8 @@ static bulla_rc apply_started(struct fact *f)
 
 	if (slot->state == BULLA_FLOW_FILLED)
 		return bulla_digest_eq(&slot->digest, &f->event->digest)
-			       ? BULLA_OK
-			       : BULLA_FAIL(BULLA_E_FORK, "the run has another start record");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_FORK, "the run has another start record");
 	if (is_final(f->run))
 		return BULLA_FAIL(BULLA_E_RUN_CLOSED, "the run has ended");
 	slot->digest = f->event->digest;
@@ -253,11 +253,11 @@ static bulla_rc other_attempt(const struct fact *f)
 	if (slot->state == BULLA_FLOW_FILLED && event->attempt == slot->attempt) {
 		if (event->kind != BULLA_FLOW_RESULT)
 			return event->kind == BULLA_FLOW_OPENED
-				       ? BULLA_OK
-				       : BULLA_FAIL(BULLA_E_SLOT_FILLED, "the slot has its receipt");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_SLOT_FILLED, "the slot has its receipt");
 		return bulla_digest_eq(&slot->digest, &event->digest)
-			       ? BULLA_OK
-			       : BULLA_FAIL(BULLA_E_FORK, "the slot has another receipt");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_FORK, "the slot has another receipt");
 	}
 	return BULLA_OK;
 }
@@ -289,14 +289,14 @@ static bulla_rc check_outcome(const struct fact *f)
 	/* Who folds what the ledger says may be behind it by an attempt of each slot. */
 	if (f->event->outcome == BULLA_OUTCOME_LIMIT)
 		return step->kind == BULLA_FLOW_AGENT && is_spent(f->flow, f->run, f->run->slot_count)
-			       ? BULLA_OK
-			       : BULLA_FAIL(BULLA_E_PLAN, "limit is said of runs with as many facts as there may be, and only then");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_PLAN, "limit is said of runs with as many facts as there may be, and only then");
 	if (lost != (f->slot->lost >= BULLA_MAX_FLOW_LOST))
 		return BULLA_FAIL(BULLA_E_PLAN, "lost is said after the last lost attempt, and only then");
 	if (BULLA_OUTCOME_IS_FAILURE(f->event->outcome))
 		return f->event->outcome <= BULLA_OUTCOME_LOST
-			       ? BULLA_OK
-			       : BULLA_FAIL(BULLA_E_ARGUMENT, "no such failure");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_ARGUMENT, "no such failure");
 	if (f->event->outcome >= bulla_flow_outcome_count(step))
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "no such outcome");
 	return BULLA_OK;
@@ -423,7 +423,7 @@ static bulla_rc apply_items(struct fact *f)
 }
 
 bulla_rc bulla_flow_apply(const struct bulla_flow *flow, struct bulla_flow_run *run,
-			  const struct bulla_flow_event *event)
+	const struct bulla_flow_event *event)
 {
 	static bulla_rc (*const table[])(struct fact *) = {
 		[BULLA_FLOW_STARTED] = apply_started,  [BULLA_FLOW_RESULT] = apply_result,
@@ -445,7 +445,7 @@ bulla_rc bulla_flow_apply(const struct bulla_flow *flow, struct bulla_flow_run *
 
 /* False when the slot asks for nothing. */
 static bool command_of(const struct bulla_flow *flow, const struct bulla_flow_run *run,
-		       const struct bulla_flow_slot *slot, struct bulla_flow_command *ret)
+	const struct bulla_flow_slot *slot, struct bulla_flow_command *ret)
 {
 	static const uint8_t verbs[] = {[BULLA_FLOW_AGENT] = BULLA_FLOW_RUN,
 					[BULLA_FLOW_PARTY] = BULLA_FLOW_ASK_PARTY,
@@ -454,10 +454,10 @@ static bool command_of(const struct bulla_flow *flow, const struct bulla_flow_ru
 	if (slot->state != BULLA_FLOW_WANTED || is_final(run) || (run->ending != 0 && !slot->open))
 		return false;
 	*ret = (struct bulla_flow_command){.kind = verbs[flow->steps[slot->step].kind],
-					   .step = slot->step,
-					   .item = slot->item,
-					   .attempt = slot->attempt,
-					   .due_ms = slot->at_ms};
+		.step = slot->step,
+		.item = slot->item,
+		.attempt = slot->attempt,
+		.due_ms = slot->at_ms};
 	if (run->ending != 0)
 		ret->kind = BULLA_FLOW_STOP;
 	else if (slot->lost >= BULLA_MAX_FLOW_LOST) {
@@ -477,15 +477,15 @@ static struct bulla_flow_command last_command(const struct bulla_flow_run *run)
 		return (struct bulla_flow_command){
 			.kind = BULLA_FLOW_COMPLETE, .step = run->result, .due_ms = run->ended_ms};
 	return (struct bulla_flow_command){.kind = BULLA_FLOW_FAIL,
-					   .why = run->why,
-					   .step = run->failed_step,
-					   .item = run->failed_item,
-					   .attempt = run->failed_attempt,
-					   .due_ms = run->ended_ms};
+		.why = run->why,
+		.step = run->failed_step,
+		.item = run->failed_item,
+		.attempt = run->failed_attempt,
+		.due_ms = run->ended_ms};
 }
 
 bulla_rc bulla_flow_decide(const struct bulla_flow *flow, struct bulla_flow_run *run,
-			   struct bulla_flow_command *ret_commands, size_t capacity, size_t *ret_count)
+	struct bulla_flow_command *ret_commands, size_t capacity, size_t *ret_count)
 {
 	size_t n = 0;
 
@@ -524,7 +524,7 @@ bulla_rc bulla_flow_outstanding(const struct bulla_flow *flow, const struct bull
 }
 
 bulla_rc bulla_flow_wants(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint16_t step,
-			  uint32_t item, uint32_t attempt)
+	uint32_t item, uint32_t attempt)
 {
 	const struct bulla_flow_slot *slot = bulla_flow_slot_of(flow, run, step, item);
 

@@ -51,15 +51,15 @@ static void mark_conditions(const struct bulla_flow *flow, uint32_t step, struct
 static struct bulla_flow_parent parent_of(const struct bulla_flow_slot *slot)
 {
 	return (struct bulla_flow_parent){.step = slot->step,
-					  .outcome = slot->outcome,
-					  .item = slot->item,
-					  .attempt = slot->attempt,
-					  .digest = slot->digest};
+		.outcome = slot->outcome,
+		.item = slot->item,
+		.attempt = slot->attempt,
+		.digest = slot->digest};
 }
 
 /* The steps whose receipts are parents: deps, and for each skipped one those that decided it. */
 static bulla_rc mark_parents(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint32_t step,
-			     struct marks *m, size_t *ret_count)
+	struct marks *m, size_t *ret_count)
 {
 	size_t count = 0;
 
@@ -77,7 +77,7 @@ static bulla_rc mark_parents(const struct bulla_flow *flow, const struct bulla_f
 }
 
 bulla_rc bulla_flow_parents(const struct bulla_flow *flow, const struct bulla_flow_run *run, uint16_t step,
-			    uint32_t item, struct bulla_flow_parent *ret_parents, size_t capacity, size_t *ret_count)
+	uint32_t item, struct bulla_flow_parent *ret_parents, size_t capacity, size_t *ret_count)
 {
 	struct marks m = {0};
 	size_t count, n;
@@ -111,7 +111,7 @@ static const struct bulla_flow_parent *find_parent(const struct bulla_flow_paren
 }
 
 static bool conditions_hold(const struct bulla_flow *flow, uint32_t step, const struct bulla_flow_parent *parents,
-			    size_t count)
+	size_t count)
 {
 	struct bulla_flow_span conditions = flow->steps[step].conditions;
 
@@ -126,7 +126,7 @@ static bool conditions_hold(const struct bulla_flow *flow, uint32_t step, const 
 }
 
 static bulla_rc check_form(const struct bulla_flow *flow, uint32_t step, const struct bulla_flow_parent *parents,
-			   size_t count)
+	size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (parents[i].step >= step || parents[i].item != 0)
@@ -141,7 +141,7 @@ static bulla_rc check_form(const struct bulla_flow *flow, uint32_t step, const s
 
 /* Walks down from the step: who is marked and has no receipt must have been skipped, and its deciders are marked. */
 static bulla_rc check_complete(const struct bulla_flow *flow, uint32_t step, const struct bulla_flow_parent *parents,
-			       size_t count, struct marks *ret_skipped)
+	size_t count, struct marks *ret_skipped)
 {
 	struct marks m = {0};
 
@@ -164,7 +164,7 @@ static bulla_rc check_complete(const struct bulla_flow *flow, uint32_t step, con
 }
 
 bulla_rc bulla_flow_check_parents(const struct bulla_flow *flow, uint16_t step, uint32_t item,
-				  const struct bulla_flow_parent *parents, size_t count)
+	const struct bulla_flow_parent *parents, size_t count)
 {
 	struct marks skipped = {0};
 
@@ -181,8 +181,8 @@ bulla_rc bulla_flow_check_parents(const struct bulla_flow *flow, uint16_t step, 
 }
 
 static struct bulla_flow_binding bind_input(const struct bulla_flow *flow, uint32_t index,
-					    const struct bulla_flow_input *input,
-					    const struct bulla_flow_parent *parents, size_t count)
+	const struct bulla_flow_input *input,
+	const struct bulla_flow_parent *parents, size_t count)
 {
 	struct bulla_flow_binding binding = {
 		.input = index, .parent = BULLA_FLOW_NO_SLOT, .element = BULLA_FLOW_NO_SLOT};
@@ -201,8 +201,8 @@ static struct bulla_flow_binding bind_input(const struct bulla_flow *flow, uint3
 }
 
 bulla_rc bulla_flow_bind(const struct bulla_flow *flow, uint16_t step, uint32_t item,
-			 const struct bulla_flow_parent *parents, size_t count,
-			 struct bulla_flow_binding *ret_bindings, size_t capacity, size_t *ret_count)
+	const struct bulla_flow_parent *parents, size_t count,
+	struct bulla_flow_binding *ret_bindings, size_t capacity, size_t *ret_count)
 {
 	struct bulla_flow_span inputs;
 

@@ -31,10 +31,10 @@ BULLA_CHECK bulla_rc bulla_flow_parents(const struct bulla_flow *flow, const str
  * order. Checks: none missing, none too many, none failed, every step without receipt is skipped by the outcomes
  * shown, the slot's own conditions hold. BULLA_E_PLAN, BULLA_E_PARENT (missing or too many), BULLA_E_ARGUMENT. */
 BULLA_CHECK bulla_rc bulla_flow_check_parents(const struct bulla_flow *flow, uint16_t step, uint32_t item,
-					      const struct bulla_flow_parent *parents, size_t count);
+	const struct bulla_flow_parent *parents, size_t count);
 
 /* Which part of which parent each input of the slot reads; parents as checked above. One binding per input; a join of a
  * for_each step gives one per item, in order. BULLA_E_LIMIT when capacity does not suffice, BULLA_E_PARENT. */
 BULLA_CHECK bulla_rc bulla_flow_bind(const struct bulla_flow *flow, uint16_t step, uint32_t item,
-				     const struct bulla_flow_parent *parents, size_t count,
-				     struct bulla_flow_binding *ret_bindings, size_t capacity, size_t *ret_count);
+	const struct bulla_flow_parent *parents, size_t count,
+	struct bulla_flow_binding *ret_bindings, size_t capacity, size_t *ret_count);

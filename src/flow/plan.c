@@ -43,7 +43,7 @@ static bulla_rc read_u16(bulla_cbor_rd *r, uint16_t max, uint16_t *ret)
 
 /* Indices in strictly ascending order, appended to pool. */
 static bulla_rc read_ascending(struct build *b, size_t max, uint16_t *pool, uint32_t *count,
-			       struct bulla_flow_span *ret)
+	struct bulla_flow_span *ret)
 {
 	size_t n;
 	uint16_t value, last = 0;

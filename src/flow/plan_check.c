@@ -44,7 +44,7 @@ static bulla_rc check_names(const struct bulla_flow *flow)
 }
 
 static bulla_rc check_source(const struct bulla_flow *flow, uint32_t index, uint32_t input,
-			     struct bulla_flow_source source)
+	struct bulla_flow_source source)
 {
 	const struct bulla_flow_step *step = &flow->steps[index];
 	const struct bulla_flow_part *part;
@@ -135,14 +135,14 @@ static bulla_rc check_parts(const struct bulla_flow *flow, uint32_t index)
 static bool is_bare(const struct bulla_flow_step *step)
 {
 	return step->tries == 1 && step->words.count == 0 && step->outcome.count == 0 && step->max_items == 0 &&
-	       step->undoes == BULLA_FLOW_NONE && step->flags == 0 && step->backoff_min_ms == 0 &&
-	       step->backoff_max_ms == 0;
+		step->undoes == BULLA_FLOW_NONE && step->flags == 0 && step->backoff_min_ms == 0 &&
+		step->backoff_max_ms == 0;
 }
 
 static bulla_rc check_input_step(const struct bulla_flow_step *step)
 {
 	if (!is_bare(step) || step->actor != BULLA_FLOW_NONE || step->inputs.count || step->after.count ||
-	    step->conditions.count || step->timeout_ms)
+		step->conditions.count || step->timeout_ms)
 		return REFUSE("step 0 is more than the input");
 	return BULLA_OK;
 }

@@ -67,7 +67,7 @@ struct bulla_frames_options {
 
 /* Makes a side; HELLO is queued at once. boot_id is copied, events are copied. */
 BULLA_CHECK bulla_rc bulla_frames_new(const struct bulla_frames_options *options,
-                                      const struct bulla_frames_events *events, struct bulla_frames **ret);
+	const struct bulla_frames_events *events, struct bulla_frames **ret);
 struct bulla_frames *bulla_frames_free(struct bulla_frames *frames);
 
 /* The carrier: on_output(ctx) is called whenever output was added, so that it is flushed at the end of the turn. */
@@ -82,19 +82,19 @@ uint32_t bulla_frames_stream(struct bulla_frames *frames);
 
 /* Opens a request. BULLA_E_BUSY when the other side's window is full, BULLA_E_STATE before its HELLO. */
 BULLA_CHECK bulla_rc bulla_frames_call(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
-                                       bulla_bytes body);
+	bulla_bytes body);
 
 /* The final answer to a request (op as in the request, or the one that the operation allows) and an event before it. */
 BULLA_CHECK bulla_rc bulla_frames_reply(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
-                                        bulla_bytes body);
+	bulla_bytes body);
 BULLA_CHECK bulla_rc bulla_frames_event(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
-                                        bulla_bytes body);
+	bulla_bytes body);
 BULLA_CHECK bulla_rc bulla_frames_error(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
-                                        bulla_rc error, uint64_t retry_ms, uint64_t a, uint64_t b);
+	bulla_rc error, uint64_t retry_ms, uint64_t a, uint64_t b);
 
 /* An event on a request of mine, or of the connection (stream 0). */
 BULLA_CHECK bulla_rc bulla_frames_push(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream,
-                                       bulla_bytes body);
+	bulla_bytes body);
 
 /* Asks the other side to cancel my request; its final reply still comes. */
 BULLA_CHECK bulla_rc bulla_frames_cancel(struct bulla_frames *frames, uint32_t stream);

@@ -82,7 +82,7 @@ static bulla_rc send_some(struct bulla_frames *frames, const struct bulla_frame 
 		if (!last && frames->chunks_ahead == CHUNKS_AHEAD)
 			return BULLA_OK;
 		BULLA_TRY(put_frame(frames, message->op, (uint16_t)(message->flags | (last ? 0 : BULLA_FRAME_MORE)),
-		                    message->stream, part));
+			message->stream, part));
 		*sent += part.n;
 		frames->chunks_ahead += !last;
 	} while (*sent < message->body.n);
@@ -175,7 +175,7 @@ static bulla_rc put_hello(struct bulla_frames *frames, const struct bulla_frames
 }
 
 bulla_rc bulla_frames_new(const struct bulla_frames_options *options, const struct bulla_frames_events *events,
-                          struct bulla_frames **ret)
+	struct bulla_frames **ret)
 {
 	struct bulla_frames *frames;
 	void *p = NULL;
@@ -240,7 +240,7 @@ static bulla_rc take_hello(struct bulla_frames *frames, const struct bulla_frame
 	if (hello.version != BULLA_FRAME_VERSION)
 		return BULLA_FAIL(BULLA_E_VERSION, "the other side speaks another version");
 	if (hello.boot_id.n != BOOT_ID || hello.role < BULLA_ROLE_CLIENT || hello.role > BULLA_ROLE_BROKER ||
-	    hello.window == 0)
+		hello.window == 0)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a HELLO lacks its role, boot id or window");
 	frames->hello_in = true;
 	frames->peer_role = hello.role;
@@ -333,8 +333,8 @@ static bulla_rc take_chunk(struct bulla_frames *frames, const struct bulla_frame
 	BULLA_TRY(bulla_buf_append(&frames->joined, frame->body));
 	if (more)
 		return put_frame(frames, BULLA_OP_CREDIT,
-		                 (uint16_t)(BULLA_FRAME_CREDIT | (frames->join.flags & BULLA_FRAME_REPLY)), frame->stream,
-		                 (bulla_bytes){NULL, 0});
+			(uint16_t)(BULLA_FRAME_CREDIT | (frames->join.flags & BULLA_FRAME_REPLY)), frame->stream,
+			(bulla_bytes){NULL, 0});
 	whole = frames->join;
 	whole.body = bulla_buf_view(&frames->joined);
 	frames->join.op = 0;
@@ -438,7 +438,7 @@ bulla_rc bulla_frames_call(struct bulla_frames *frames, enum bulla_op_number op,
 }
 
 static bulla_rc put_reply(struct bulla_frames *frames, enum bulla_op_number op, unsigned flags, uint32_t stream,
-                          bulla_bytes body)
+	bulla_bytes body)
 {
 	if (!bulla_idset_has(&frames->open_in, stream))
 		return BULLA_FAIL(BULLA_E_STATE, "no such request is open");
@@ -466,7 +466,7 @@ bulla_rc bulla_frames_push(struct bulla_frames *frames, enum bulla_op_number op,
 }
 
 bulla_rc bulla_frames_error(struct bulla_frames *frames, enum bulla_op_number op, uint32_t stream, bulla_rc error,
-                            uint64_t retry_ms, uint64_t a, uint64_t b)
+	uint64_t retry_ms, uint64_t a, uint64_t b)
 {
 	struct bulla_msg_error message = {.id = bulla_bytes_str(bulla_rc_id(error)), .retry_ms = retry_ms, .a = a, .b = b};
 	uint8_t memory[128];

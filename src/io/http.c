@@ -9,7 +9,7 @@
 static bool is_token(uint8_t c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+		(c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static uint8_t lower(uint8_t c)
@@ -127,7 +127,7 @@ static bulla_rc read_header(bulla_bytes line, struct bulla_http_message *message
 }
 
 static bulla_rc read_head(bulla_rd *r, struct bulla_http_message *message,
-                          bulla_rc (*first)(bulla_bytes line, struct bulla_http_message *message))
+	bulla_rc (*first)(bulla_bytes line, struct bulla_http_message *message))
 {
 	bulla_bytes line;
 

@@ -7,8 +7,8 @@
 static bool digit(uint8_t c, size_t *value)
 {
 	size_t d = c >= '0' && c <= '9' ? (size_t)(c - '0') : c >= 'a' && c <= 'f' ? (size_t)(c - 'a' + 10)
-	         : c >= 'A' && c <= 'F' ? (size_t)(c - 'A' + 10)
-	                                : 16;
+		: c >= 'A' && c <= 'F' ? (size_t)(c - 'A' + 10)
+		: 16;
 
 	if (d == 16)
 		return false;

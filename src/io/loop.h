@@ -52,7 +52,7 @@ struct bulla_loop {
 
 /* hooks are copied. BULLA_E_IO. */
 BULLA_CHECK bulla_rc bulla_loop_init(struct bulla_loop *loop, const struct bulla_clock *clock,
-                                     const struct bulla_loop_hooks *hooks);
+	const struct bulla_loop_hooks *hooks);
 void bulla_loop_done(struct bulla_loop *loop);
 
 /* Watches watch->fd (set, with ctx and on_ready, by the caller) for events; level-triggered. */

@@ -139,7 +139,7 @@ static bulla_rc send_pending(struct bulla_pipe *pipe)
 	}
 	if (put < 0)
 		return errno == EPIPE || errno == ECONNRESET ? BULLA_E_CLOSED
-		                                             : BULLA_FAIL_OS(BULLA_E_IO, "a socket refuses to send", errno);
+		: BULLA_FAIL_OS(BULLA_E_IO, "a socket refuses to send", errno);
 	/* That the kernel takes bytes says nothing of the other side; that it has room again, does. */
 	if (pipe->frames != NULL && pipe->blocked)
 		bulla_frames_progress(pipe->frames, pipe->loop->now_us);
@@ -288,7 +288,7 @@ static void on_ready(void *ctx, uint32_t events)
 }
 
 bulla_rc bulla_pipe_new(struct bulla_loop *loop, int fd, struct bulla_tls *tls, const struct bulla_pipe_events *events,
-                        struct bulla_pipe **ret)
+	struct bulla_pipe **ret)
 {
 	struct bulla_pipe *pipe;
 	void *p = NULL;
@@ -354,7 +354,7 @@ bool bulla_pipe_full(const struct bulla_pipe *pipe)
 }
 
 bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bulla_frames_options *options,
-                           const struct bulla_frames_events *events, struct bulla_frames **ret)
+	const struct bulla_frames_events *events, struct bulla_frames **ret)
 {
 	struct bulla_frames_options with_time = *options;
 
@@ -407,7 +407,7 @@ static void on_accept_ready(void *ctx, uint32_t events)
 }
 
 bulla_rc bulla_listener_start(struct bulla_listener *listener, struct bulla_loop *loop, int fd, void *ctx,
-                              void (*on_accept)(void *ctx, int fd))
+	void (*on_accept)(void *ctx, int fd))
 {
 	*listener = (struct bulla_listener){.loop = loop, .ctx = ctx, .on_accept = on_accept};
 	listener->watch = (struct bulla_watch){.ctx = listener, .on_ready = on_accept_ready, .fd = fd};

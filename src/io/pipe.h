@@ -26,7 +26,7 @@ struct bulla_pipe_events {
 /* Takes over fd (connected, or connecting). tls: owned by the pipe, NULL for plain bytes. On failure fd and tls are
  * closed. */
 BULLA_CHECK bulla_rc bulla_pipe_new(struct bulla_loop *loop, int fd, struct bulla_tls *tls,
-                                    const struct bulla_pipe_events *events, struct bulla_pipe **ret);
+	const struct bulla_pipe_events *events, struct bulla_pipe **ret);
 
 /* Closes at once, without on_end. Safe inside its own callbacks except on_end. */
 struct bulla_pipe *bulla_pipe_free(struct bulla_pipe *pipe);
@@ -46,7 +46,7 @@ void bulla_pipe_late(struct bulla_pipe *pipe);
 /* Puts a frame machine on top, before or in on_open: bytes then go to it, its output goes out; frames are owned by the
  * pipe from then on. options.now_us is filled in. on_bytes is not called any more. */
 BULLA_CHECK bulla_rc bulla_pipe_frames(struct bulla_pipe *pipe, const struct bulla_frames_options *options,
-                                       const struct bulla_frames_events *events, struct bulla_frames **ret);
+	const struct bulla_frames_events *events, struct bulla_frames **ret);
 
 /* The TLS machine, NULL without. */
 struct bulla_tls *bulla_pipe_tls(struct bulla_pipe *pipe);
@@ -65,5 +65,5 @@ struct bulla_listener {
 };
 /* listener: embedded in its owner, does not move; fd from bulla_addr_listen is taken over. */
 BULLA_CHECK bulla_rc bulla_listener_start(struct bulla_listener *listener, struct bulla_loop *loop, int fd, void *ctx,
-                                          void (*on_accept)(void *ctx, int fd));
+	void (*on_accept)(void *ctx, int fd));
 void bulla_listener_stop(struct bulla_listener *listener);

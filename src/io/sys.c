@@ -459,7 +459,7 @@ static bulla_rc allow_files(void)
 		return BULLA_OK;
 	files.rlim_cur = files.rlim_max < FILES_WANTED ? files.rlim_max : FILES_WANTED;
 	return setrlimit(RLIMIT_NOFILE, &files) == 0 ? BULLA_OK
-						     : BULLA_FAIL_OS(BULLA_E_IO, "the limit of open files cannot be raised", errno);
+		: BULLA_FAIL_OS(BULLA_E_IO, "the limit of open files cannot be raised", errno);
 }
 
 size_t bulla_sys_files(void)

@@ -11,9 +11,9 @@
 
 /* Wire form of ALPN (RFC 7301). */
 static const uint8_t alpn_frames[] = "\x07"
-									 "bulla/1";
+	"bulla/1";
 static const uint8_t alpn_http[] = "\x08"
-								   "http/1.1";
+	"http/1.1";
 
 static bulla_rc crypto_failed(void)
 {
@@ -27,10 +27,10 @@ static bool harden(SSL_CTX *ctx)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
-	       SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 && SSL_CTX_set_num_tickets(ctx, 0) == 1 &&
-	       SSL_CTX_set_max_early_data(ctx, 0) == 1 &&
-	       SSL_CTX_set_ciphersuites(ctx,
-	                                "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256") == 1;
+		SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 && SSL_CTX_set_num_tickets(ctx, 0) == 1 &&
+		SSL_CTX_set_max_early_data(ctx, 0) == 1 &&
+		SSL_CTX_set_ciphersuites(ctx,
+			"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256") == 1;
 }
 
 bulla_rc bulla_tls_context_make(bool server, struct bulla_tls_context **ret)
@@ -158,8 +158,8 @@ static bulla_rc handshake(struct bulla_tls *tls)
 	if (tls->pin_failed || (tls->context->name_server != NULL && SSL_get_verify_result(tls->ssl) != X509_V_OK)) {
 		ERR_clear_error();
 		return tls->pin_failed
-		           ? BULLA_FAIL(BULLA_E_SIGNATURE, "the server has another key than the pinned one")
-		           : BULLA_FAIL(BULLA_E_SIGNATURE, "the server's certificate is not for this name, or of no known root");
+		? BULLA_FAIL(BULLA_E_SIGNATURE, "the server has another key than the pinned one")
+		: BULLA_FAIL(BULLA_E_SIGNATURE, "the server's certificate is not for this name, or of no known root");
 	}
 	return crypto_failed();
 }
@@ -175,7 +175,7 @@ bulla_rc bulla_tls_open(struct bulla_tls_context *context, enum bulla_tls_alpn a
 	tls = (struct bulla_tls *)p;
 	tls->context = context;
 	if (!attach(tls, alpn) || (name != NULL && !context->name_server(tls->ssl, name)) ||
-	    (!context->server && handshake(tls) != BULLA_OK)) {
+		(!context->server && handshake(tls) != BULLA_OK)) {
 		bulla_tls_free(tls);
 		return crypto_failed();
 	}

@@ -17,7 +17,7 @@ enum bulla_tls_alpn { BULLA_TLS_FRAMES = 1 /* "bulla/1" */, BULLA_TLS_HTTP = 2 /
 /* Server: private key as DER (SEC1 or PKCS#8, P-256) and its certificate as DER. A client that offers neither protocol
  * gets BULLA_TLS_HTTP when it offers no ALPN at all, and is refused when it offers only others. */
 BULLA_CHECK bulla_rc bulla_tls_server_new(bulla_bytes key_der, bulla_bytes certificate_der,
-                                          struct bulla_tls_context **ret);
+	struct bulla_tls_context **ret);
 
 /* Client that accepts exactly the server key with this SPKI digest. */
 BULLA_CHECK bulla_rc bulla_tls_client_new(const bulla_digest *pin, struct bulla_tls_context **ret);
@@ -25,7 +25,7 @@ BULLA_CHECK bulla_rc bulla_tls_client_new(const bulla_digest *pin, struct bulla_
 /* Attested channels: both sides show a certificate (P-256, key and certificate as for a server), any key is taken. Who is
  * on the other side is nobody's word until its evidence names that key (channel/attested.h). */
 BULLA_CHECK bulla_rc bulla_tls_mutual_new(bool server, bulla_bytes key_der, bulla_bytes certificate_der,
-                                          struct bulla_tls_context **ret);
+	struct bulla_tls_context **ret);
 
 /* Clients of servers that the whole world knows: certificates up to a root of ca_file (PEM), NULL: of the system's store;
  * TLS 1.2 is taken too. BULLA_E_IO: there is no such file, or nothing in it. */

@@ -24,4 +24,4 @@ BULLA_CHECK bulla_rc bulla_tls_context_make(bool server, struct bulla_tls_contex
 
 /* name: of a public server; NULL for all others (BULLA_E_ARGUMENT). */
 BULLA_CHECK bulla_rc bulla_tls_open(struct bulla_tls_context *context, enum bulla_tls_alpn alpn, const char *name,
-                                    struct bulla_tls **ret);
+	struct bulla_tls **ret);

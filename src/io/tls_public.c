@@ -18,7 +18,7 @@ static bool name_server(SSL *ssl, const char *name)
 		return false;
 	bulla_copy(sni, name, n); /* SSL_set_tlsext_host_name casts away that the name is not to be changed */
 	return SSL_set1_host(ssl, name) == 1 &&
-	       SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, sni) == 1;
+		SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, sni) == 1;
 }
 
 bulla_rc bulla_tls_public_new(const char *ca_file, struct bulla_tls_context **ret)
@@ -30,7 +30,7 @@ bulla_rc bulla_tls_public_new(const char *ca_file, struct bulla_tls_context **re
 	context->name_server = name_server;
 	SSL_CTX_set_verify(context->ctx, SSL_VERIFY_PEER, NULL);
 	loaded = ca_file == NULL ? SSL_CTX_set_default_verify_paths(context->ctx)
-	                         : SSL_CTX_load_verify_file(context->ctx, ca_file);
+		: SSL_CTX_load_verify_file(context->ctx, ca_file);
 	if (loaded != 1 || SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION) != 1) {
 		ERR_clear_error();
 		bulla_tls_context_free(context);

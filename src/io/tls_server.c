@@ -8,9 +8,9 @@
 
 /* Wire form of ALPN (RFC 7301): our preference first. */
 static const uint8_t alpn_both[] = "\x07"
-								   "bulla/1"
-								   "\x08"
-								   "http/1.1";
+	"bulla/1"
+	"\x08"
+	"http/1.1";
 static bulla_rc crypto_failed(void)
 {
 	ERR_clear_error(); /* our trail says where; libcrypto's texts stay inside */
@@ -18,14 +18,14 @@ static bulla_rc crypto_failed(void)
 }
 
 static int choose_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_size, const unsigned char *offered,
-                       unsigned int size, void *arg)
+	unsigned int size, void *arg)
 {
 	unsigned char *chosen = NULL;
 
 	(void)ssl;
 	(void)arg;
 	if (SSL_select_next_proto(&chosen, ret_size, alpn_both, sizeof(alpn_both) - 1, offered, size) !=
-	    OPENSSL_NPN_NEGOTIATED)
+		OPENSSL_NPN_NEGOTIATED)
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	*ret = chosen;
 	return SSL_TLSEXT_ERR_OK;
@@ -34,8 +34,8 @@ static int choose_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_s
 static bool own_certificate(struct bulla_tls_context *context, bulla_bytes key_der, bulla_bytes certificate_der)
 {
 	return SSL_CTX_use_certificate_ASN1(context->ctx, (int)certificate_der.n, certificate_der.p) == 1 &&
-	       SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context->ctx, key_der.p, (long)key_der.n) == 1 &&
-	       SSL_CTX_check_private_key(context->ctx) == 1;
+		SSL_CTX_use_PrivateKey_ASN1(EVP_PKEY_EC, context->ctx, key_der.p, (long)key_der.n) == 1 &&
+		SSL_CTX_check_private_key(context->ctx) == 1;
 }
 
 bulla_rc bulla_tls_server_new(bulla_bytes key_der, bulla_bytes certificate_der, struct bulla_tls_context **ret)

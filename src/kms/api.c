@@ -126,7 +126,7 @@ static bulla_rc read_recipient(bulla_json value, struct bulla_buf *scratch, stru
 
 	ret->recipient = true;
 	if (bulla_json_get_str(value, "KeyEncryptionAlgorithm", &algorithm) != BULLA_OK ||
-	    !bulla_json_string_is(algorithm, BULLA_BYTES_LITERAL("RSAES_OAEP_SHA_256")))
+		!bulla_json_string_is(algorithm, BULLA_BYTES_LITERAL("RSAES_OAEP_SHA_256")))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a Recipient's algorithm is RSAES_OAEP_SHA_256");
 	if (bulla_json_get_str(value, "AttestationDocument", &document) != BULLA_OK || bulla_json_count(value) != 2)
 		return BULLA_FAIL(BULLA_E_EVIDENCE_MISSING, "a Recipient without a document");
@@ -146,11 +146,11 @@ static bulla_rc read_size(bulla_json value, bool spec, struct bulla_kms_request 
 	}
 	if (ret->op == BULLA_KMS_CREATE_KEY)
 		return bulla_json_string_is(value, BULLA_BYTES_LITERAL("SYMMETRIC_DEFAULT"))
-		           ? BULLA_OK
-		           : BULLA_FAIL(BULLA_E_UNSUPPORTED, "only symmetric keys are made here");
+		? BULLA_OK
+		: BULLA_FAIL(BULLA_E_UNSUPPORTED, "only symmetric keys are made here");
 	ret->size = bulla_json_string_is(value, BULLA_BYTES_LITERAL("AES_256"))   ? 32
-	            : bulla_json_string_is(value, BULLA_BYTES_LITERAL("AES_128")) ? 16
-	                                                                          : 0;
+		: bulla_json_string_is(value, BULLA_BYTES_LITERAL("AES_128")) ? 16
+		: 0;
 	return ret->size != 0 ? BULLA_OK : BULLA_FAIL(BULLA_E_FORMAT, "a KeySpec is AES_256 or AES_128");
 }
 
@@ -169,7 +169,7 @@ static bulla_rc read_other(bulla_json name, bulla_json value)
 			return BULLA_OK;
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		if (bulla_json_string_is(name, bulla_bytes_str(fixed[i][0])) &&
-		    bulla_json_string_is(value, bulla_bytes_str(fixed[i][1])))
+			bulla_json_string_is(value, bulla_bytes_str(fixed[i][1])))
 			return BULLA_OK;
 	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a request has a member that is not served here");
 }
@@ -198,7 +198,7 @@ static bulla_rc read_member(bulla_json name, bulla_json value, struct bulla_buf 
 }
 
 bulla_rc bulla_kms_request_parse(enum bulla_kms_op op, bulla_bytes body, struct bulla_buf *scratch,
-                                 struct bulla_kms_request *ret)
+	struct bulla_kms_request *ret)
 {
 	struct bulla_json_iter iter;
 	bulla_json root, name, value;
@@ -304,7 +304,7 @@ bulla_rc bulla_kms_uuid_read(bulla_bytes text, uint8_t ret[16])
 }
 
 static bulla_rc write_response(unsigned status, bulla_bytes body, const uint8_t request_id[16], const char *bulla_error,
-                               struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	struct bulla_http_message message = {.status = status, .body = body, .header_count = 2};
 	uint8_t memory[40];
@@ -316,7 +316,7 @@ static bulla_rc write_response(unsigned status, bulla_bytes body, const uint8_t 
 	BULLA_TRY(bulla_wr_end(&id, &text));
 	message.headers[0] = (struct bulla_http_header){BULLA_BYTES_LITERAL("x-amzn-RequestId"), text};
 	message.headers[1] = (struct bulla_http_header){BULLA_BYTES_LITERAL("content-type"),
-	                                                BULLA_BYTES_LITERAL("application/x-amz-json-1.1")};
+		BULLA_BYTES_LITERAL("application/x-amz-json-1.1")};
 	if (bulla_error != NULL)
 		message.headers[message.header_count++] =
 			(struct bulla_http_header){BULLA_BYTES_LITERAL("x-bulla-error"), bulla_bytes_str(bulla_error)};
@@ -330,7 +330,7 @@ bulla_rc bulla_kms_write_answer(bulla_bytes body, const uint8_t request_id[16], 
 }
 
 bulla_rc bulla_kms_write_fault(enum bulla_kms_fault fault, bulla_rc rc, const uint8_t request_id[16],
-                               struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	uint8_t memory[512];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));

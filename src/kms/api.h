@@ -76,7 +76,7 @@ BULLA_CHECK bulla_rc bulla_kms_target(bulla_bytes target, enum bulla_kms_op *ret
  * BULLA_E_LIMIT for what AWS calls ValidationException, BULLA_E_UNSUPPORTED for members that would change the meaning.
  */
 BULLA_CHECK bulla_rc bulla_kms_request_parse(enum bulla_kms_op op, bulla_bytes body, struct bulla_buf *scratch,
-                                             struct bulla_kms_request *ret);
+	struct bulla_kms_request *ret);
 
 /* The fault that a result is for AWS's clients. */
 enum bulla_kms_fault bulla_kms_fault_of(bulla_rc rc);
@@ -88,7 +88,7 @@ const char *bulla_kms_fault_type(enum bulla_kms_fault fault);
  */
 BULLA_CHECK bulla_rc bulla_kms_write_answer(bulla_bytes body, const uint8_t request_id[16], struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_kms_write_fault(enum bulla_kms_fault fault, bulla_rc rc, const uint8_t request_id[16],
-                                           struct bulla_buf *ret);
+	struct bulla_buf *ret);
 
 /* 36 characters of a uuid, and back (BULLA_E_FORMAT). */
 void bulla_kms_uuid_write(bulla_wr *w, const uint8_t uuid[16]);

@@ -53,7 +53,7 @@ static bulla_rc additional(bulla_bytes header, const struct bulla_kms_context *c
 #define ADDITIONAL_MAX (BULLA_KMS_BLOB_HEADER + 4 + BULLA_KMS_CONTEXT_MAX * (8 + 2 * BULLA_KMS_CONTEXT_BYTES))
 
 static bulla_rc write_header(const struct bulla_kms_material *material, const uint8_t salt[SALT],
-                             uint8_t ret[BULLA_KMS_BLOB_HEADER])
+	uint8_t ret[BULLA_KMS_BLOB_HEADER])
 {
 	bulla_wr w = bulla_wr_fixed(ret, BULLA_KMS_BLOB_HEADER);
 	uint8_t commitment[COMMITMENT], context[SALT_CONTEXT];
@@ -61,7 +61,7 @@ static bulla_rc write_header(const struct bulla_kms_material *material, const ui
 
 	salt_context(salt, context);
 	BULLA_TRY(bulla_kdf_bytes(material->secret, BULLA_LABEL_KEY_BLOB_COMMIT, BULLA_BYTES_ARRAY(context), COMMITMENT,
-	                          commitment));
+		commitment));
 	bulla_wr_bytes(&w, BULLA_BYTES_LITERAL("BKB\x01"));
 	bulla_wr_bytes(&w, BULLA_BYTES_ARRAY(material->uuid));
 	bulla_wr_digest(&w, &material->id);
@@ -71,7 +71,7 @@ static bulla_rc write_header(const struct bulla_kms_material *material, const ui
 }
 
 bulla_rc bulla_kms_blob_seal(const struct bulla_kms_material *material, const struct bulla_kms_context *context,
-                             const struct bulla_random *random, bulla_bytes plain, struct bulla_buf *ret)
+	const struct bulla_random *random, bulla_bytes plain, struct bulla_buf *ret)
 {
 	BULLA_AUTO_SECRET key = BULLA_SECRET_NONE;
 	BULLA_AUTO_BUF aad;
@@ -92,7 +92,7 @@ bulla_rc bulla_kms_blob_seal(const struct bulla_kms_material *material, const st
 }
 
 static bulla_rc unseal(const struct bulla_kms_material *material, const struct bulla_kms_context *context,
-                       bulla_bytes blob, struct bulla_buf *ret)
+	bulla_bytes blob, struct bulla_buf *ret)
 {
 	BULLA_AUTO_SECRET key = BULLA_SECRET_NONE;
 	BULLA_AUTO_BUF aad;
@@ -114,7 +114,7 @@ static bulla_rc unseal(const struct bulla_kms_material *material, const struct b
 }
 
 bulla_rc bulla_kms_blob_open(const struct bulla_kms_material *material, const struct bulla_kms_context *context,
-                             bulla_bytes blob, struct bulla_buf *ret)
+	bulla_bytes blob, struct bulla_buf *ret)
 {
 	uint8_t uuid[BULLA_KMS_UUID];
 	bulla_digest id;

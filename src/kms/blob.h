@@ -22,16 +22,16 @@ struct bulla_kms_material {
 
 /* Which key and material a blob names; BULLA_E_FORMAT when it is none of ours. */
 BULLA_CHECK bulla_rc bulla_kms_blob_read(bulla_bytes blob, uint8_t ret_uuid[BULLA_KMS_UUID],
-                                         bulla_digest *ret_material);
+	bulla_digest *ret_material);
 
 /* Appends a blob. plain: 1 to BULLA_KMS_PLAIN_MAX bytes. */
 BULLA_CHECK bulla_rc bulla_kms_blob_seal(const struct bulla_kms_material *material,
-                                         const struct bulla_kms_context *context, const struct bulla_random *random,
-                                         bulla_bytes plain, struct bulla_buf *ret);
+	const struct bulla_kms_context *context, const struct bulla_random *random,
+	bulla_bytes plain, struct bulla_buf *ret);
 
 /* Appends the plain text to a wiping buffer. BULLA_E_KEY_CONTEXT for whatever does not fit: AWS tells no difference
  * either.
  */
 BULLA_CHECK bulla_rc bulla_kms_blob_open(const struct bulla_kms_material *material,
-                                         const struct bulla_kms_context *context, bulla_bytes blob,
-                                         struct bulla_buf *ret);
+	const struct bulla_kms_context *context, bulla_bytes blob,
+	struct bulla_buf *ret);

@@ -18,7 +18,7 @@ bulla_rc bulla_kms_write_call(const struct bulla_kms_call *call, const char *tar
 	bulla_buf_init(&scratch, 16384);
 	request.headers[0] = (struct bulla_http_header){BULLA_BYTES_LITERAL("host"), call->host};
 	request.headers[1] = (struct bulla_http_header){BULLA_BYTES_LITERAL("content-type"),
-	                                                BULLA_BYTES_LITERAL("application/x-amz-json-1.1")};
+		BULLA_BYTES_LITERAL("application/x-amz-json-1.1")};
 	request.headers[2] = (struct bulla_http_header){BULLA_BYTES_LITERAL("x-amz-target"), bulla_bytes_str(target)};
 	if (call->sign != NULL)
 		BULLA_TRY(call->sign(&request, call->credential, call->wall_ms, &scratch));
@@ -166,7 +166,7 @@ static bool names_key(bulla_json arn, bulla_bytes key_id)
 	if (bulla_bytes_eq(text, key_id))
 		return true;
 	return key_id.n == 36 && text.n > 37 && text.p[text.n - 37] == '/' &&
-	       bulla_bytes_eq((bulla_bytes){text.p + text.n - 36, 36}, key_id);
+		bulla_bytes_eq((bulla_bytes){text.p + text.n - 36, 36}, key_id);
 }
 
 static bulla_rc read_base64(bulla_json root, const char *name, size_t max, struct bulla_buf *ret)
@@ -199,7 +199,7 @@ static bulla_rc open_seed(bulla_json root, struct bulla_rsa_key *key, bulla_secr
 }
 
 bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bulla_rsa_key *key, bulla_bytes key_id,
-                            struct bulla_buf *ret_blob, bulla_secret *ret_seed)
+	struct bulla_buf *ret_blob, bulla_secret *ret_seed)
 {
 	bulla_json root, arn, plain;
 
@@ -208,7 +208,7 @@ bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bu
 		return BULLA_FAIL(BULLA_E_KEY_SUBSTITUTED, "the answer is of another wrapping key");
 	/* a key that came in clear was seen by others: it is no seed */
 	if (bulla_json_get_str(root, "Plaintext", &plain) == BULLA_OK && bulla_json_type(plain) != BULLA_JSON_NULL &&
-	    !bulla_json_string_is(plain, (bulla_bytes){NULL, 0}))
+		!bulla_json_string_is(plain, (bulla_bytes){NULL, 0}))
 		return BULLA_FAIL(BULLA_E_KEY_SUBSTITUTED, "the answer has the key in clear");
 	if (ret_blob != NULL)
 		BULLA_TRY(read_base64(root, "CiphertextBlob", BULLA_KMS_BLOB_MAX, ret_blob));

@@ -18,7 +18,7 @@ struct bulla_kms_call {
 	/* bulla_kms_sigv4_sign with its credential; NULL: not signed. A pointer, so that enclaves, which have no credential, do
 	 * not carry the code. */
 	bulla_rc (*sign)(struct bulla_http_message *request, const struct bulla_kms_credential *credential, int64_t wall_ms,
-	                 struct bulla_buf *scratch);
+		struct bulla_buf *scratch);
 	const struct bulla_kms_credential *credential;
 	int64_t wall_ms;
 };
@@ -26,7 +26,7 @@ struct bulla_kms_call {
 /* A whole HTTP request. */
 BULLA_CHECK bulla_rc bulla_kms_write_generate(const struct bulla_kms_call *call, struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_kms_write_decrypt(const struct bulla_kms_call *call, bulla_bytes blob,
-                                             struct bulla_buf *ret);
+	struct bulla_buf *ret);
 BULLA_CHECK bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *call, struct bulla_buf *ret);
 
 /* The answer to generate or decrypt: checks that KeyId names key_id, that there is no Plaintext, opens
@@ -35,7 +35,7 @@ BULLA_CHECK bulla_rc bulla_kms_write_get_policy(const struct bulla_kms_call *cal
  * BULLA_E_NOT_FOUND; another KeyId BULLA_E_KEY_SUBSTITUTED; bulla-kms's own names of evidence errors (x-bulla-error)
  * the error of that name. */
 BULLA_CHECK bulla_rc bulla_kms_read_key(const struct bulla_http_message *response, struct bulla_rsa_key *key,
-                                        bulla_bytes key_id, struct bulla_buf *ret_blob, bulla_secret *ret_seed);
+	bulla_bytes key_id, struct bulla_buf *ret_blob, bulla_secret *ret_seed);
 
 /* Policy text of the answer to get_policy, appended to ret. */
 BULLA_CHECK bulla_rc bulla_kms_read_policy(const struct bulla_http_message *response, struct bulla_buf *ret);
@@ -44,7 +44,7 @@ BULLA_CHECK bulla_rc bulla_kms_read_policy(const struct bulla_http_message *resp
 
 /* A whole HTTP request for this X-Amz-Target, signed as call says. */
 BULLA_CHECK bulla_rc bulla_kms_write_call(const struct bulla_kms_call *call, const char *target, bulla_bytes body,
-                                          struct bulla_buf *ret);
+	struct bulla_buf *ret);
 
 /* The answer's object, or its error as above. */
 BULLA_CHECK bulla_rc bulla_kms_read_root(const struct bulla_http_message *response, bulla_json *ret);

@@ -147,7 +147,7 @@ static bulla_rc add_claim(const struct bulla_kms_facts *facts, bulla_bytes name,
 	if (bulla_bytes_eq_str(name, "tee") || bulla_bytes_eq_str(name, "assurance")) {
 		if (evidence != NULL)
 			add(values, bulla_bytes_str(name.n == 3 ? bulla_tee_name((enum bulla_tee)evidence->tee)
-			                                        : bulla_assurance_name((enum bulla_assurance)evidence->assurance)));
+				: bulla_assurance_name((enum bulla_assurance)evidence->assurance)));
 		return BULLA_OK;
 	}
 	BULLA_TRY(read_claim_name(name, &id, &index));
@@ -249,7 +249,7 @@ static bool compare_one(const void *arg, bulla_bytes wanted)
 }
 
 bulla_rc bulla_kms_any_string(bulla_json value, bool (*match)(const void *arg, bulla_bytes text), const void *arg,
-                              bool *ret_any)
+	bool *ret_any)
 {
 	uint8_t memory[BULLA_KMS_POLICY_STRING];
 	struct bulla_json_iter iter = bulla_json_begin(value);
@@ -300,7 +300,7 @@ static bulla_rc holds(const struct operator* op, bulla_json wanted, const struct
 }
 
 static bulla_rc eval_key(const struct operator* op, bulla_bytes key, bulla_json wanted,
-                         const struct bulla_kms_facts *facts, enum bulla_kms_condition *state)
+	const struct bulla_kms_facts *facts, enum bulla_kms_condition *state)
 {
 	struct values values;
 	bool hold = false;
@@ -320,7 +320,7 @@ static bulla_rc eval_key(const struct operator* op, bulla_bytes key, bulla_json 
 }
 
 bulla_rc bulla_kms_condition_eval(bulla_json condition, const struct bulla_kms_facts *facts,
-                                  enum bulla_kms_condition *ret)
+	enum bulla_kms_condition *ret)
 {
 	struct bulla_json_iter by_operator = bulla_json_begin(condition);
 	enum bulla_kms_condition state = BULLA_KMS_HOLDS;

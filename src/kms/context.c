@@ -7,7 +7,7 @@ bulla_rc bulla_kms_context_add(struct bulla_kms_context *context, bulla_bytes ke
 	size_t at = context->count;
 
 	if (context->count == BULLA_KMS_CONTEXT_MAX || key.n == 0 || key.n > BULLA_KMS_CONTEXT_BYTES ||
-	    value.n > BULLA_KMS_CONTEXT_BYTES)
+		value.n > BULLA_KMS_CONTEXT_BYTES)
 		return BULLA_FAIL(BULLA_E_LIMIT, "an encryption context is too large");
 	for (size_t i = 0; i < context->count; i++)
 		if (bulla_bytes_eq(context->pairs[i].key, key))
@@ -33,7 +33,7 @@ void bulla_kms_context_write(bulla_wr *w, const struct bulla_kms_context *contex
 }
 
 bulla_rc bulla_kms_seed_context_make(const uint8_t tenant[8], const uint8_t agent[8], uint64_t epoch,
-                                     const bulla_digest *manifest, struct bulla_kms_seed_context *ret)
+	const bulla_digest *manifest, struct bulla_kms_seed_context *ret)
 {
 	bulla_wr w = bulla_wr_fixed(ret->text, sizeof(ret->text));
 	bulla_bytes text;
@@ -52,5 +52,5 @@ bulla_rc bulla_kms_seed_context_make(const uint8_t tenant[8], const uint8_t agen
 	BULLA_TRY(
 		bulla_kms_context_add(&ret->context, BULLA_BYTES_LITERAL("bulla:manifest"), bulla_bytes_of(text.p + 32, 64)));
 	return bulla_kms_context_add(&ret->context, BULLA_BYTES_LITERAL("bulla:epoch"),
-	                             bulla_bytes_of(text.p + 96, digits));
+		bulla_bytes_of(text.p + 96, digits));
 }

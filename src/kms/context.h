@@ -29,4 +29,4 @@ struct bulla_kms_seed_context {
 	uint8_t text[160]; /* what the values are views of: do not move */
 };
 BULLA_CHECK bulla_rc bulla_kms_seed_context_make(const uint8_t tenant[8], const uint8_t agent[8], uint64_t epoch,
-                                                 const bulla_digest *manifest, struct bulla_kms_seed_context *ret);
+	const bulla_digest *manifest, struct bulla_kms_seed_context *ret);

@@ -5,7 +5,7 @@
 #define BODY_MAX 65536
 
 bulla_rc bulla_kms_write_create_key(const struct bulla_kms_call *call, bulla_bytes policy, bulla_bytes description,
-                                    struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	BULLA_AUTO_BUF buf;
 	bulla_bytes body;
@@ -83,7 +83,7 @@ static void put_image(bulla_json_wr *j, const struct bulla_kms_image *image)
 }
 
 static void put_attested(bulla_json_wr *j, const struct bulla_kms_image *image, const uint8_t tenant[8],
-                         const uint8_t agent[8])
+	const uint8_t agent[8])
 {
 	bulla_json_wr_name(j, "Condition");
 	bulla_json_wr_object(j);
@@ -102,7 +102,7 @@ static void put_attested(bulla_json_wr *j, const struct bulla_kms_image *image, 
 }
 
 static void put_statements(bulla_json_wr *j, bulla_bytes admin_arn, const struct bulla_kms_image *images, size_t count,
-                           const uint8_t tenant[8], const uint8_t agent[8])
+	const uint8_t tenant[8], const uint8_t agent[8])
 {
 	static const char *const use[] = {"kms:GenerateDataKey", "kms:Decrypt", NULL};
 	static const char *const look[] = {"kms:GetKeyPolicy", "kms:DescribeKey", NULL};
@@ -126,7 +126,7 @@ static void put_statements(bulla_json_wr *j, bulla_bytes admin_arn, const struct
 }
 
 bulla_rc bulla_kms_default_policy(bulla_bytes admin_arn, const struct bulla_kms_image *images, size_t count,
-                                  const uint8_t tenant[8], const uint8_t agent[8], struct bulla_buf *ret)
+	const uint8_t tenant[8], const uint8_t agent[8], struct bulla_buf *ret)
 {
 	bulla_wr w = bulla_wr_buf(ret);
 	bulla_json_wr j = bulla_json_wr_of(&w);

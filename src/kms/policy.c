@@ -77,7 +77,7 @@ static bool match_principal(const void *arg, bulla_bytes wanted)
 	if (account.n == 0 || bulla_bytes_eq(wanted, account))
 		return account.n > 0;
 	return wanted.n > root.n && bulla_bytes_eq(bulla_bytes_of(wanted.p + wanted.n - root.n, root.n), root) &&
-	       bulla_bytes_eq(account_of(wanted), account);
+		bulla_bytes_eq(account_of(wanted), account);
 }
 
 static bulla_rc read_principal(bulla_json value, const struct bulla_kms_facts *facts, bool *ret)
@@ -114,7 +114,7 @@ static bulla_rc read_effect(bulla_json value, struct statement *statement)
 }
 
 static bulla_rc read_member(bulla_json name, bulla_json value, const struct bulla_kms_facts *facts,
-                            struct statement *statement)
+	struct statement *statement)
 {
 	bulla_bytes none = {NULL, 0};
 	const bulla_bytes *action = facts == NULL ? &none : &facts->action;
@@ -187,8 +187,8 @@ static bulla_rc read_policy(bulla_bytes policy, const struct bulla_kms_facts *fa
 	iter = bulla_json_begin(root);
 	while (bulla_json_next(&iter, &name, &item))
 		if (!bulla_json_string_is(name, BULLA_BYTES_LITERAL("Version")) &&
-		    !bulla_json_string_is(name, BULLA_BYTES_LITERAL("Id")) &&
-		    !bulla_json_string_is(name, BULLA_BYTES_LITERAL("Statement")))
+			!bulla_json_string_is(name, BULLA_BYTES_LITERAL("Id")) &&
+			!bulla_json_string_is(name, BULLA_BYTES_LITERAL("Statement")))
 			return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a policy has a part that is not evaluated here");
 	if (bulla_json_get_str(root, "Statement", &statements) != BULLA_OK)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a policy has a Statement");

@@ -40,7 +40,7 @@ static bulla_rc read_scope(bulla_bytes scope, struct bulla_kms_authorization *re
 	ret->region = token(&scope, '/');
 	ret->service = token(&scope, '/');
 	if (ret->access_key.n == 0 || ret->date.n != DATE || ret->region.n == 0 ||
-	    !bulla_bytes_eq_str(scope, "aws4_request"))
+		!bulla_bytes_eq_str(scope, "aws4_request"))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a credential scope is KEY/DATE/REGION/SERVICE/aws4_request");
 	return BULLA_OK;
 }
@@ -109,7 +109,7 @@ static bulla_rc read_time(bulla_bytes text, int64_t *ret_ms)
 	if (f[2] < 1 || f[2] > 12 || f[3] < 1 || f[3] > 31 || f[4] > 23 || f[5] > 59 || f[6] > 60)
 		return BULLA_FAIL(BULLA_E_CLOCK, "x-amz-date is no time");
 	*ret_ms = ((days_from_civil(f[0] * 100 + f[1], f[2], f[3]) * 24 + f[4]) * 60 + f[5]) * INT64_C(60000) +
-	          f[6] * INT64_C(1000);
+		f[6] * INT64_C(1000);
 	return BULLA_OK;
 }
 
@@ -187,7 +187,7 @@ static bulla_rc put_headers(bulla_wr *w, const struct bulla_http_message *reques
 }
 
 static bulla_rc canonical_digest(const struct bulla_http_message *request, bulla_bytes signed_headers,
-                                 bulla_digest *ret)
+	bulla_digest *ret)
 {
 	BULLA_AUTO_BUF buf;
 	bulla_digest payload;
@@ -236,7 +236,7 @@ static bulla_rc signing_key(const struct bulla_kms_credential *credential, bulla
 }
 
 static bulla_rc signature_of(const struct bulla_http_message *request, bulla_bytes signed_headers,
-                             bulla_bytes date_time, const struct bulla_kms_credential *credential, bulla_digest *ret)
+	bulla_bytes date_time, const struct bulla_kms_credential *credential, bulla_digest *ret)
 {
 	uint8_t memory[512];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
@@ -301,8 +301,8 @@ static bulla_rc check_payload(const struct bulla_http_message *request)
 }
 
 bulla_rc bulla_kms_sigv4_verify(const struct bulla_http_message *request,
-                                const struct bulla_kms_authorization *authorization,
-                                const struct bulla_kms_credential *credential, int64_t wall_ms)
+	const struct bulla_kms_authorization *authorization,
+	const struct bulla_kms_credential *credential, int64_t wall_ms)
 {
 	bulla_bytes date_time = bulla_http_header(request, "x-amz-date");
 	uint8_t claimed[32];
@@ -315,8 +315,8 @@ bulla_rc bulla_kms_sigv4_verify(const struct bulla_http_message *request,
 	if (!bulla_bytes_eq(authorization->access_key, credential->access_key))
 		return BULLA_FAIL(BULLA_E_SIGNATURE, "the request is signed with another access key");
 	if (!bulla_bytes_eq(authorization->date, (bulla_bytes){date_time.p, DATE}) ||
-	    !bulla_bytes_eq(authorization->region, credential->region) ||
-	    !bulla_bytes_eq(authorization->service, credential->service))
+		!bulla_bytes_eq(authorization->region, credential->region) ||
+		!bulla_bytes_eq(authorization->service, credential->service))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a credential scope of another day, region or service");
 	BULLA_TRY(check_coverage(request, authorization->signed_headers));
 	BULLA_TRY(check_payload(request));
@@ -362,7 +362,7 @@ static bulla_rc put_names(bulla_wr *w, const struct bulla_http_message *request)
 }
 
 bulla_rc bulla_kms_sigv4_sign(struct bulla_http_message *request, const struct bulla_kms_credential *credential,
-                              int64_t wall_ms, struct bulla_buf *scratch)
+	int64_t wall_ms, struct bulla_buf *scratch)
 {
 	uint8_t names[2048];
 	bulla_wr list = bulla_wr_fixed(names, sizeof(names));

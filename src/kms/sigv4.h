@@ -18,16 +18,16 @@ struct bulla_kms_authorization {
 
 /* BULLA_E_NOT_FOUND: no Authorization header; BULLA_E_FORMAT: there, and not complete. */
 BULLA_CHECK bulla_rc bulla_kms_sigv4_parse(const struct bulla_http_message *request,
-                                           struct bulla_kms_authorization *ret);
+	struct bulla_kms_authorization *ret);
 
 /* BULLA_E_SIGNATURE: does not verify; BULLA_E_CLOCK: x-amz-date off by more than 15 minutes or missing; BULLA_E_FORMAT:
  * host or x-amz-target not signed, scope of another region, service or day, UNSIGNED-PAYLOAD. */
 BULLA_CHECK bulla_rc bulla_kms_sigv4_verify(const struct bulla_http_message *request,
-                                            const struct bulla_kms_authorization *authorization,
-                                            const struct bulla_kms_credential *credential, int64_t wall_ms);
+	const struct bulla_kms_authorization *authorization,
+	const struct bulla_kms_credential *credential, int64_t wall_ms);
 
 /* Appends x-amz-date and authorization to the request's headers (signing all that are there, host among them); scratch
  * holds the texts and lives as long as the request. */
 BULLA_CHECK bulla_rc bulla_kms_sigv4_sign(struct bulla_http_message *request,
-                                          const struct bulla_kms_credential *credential, int64_t wall_ms,
-                                          struct bulla_buf *scratch);
+	const struct bulla_kms_credential *credential, int64_t wall_ms,
+	struct bulla_buf *scratch);

@@ -93,7 +93,7 @@ static bool answer_all(struct bulla_child *child)
 		if (bulla_rd_bytes(&r, size, &request) != BULLA_OK)
 			return true;
 		if (bulla_dev_nsm_answer(&child->nsm, request, &answer) != BULLA_OK ||
-		    !send_answer(child, bulla_buf_view(&answer)))
+			!send_answer(child, bulla_buf_view(&answer)))
 			return false;
 		bulla_buf_consume(&child->in, 4 + (size_t)size);
 	}

@@ -165,7 +165,7 @@ static bulla_rc attest(struct bulla_dev_nsm *nsm, const struct request *request,
 
 	bulla_buf_init(&document, BULLA_NITRO_DOC_MAX);
 	if (request->user_data.n > USER_DATA_MAX || request->nonce.n > USER_DATA_MAX ||
-	    request->public_key.n > PUBLIC_KEY_MAX) {
+		request->public_key.n > PUBLIC_KEY_MAX) {
 		answer_error(w, "InputTooLarge");
 		return BULLA_OK;
 	}

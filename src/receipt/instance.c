@@ -11,7 +11,7 @@ bulla_rc bulla_instance_write(bulla_wr *w, const struct bulla_instance *instance
 	if (instance->tee.n == 0 || instance->tee.n > TEE_MAX || instance->receipt_key.n > RECEIPT_KEY_MAX)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "an instance record's TEE or key has no possible size");
 	if (instance->evidence.n > BULLA_MAX_EVIDENCE || instance->collateral.n > BULLA_MAX_EVIDENCE ||
-	    instance->agents.n > sizeof(bulla_handle) * BULLA_MAX_AGENTS)
+		instance->agents.n > sizeof(bulla_handle) * BULLA_MAX_AGENTS)
 		return BULLA_FAIL(BULLA_E_LIMIT, "an instance record is too large");
 	bulla_cbor_wr_array(w, INSTANCE_ITEMS);
 	bulla_cbor_wr_uint(w, BULLA_INSTANCE_VERSION);

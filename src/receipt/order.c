@@ -114,7 +114,7 @@ bool bulla_order_revokes(const struct bulla_order *order, uint64_t epoch, const 
 		return bulla_rd_u64be(&r, &number) == BULLA_OK && (number == what->epoch || number == what->run_epoch);
 	case BULLA_ORDER_REVOKE_MEASUREMENT:
 		return (what->run_epoch <= epoch && is(order->subject, what->bundle)) ||
-		       (what->epoch <= epoch && is_measured(order->subject, what->image));
+		(what->epoch <= epoch && is_measured(order->subject, what->image));
 	default:
 		return false;
 	}

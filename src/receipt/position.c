@@ -85,7 +85,7 @@ bool bulla_run_id_eq(const bulla_run_id *a, const bulla_run_id *b)
 bool bulla_slot_eq(const struct bulla_slot *a, const struct bulla_slot *b)
 {
 	return a->step == b->step && a->item == b->item && bulla_run_id_eq(&a->run, &b->run) &&
-	       bulla_digest_eq(&a->workflow, &b->workflow) && bulla_handle_eq(&a->tenant, &b->tenant);
+		bulla_digest_eq(&a->workflow, &b->workflow) && bulla_handle_eq(&a->tenant, &b->tenant);
 }
 
 bool bulla_position_eq(const struct bulla_position *a, const struct bulla_position *b)

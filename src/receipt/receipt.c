@@ -67,7 +67,7 @@ static bulla_rc check_words(const struct bulla_receipt *receipt)
 	if (receipt->executor < BULLA_EXECUTOR_AGENT || receipt->executor > BULLA_EXECUTOR_BROKER)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a receipt has an unknown executor");
 	if (agent ? receipt->reuse != BULLA_REUSE_FRESH && receipt->reuse != BULLA_REUSE_REUSED
-		  : receipt->reuse != BULLA_REUSE_NONE)
+		: receipt->reuse != BULLA_REUSE_NONE)
 		return BULLA_FAIL(BULLA_E_FORMAT, "a receipt has a reuse word that its executor cannot have");
 	if (!agent && !bulla_bytes_is_zero_ct(bulla_bytes_digest(&receipt->agent)))
 		return BULLA_FAIL(BULLA_E_FORMAT, "a receipt names an agent, but none ran");

@@ -41,7 +41,7 @@ bool bulla_recipient_is(bulla_bytes message)
 	struct bulla_cmw record;
 
 	return bulla_cmw_parse(message, &record) == BULLA_OK &&
-	       bulla_bytes_eq_str(record.media_type, BULLA_RECIPIENT_TYPE);
+		bulla_bytes_eq_str(record.media_type, BULLA_RECIPIENT_TYPE);
 }
 
 bulla_rc bulla_recipient_decode(bulla_bytes message, struct bulla_recipient *ret)

@@ -12,10 +12,10 @@ enum { DAY_KEY_VERSION = 1, HPKE_PUBLIC_MAX = 1216, START_PAYLOAD_MAX = 4 << 20 
 static bulla_rc check_sizes(const struct bulla_start *start)
 {
 	if (start->inputs.n % BULLA_PAIR_BYTES != 0 || start->lengths.n % 4 != 0 ||
-	    start->links.n % BULLA_LINK_ID_BYTES != 0)
+		start->links.n % BULLA_LINK_ID_BYTES != 0)
 		return BULLA_FAIL(BULLA_E_ARGUMENT, "a list of a start record ends inside one of its items");
 	if (start->inputs.n / BULLA_PAIR_BYTES > BULLA_MAX_RECEIPT_PAIRS || start->lengths.n / 4 > LISTS_MAX ||
-	    start->links.n / BULLA_LINK_ID_BYTES > LINKS_MAX || start->secret.n > BULLA_SEALED_SECRET_MAX)
+		start->links.n / BULLA_LINK_ID_BYTES > LINKS_MAX || start->secret.n > BULLA_SEALED_SECRET_MAX)
 		return BULLA_FAIL(BULLA_E_LIMIT, "a list of a start record is too long");
 	return BULLA_OK;
 }

@@ -26,15 +26,15 @@ static const char schema[] =
 
 /* Checkpoints are small: the disk that syncs one is the journal's, and runs under way wait for it. */
 static const char pragmas[] = "PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF;"
-			      "PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=64; PRAGMA cache_size=-512; PRAGMA mmap_size=0;";
+	"PRAGMA cell_size_check=ON; PRAGMA wal_autocheckpoint=64; PRAGMA cache_size=-512; PRAGMA mmap_size=0;";
 
 enum statement { PUT_ROW, PUT_MARK, PUT_OBJECT, FIND, ROWS, OBJECTS, IDS, MARKS, KNOWN, NEXT, STATEMENTS };
 
 static const char *const texts[STATEMENTS] = {
 	[PUT_ROW] = ("INSERT OR IGNORE INTO run(run_no, run_id, workflow, epoch, state, outcome, started_ms, ended_ms,"
-		     " steps_done, steps, row) VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
+		" steps_done, steps, row) VALUES(?,?,?,?,?,?,?,?,?,?,?)"),
 	[PUT_MARK] = ("INSERT INTO meta(key, value) VALUES('replay_lsn', ?), ('known_lsn', ?)"
-		      " ON CONFLICT(key) DO UPDATE SET value=excluded.value"),
+		" ON CONFLICT(key) DO UPDATE SET value=excluded.value"),
 	[PUT_OBJECT] = "INSERT OR IGNORE INTO object(digest, kind, used_day, body) VALUES(?,?,?,?)",
 	[FIND] = "SELECT row FROM run WHERE run_id=?",
 	[ROWS] = "SELECT row FROM run ORDER BY run_no DESC",
@@ -87,7 +87,7 @@ static bool is_ours(sqlite3 *db)
 	if (pages == 0)
 		return true;
 	return pages > 0 && pragma(db, "PRAGMA application_id") == APPLICATION_ID &&
-	       pragma(db, "PRAGMA user_version") == USER_VERSION;
+		pragma(db, "PRAGMA user_version") == USER_VERSION;
 }
 
 static bulla_rc open_file(const char *path, sqlite3 **ret)
@@ -225,7 +225,7 @@ bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *c, const struct bulla_c
 {
 	sqlite3_stmt *s = c->statements[PUT_ROW];
 	const int64_t numbers[] = {(int64_t)row->epoch, row->state,    row->outcome,   row->started_ms,
-				   row->ended_ms,       row->steps_done, row->steps};
+		row->ended_ms,       row->steps_done, row->steps};
 
 	sqlite3_bind_int64(s, 1, (int64_t)row->run_no);
 	bind_blob(s, 2, row->run_id);
@@ -241,7 +241,7 @@ bulla_rc bulla_catalogue_put_row(struct bulla_catalogue *c, const struct bulla_c
 }
 
 bulla_rc bulla_catalogue_put_object(struct bulla_catalogue *c, const bulla_digest *digest, uint8_t kind, int64_t day,
-				    bulla_bytes body)
+	bulla_bytes body)
 {
 	sqlite3_stmt *s = c->statements[PUT_OBJECT];
 

@@ -53,10 +53,10 @@ BULLA_CHECK bulla_rc bulla_catalogue_find(struct bulla_catalogue *catalogue, bul
 
 /* Calls each for rows, newest first, until it gives BULLA_E_AGAIN (enough) or an error. */
 BULLA_CHECK bulla_rc bulla_catalogue_rows(struct bulla_catalogue *catalogue, bulla_rc (*each)(void *arg, bulla_bytes row),
-					  void *arg);
+	void *arg);
 
 /* Calls each for every object in the order they were added; and for the ids of all runs. */
 BULLA_CHECK bulla_rc bulla_catalogue_objects(struct bulla_catalogue *catalogue,
-					     bulla_rc (*each)(void *arg, bulla_bytes body), void *arg);
+	bulla_rc (*each)(void *arg, bulla_bytes body), void *arg);
 BULLA_CHECK bulla_rc bulla_catalogue_ids(struct bulla_catalogue *catalogue, bulla_rc (*each)(void *arg, bulla_bytes id),
-					 void *arg);
+	void *arg);

@@ -35,7 +35,7 @@ static bulla_rc open_gramine(struct bulla_source *source)
 {
 	source->tee = BULLA_TEE_SGX;
 	return bulla_evidence_exists(source->root, FOLDER "/quote") ? BULLA_OK
-	                                                            : BULLA_FAIL(BULLA_E_NOT_FOUND, "Gramine gives no quotes here");
+		: BULLA_FAIL(BULLA_E_NOT_FOUND, "Gramine gives no quotes here");
 }
 
 static bulla_rc make_gramine(const struct bulla_source *source, const uint8_t binder[BULLA_EVIDENCE_BINDER],

@@ -103,7 +103,7 @@ static bulla_rc check_binder(const struct provider *provider, bulla_bytes report
 	if (report.n < provider->binder_at + BULLA_EVIDENCE_BINDER)
 		return BULLA_FAIL(BULLA_E_FORMAT, "the report is too short");
 	return bulla_bytes_eq(bulla_bytes_of(report.p + provider->binder_at, BULLA_EVIDENCE_BINDER),
-		       bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER)) ?
+		bulla_bytes_of(binder, BULLA_EVIDENCE_BINDER)) ?
 		BULLA_OK :
 		BULLA_FAIL(BULLA_E_BINDER, "the report carries something else than was asked for");
 }

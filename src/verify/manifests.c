@@ -28,7 +28,7 @@ static void gather_anchors(struct bulla_verify *v)
 		const struct bulla_trust_anchor *anchor = &v->trust->anchors[i];
 
 		add_anchor(v, (struct bulla_attest_anchor){anchor->tee, anchor->assurance, anchor->how,
-					      bulla_bytes_of(anchor->id, anchor->id_size), bulla_bytes_of(anchor->key, anchor->key_size)});
+			bulla_bytes_of(anchor->id, anchor->id_size), bulla_bytes_of(anchor->key, anchor->key_size)});
 	}
 	for (size_t i = 0; i < vendors.count; i++)
 		add_anchor(v, vendors.list[i]);
@@ -37,7 +37,7 @@ static void gather_anchors(struct bulla_verify *v)
 			const struct bulla_anchor *anchor = &v->manifests[k].m.anchors[i];
 
 			add_anchor(v, (struct bulla_attest_anchor){(uint8_t)bulla_tee_from_name(anchor->tee),
-					      claimed_class(anchor->assurance), anchor->how, anchor->id, anchor->key});
+				claimed_class(anchor->assurance), anchor->how, anchor->id, anchor->key});
 		}
 }
 

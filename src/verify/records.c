@@ -72,8 +72,8 @@ static bool start_is_here(const struct bulla_verify *v, const struct bulla_start
 	const struct bulla_slot *slot = &v->header.slot;
 
 	return bulla_handle_eq(&start->tenant, &slot->tenant) && bulla_run_id_eq(&start->run, &slot->run) &&
-	       bulla_digest_eq(&start->workflow, &slot->workflow) &&
-	       bulla_digest_eq(&start->manifest, &v->header.manifest);
+		bulla_digest_eq(&start->workflow, &slot->workflow) &&
+		bulla_digest_eq(&start->manifest, &v->header.manifest);
 }
 
 bulla_rc verify_day_key_item(struct bulla_verify *v, bulla_bytes body)
@@ -137,7 +137,7 @@ static bool receipt_is_here(const struct bulla_verify *v, const struct bulla_rec
 	const struct bulla_slot *a = &v->header.slot, *b = &receipt->position.slot;
 
 	return bulla_handle_eq(&a->tenant, &b->tenant) && bulla_run_id_eq(&a->run, &b->run) &&
-	       bulla_digest_eq(&a->workflow, &b->workflow) && bulla_digest_eq(&receipt->manifest, &v->header.manifest);
+		bulla_digest_eq(&a->workflow, &b->workflow) && bulla_digest_eq(&receipt->manifest, &v->header.manifest);
 }
 
 static bool instance_hosts(const struct verify_instance *instance, const bulla_handle *agent)

@@ -200,7 +200,7 @@ static bool path_fits(const struct bulla_verify *v, const struct bulla_flow_part
 	bulla_bytes expected = bulla_path_whole;
 
 	if (part != NULL && bulla_path_write(v->flow.names + part->path.first, part->path.count, BULLA_PATH_NO_INDEX, memory,
-				    &expected) != BULLA_OK)
+		&expected) != BULLA_OK)
 		return false;
 	return bulla_bytes_eq(expected, path);
 }

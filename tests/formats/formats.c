@@ -40,7 +40,7 @@ static struct bulla_position position_of(uint32_t step, uint32_t item, uint32_t 
 	static const uint8_t random[10] = {0x7a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60, 0x71, 0x82, 0x93};
 
 	return (struct bulla_position){{handle_of("tenant"), digest_of("workflow"),
-					       bulla_run_id_make(1795270000000, random), step, item},
+		bulla_run_id_make(1795270000000, random), step, item},
 		attempt};
 }
 

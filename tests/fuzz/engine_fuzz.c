@@ -17,7 +17,7 @@ static void say(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint
 }
 
 static void refuse(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
-		   uint64_t retry_ms)
+	uint64_t retry_ms)
 {
 	(void)ctx, (void)peer, (void)op, (void)stream, (void)retry_ms;
 	fuzz_assert(rc != BULLA_OK);
@@ -87,13 +87,13 @@ static void frames(struct bulla_engine *engine, bulla_rd *r)
 
 	while (bulla_rd_u8(r, &who) == BULLA_OK && bulla_rd_u8(r, &op) == BULLA_OK && bulla_rd_u16le(r, &size) == BULLA_OK) {
 		struct bulla_engine_input input = {.kind = BULLA_ENGINE_FRAME,
-						   .peer = 1025U + who % 3,
-						   .op = op,
-						   .flags = (uint16_t)((who >> 2 & 1 ? BULLA_ENGINE_REPLY : 0) |
-								       (who >> 3 & 1 ? BULLA_ENGINE_ERROR : 0) |
-								       (who >> 4 & 1 ? BULLA_ENGINE_EVENT : 0)),
-						   .stream = who >> 5,
-						   .now_ms = 1800000000000};
+			.peer = 1025U + who % 3,
+			.op = op,
+			.flags = (uint16_t)((who >> 2 & 1 ? BULLA_ENGINE_REPLY : 0) |
+				(who >> 3 & 1 ? BULLA_ENGINE_ERROR : 0) |
+				(who >> 4 & 1 ? BULLA_ENGINE_EVENT : 0)),
+			.stream = who >> 5,
+			.now_ms = 1800000000000};
 
 		if (bulla_rd_bytes(r, size < bulla_rd_left(r) ? size : bulla_rd_left(r), &body) != BULLA_OK)
 			return;

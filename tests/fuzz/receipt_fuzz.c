@@ -110,7 +110,7 @@ static bool again_recipient(bulla_bytes in, bulla_wr *w)
 	bulla_buf_init(&scratch, sizeof(memory));
 	bulla_buf_init(&made, sizeof(memory));
 	if (bulla_recipient_decode(in, &recipient) != BULLA_OK ||
-	    bulla_recipient_write(&recipient, &scratch, &made) != BULLA_OK)
+		bulla_recipient_write(&recipient, &scratch, &made) != BULLA_OK)
 		return false;
 	bulla_wr_bytes(w, bulla_buf_view(&made));
 	return true;

@@ -190,7 +190,7 @@ static bulla_rc attest(struct line *line, struct bulla_dev_nsm *with, const stru
 	bulla_buf_init(&document, BULLA_MAX_EVIDENCE);
 	must(bulla_channel_ends_of(line->tls, &ends), "ends");
 	must(bulla_session_client_init(&client, &ends, BULLA_BYTES_LITERAL("nitro"), bulla_sign_key_spki(key),
-		     BULLA_BYTES_ARRAY(manifest.agents[0].handle.b), &manifest.digest), "client");
+		BULLA_BYTES_ARRAY(manifest.agents[0].handle.b), &manifest.digest), "client");
 	must(bulla_session_client_ask(&client, &w), "ask");
 	must(call(line, BULLA_OP_CHALLENGE, 1, bulla_bytes_of(text, w.n), &body), "challenge");
 	must(bulla_session_client_challenge(&client, body, &nonce, binder), "challenge");

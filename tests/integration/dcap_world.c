@@ -44,7 +44,7 @@ static bulla_rc put_chain(const char *file, const char *pem)
 
 	for (const char *p = pem; *p != '\0'; p++)
 		n += strchr(" \n+/=%", *p) != NULL ? snprintf(text + n, 4, "%%%02X", (unsigned)(unsigned char)*p)
-		                                   : snprintf(text + n, 2, "%c", *p);
+		: snprintf(text + n, 2, "%c", *p);
 	return put(file, bulla_bytes_of(text, (size_t)n));
 }
 

@@ -141,10 +141,10 @@ static void side_open(struct village *v, int fd, struct town_enclave *enclave)
 	struct side *side = v->sides;
 	struct bulla_pipe_events events = {.on_end = side_end};
 	struct bulla_frames_events on = {.on_message = enclave ? enclave_message : broker_message,
-					 .on_hello = enclave ? enclave_hello : NULL};
+		.on_hello = enclave ? enclave_hello : NULL};
 	struct bulla_frames_options options = {.role = enclave ? BULLA_ROLE_ENCLAVE : BULLA_ROLE_BROKER,
-					       .boot_id = BULLA_BYTES_ARRAY(boot),
-					       .window = enclave ? 256 : 4096};
+		.boot_id = BULLA_BYTES_ARRAY(boot),
+		.window = enclave ? 256 : 4096};
 
 	while (side->used)
 		side++;
@@ -293,7 +293,7 @@ static void spawn(struct village *v, const char *program)
 	if (freopen(getenv("BULLAD_LOG") ? getenv("BULLAD_LOG") : "/dev/null", "a", stderr) == NULL)
 		_exit(127);
 	execl(program, "bullad", "--state", state, "--socket", api, "--broker", broker, "--broker-tls", broker, "--enclave",
-	      first, "--enclave", second, (char *)NULL);
+		first, "--enclave", second, (char *)NULL);
 	_exit(127);
 }
 
@@ -409,7 +409,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 100 && !all_done(v); i++)
 		turn_for(v, 100000);
 	printf("%sok 1 - every run ended after %u kills # %u runs, %u done, %u errors\n", all_done(v) ? "" : "not ", kills,
-	       v->next, v->done, v->failed);
+		v->next, v->done, v->failed);
 	kill(v->bullad, SIGTERM);
 	int status = -1;
 

@@ -155,7 +155,7 @@ static bulla_rc read_parents(const struct sim *sim, const struct bulla_permit *p
 		else
 			return BULLA_E_FORMAT;
 		if (!sim->options.no_listed && !bulla_bytes_eq(bulla_bytes_digest(&ret[n].digest),
-			    bulla_bytes_of(permit->parents.p + n * sizeof(bulla_digest), sizeof(bulla_digest))))
+			bulla_bytes_of(permit->parents.p + n * sizeof(bulla_digest), sizeof(bulla_digest))))
 			return BULLA_E_PARENT;
 		n++;
 	}

@@ -210,7 +210,7 @@ static bool same_meaning(const struct family *family, size_t at, uint8_t new)
 	while (to + 1 < old.n && is_digit(old.p[to + 1]))
 		to++;
 	return to == from || /* the version */
-		 ((old.p[at] ^ new) & 0xdf) == 0;
+		((old.p[at] ^ new) & 0xdf) == 0;
 }
 
 /* Only to find rules: what the collateral's bytes do is the matter of the other tests. */

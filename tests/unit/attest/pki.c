@@ -11,7 +11,7 @@
 EVP_PKEY *pki_key(const char *curve)
 {
 	return curve != NULL ? EVP_PKEY_Q_keygen(NULL, NULL, "EC", curve) :
-			       EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
+		EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048);
 }
 
 static void add(X509 *cert, int nid, const char *value)

@@ -354,7 +354,7 @@ static void parties_and_clock(void **state)
 static bool is_of_the_form(bulla_rc rc)
 {
 	return rc == BULLA_E_FORMAT || rc == BULLA_E_TRUNCATED || rc == BULLA_E_TRAILING || rc == BULLA_E_LIMIT ||
-	       rc == BULLA_E_DUPLICATE;
+		rc == BULLA_E_DUPLICATE;
 }
 
 /* Whatever stands in an ADVANCE: it is answered or refused, what was committed stays, and the ledger goes on. */

@@ -65,7 +65,7 @@ static void test_keep_erase_reuse(void **state)
 	struct shown shown;
 	struct bulla_cells *cells = reopen(NULL, &shown);
 	struct bulla_cell one = {BULLA_CELL_RUN, 7, {{1}}}, two = {BULLA_CELL_DAY, 8, {{1}}},
-					  three = {BULLA_CELL_RUN, 9, {{2}}};
+		three = {BULLA_CELL_RUN, 9, {{2}}};
 	BULLA_AUTO_SECRET a = secret_of(0xa1), b = secret_of(0xb2), c = secret_of(0xc3);
 
 	(void)state;
@@ -351,7 +351,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	return mkdtemp(folder) == NULL || bulla_secret_slab_init(4096) != BULLA_OK ||
-	       bulla_sys_disk_open(&disk, folder, true) != BULLA_OK;
+		bulla_sys_disk_open(&disk, folder, true) != BULLA_OK;
 }
 
 static int tear_down(void **state)

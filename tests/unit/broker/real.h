@@ -47,30 +47,30 @@ static inline bulla_bytes make_put(const struct spec *spec)
 	struct bulla_approver approver = {.spki = bulla_sign_key_spki(spec->approver)};
 	struct bulla_party parties[2] = {
 		{.spki = bulla_sign_key_spki(owner),
-	     .handle = handle_of('o'),
-	     .hpke = BULLA_BYTES_ARRAY(hpke),
-	     .rights = BULLA_RIGHT_ALL},
+			.handle = handle_of('o'),
+			.hpke = BULLA_BYTES_ARRAY(hpke),
+			.rights = BULLA_RIGHT_ALL},
 		{.spki = bulla_sign_key_spki(reader), .handle = handle_of('r'), .hpke = BULLA_BYTES_ARRAY(hpke)}};
 	struct bulla_agent agents[2];
 	struct bulla_workflow workflow = {.plan = flows.decoded.bytes};
 	struct bulla_manifest m = {.suite = spec->hybrid ? 2 : 1,
-	                           .mode = 1,
-	                           .epoch = spec->epoch,
-	                           .need = 1,
-	                           .approvers = &approver,
-	                           .approver_count = 1,
-	                           .parties = parties,
-	                           .party_count = 2,
-	                           .agents = agents,
-	                           .agent_count = 2,
-	                           .workflows = &workflow,
-	                           .workflow_count = 1,
-	                           .assurance = spec->assurance != 0 ? spec->assurance : 1,
-	                           .max_age_ms = 300000,
-	                           .tenant = handle_of('t'),
-	                           .broker_tls = broker->epochs.tls,
-	                           .ledger_spki = bulla_sign_key_spki(spec->other_broker ? owner : broker->ledger_key),
-	                           .earlier_count = spec->earlier != NULL};
+		.mode = 1,
+		.epoch = spec->epoch,
+		.need = 1,
+		.approvers = &approver,
+		.approver_count = 1,
+		.parties = parties,
+		.party_count = 2,
+		.agents = agents,
+		.agent_count = 2,
+		.workflows = &workflow,
+		.workflow_count = 1,
+		.assurance = spec->assurance != 0 ? spec->assurance : 1,
+		.max_age_ms = 300000,
+		.tenant = handle_of('t'),
+		.broker_tls = broker->epochs.tls,
+		.ledger_spki = bulla_sign_key_spki(spec->other_broker ? owner : broker->ledger_key),
+		.earlier_count = spec->earlier != NULL};
 	struct bulla_earlier earlier = spec->earlier == NULL ? (struct bulla_earlier){.epoch = 0} : *spec->earlier;
 	struct bulla_anchor anchor;
 	struct bulla_msg_put_manifest message;
@@ -130,13 +130,13 @@ static inline void make_start(struct bulla_sign_key *by, const bulla_digest *par
 	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
 	const struct bulla_day *day = bulla_days_today(&broker->days);
 	struct bulla_start start = {.tenant = handle_of('t'),
-	                            .workflow = epoch->manifest.workflows[0].digest,
-	                            .manifest = epoch->manifest.digest,
-	                            .run = run_of(run),
-	                            .party = *party,
-	                            .inputs = BULLA_BYTES_ARRAY(pair),
-	                            .day_key = day->digest,
-	                            .time_ms = (uint64_t)bulla_wall_ms(broker->clock)};
+		.workflow = epoch->manifest.workflows[0].digest,
+		.manifest = epoch->manifest.digest,
+		.run = run_of(run),
+		.party = *party,
+		.inputs = BULLA_BYTES_ARRAY(pair),
+		.day_key = day->digest,
+		.time_ms = (uint64_t)bulla_wall_ms(broker->clock)};
 	BULLA_AUTO_BUF secret, payload;
 	struct bulla_auth auth;
 	bulla_bytes bytes, ignored;
@@ -147,7 +147,7 @@ static inline void make_start(struct bulla_sign_key *by, const bulla_digest *par
 	if (sealer.size == 0 || !bulla_digest_eq(&sealer_party, party) || !bulla_digest_eq(&sealer_day, &day->digest)) {
 		bulla_start_sealer_done(&sealer);
 		assert_ok(bulla_start_sealer_new(&start, day->kem, bulla_bytes_of(day->public_key, day->public_size),
-		                                 bulla_random_os(), &sealer));
+			bulla_random_os(), &sealer));
 		sealer_party = *party;
 		sealer_day = day->digest;
 	}
@@ -204,9 +204,9 @@ static inline bulla_rc order_run(uint8_t number, uint8_t kind)
 {
 	BULLA_AUTO_BUF sign1, reply;
 	struct bulla_order order = {.kind = kind,
-	                            .tenant = handle_of('t'),
-	                            .manifest = bulla_epochs_current(&broker->epochs)->manifest.digest,
-	                            .run = run_of(number)};
+		.tenant = handle_of('t'),
+		.manifest = bulla_epochs_current(&broker->epochs)->manifest.digest,
+		.run = run_of(number)};
 	struct bulla_msg_advance_run item = {.run_id = BULLA_BYTES_ARRAY(order.run.b)};
 	struct bulla_msg_advanced_run answer;
 
@@ -249,12 +249,12 @@ static inline int set_up(void **state)
 	durable_lsn = 1;
 	begun_ms = bulla_wall_ms(bulla_sys_clock());
 	return mkdtemp(folder) == NULL || bulla_secret_slab_init(256) != BULLA_OK ||
-	       bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
-	       bulla_broker_open(folder, bulla_sign_key_kid(owner), &broker) != BULLA_OK ||
-	       bulla_sign_key_new(BULLA_ES256, &reader) != BULLA_OK ||
-	       bulla_sign_key_new(BULLA_ES256, &stranger) != BULLA_OK || bulla_rsa_key_new(&rsa) != BULLA_OK ||
-	       bulla_random_secret(bulla_random_os(), 32, &run_secret) != BULLA_OK || flows_linear(&flows, 2) == NULL ||
-	       (world = bulla_broker_world(broker)).ctx == NULL;
+		bulla_sign_key_new(BULLA_ES256, &owner) != BULLA_OK ||
+		bulla_broker_open(folder, bulla_sign_key_kid(owner), &broker) != BULLA_OK ||
+		bulla_sign_key_new(BULLA_ES256, &reader) != BULLA_OK ||
+		bulla_sign_key_new(BULLA_ES256, &stranger) != BULLA_OK || bulla_rsa_key_new(&rsa) != BULLA_OK ||
+		bulla_random_secret(bulla_random_os(), 32, &run_secret) != BULLA_OK || flows_linear(&flows, 2) == NULL ||
+		(world = bulla_broker_world(broker)).ctx == NULL;
 }
 
 static inline int tear_down(void **state)

@@ -88,10 +88,10 @@ static bulla_bytes birth_body(uint8_t agent, uint64_t epoch, const char *record,
 {
 	uint8_t handle[8] = {agent};
 	struct bulla_msg_birth message = {.agent = BULLA_BYTES_ARRAY(handle),
-	                                  .epoch = epoch,
-	                                  .record = bulla_bytes_str(record),
-	                                  .blob = BULLA_BYTES_LITERAL("blob"),
-	                                  .instance = BULLA_BYTES_LITERAL("instance")};
+		.epoch = epoch,
+		.record = bulla_bytes_str(record),
+		.blob = BULLA_BYTES_LITERAL("blob"),
+		.instance = BULLA_BYTES_LITERAL("instance")};
 	bulla_wr w = bulla_wr_fixed(memory, 256);
 	bulla_bytes body = {NULL, 0};
 
@@ -154,7 +154,7 @@ static void test_wrapping(void **state)
 	assert_ok(bulla_wrapping_open(&keys, &keys_disk.table));
 	assert_ok(bulla_cells_open(&disk.table, bulla_random_os(), give, NULL, &cells));
 	assert_ok(bulla_wrapping_create(&keys, cells, bulla_random_os(), BULLA_BYTES_LITERAL("{}"),
-	                                BULLA_BYTES_LITERAL("what for"), 5000, &key));
+		BULLA_BYTES_LITERAL("what for"), 5000, &key));
 	assert_ok(bulla_kms_blob_seal(&key->material, NULL, bulla_random_os(), BULLA_BYTES_LITERAL("x"), &blob));
 	arn_size = key->arn_size;
 	bulla_copy(arn, key->arn, arn_size);
@@ -189,12 +189,12 @@ static void test_audit(void **state)
 	struct bulla_kms_facts facts = {.account = BULLA_BYTES_LITERAL("000000000000"), .attested = true};
 	uint8_t id[16] = {1};
 	struct bulla_audit_event event = {.request = &request,
-	                                  .facts = &facts,
-	                                  .key_arn = BULLA_BYTES_LITERAL("arn"),
-	                                  .module_id = BULLA_BYTES_LITERAL("i-1"),
-	                                  .request_id = id,
-	                                  .wall_ms = INT64_C(1800000000000),
-	                                  .rc = BULLA_E_MEASUREMENT};
+		.facts = &facts,
+		.key_arn = BULLA_BYTES_LITERAL("arn"),
+		.module_id = BULLA_BYTES_LITERAL("i-1"),
+		.request_id = id,
+		.wall_ms = INT64_C(1800000000000),
+		.rc = BULLA_E_MEASUREMENT};
 	bulla_json root, value, recipient;
 	BULLA_AUTO_BUF line;
 
@@ -458,8 +458,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_standing), cmocka_unit_test(test_seen), cmocka_unit_test(test_births),
-	                                   cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
-	                                   cmocka_unit_test(test_index), cmocka_unit_test(test_index_in_a_file), cmocka_unit_test(test_index_without_room), cmocka_unit_test(test_index_rots),
+		cmocka_unit_test(test_wrapping), cmocka_unit_test(test_audit),
+		cmocka_unit_test(test_index), cmocka_unit_test(test_index_in_a_file), cmocka_unit_test(test_index_without_room), cmocka_unit_test(test_index_rots),
 		cmocka_unit_test(test_index_without_room_on_disk), cmocka_unit_test(test_queue)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -50,10 +50,10 @@ static void test_epochs(void **state)
 
 	(void)state;
 	assert_rc(BULLA_E_APPROVALS,
-	          bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, stranger, NULL, false}), &is_new));
+		bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, stranger, NULL, false}), &is_new));
 	assert_rc(BULLA_E_DENIED, bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, true}), &is_new));
 	assert_rc(BULLA_E_UNSUPPORTED,
-	          bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, false, true}), &is_new));
+		bulla_epochs_put(epochs, make_put(&(struct spec){1, owner, owner, NULL, false, true}), &is_new));
 	assert_null(bulla_epochs_current(epochs));
 	/* whoever comes first is not the owner by that */
 	assert_attack(MANIFEST_OWNER, BULLA_E_OWNER, put_first(&(struct spec){1, stranger, stranger, NULL, false}));
@@ -65,9 +65,9 @@ static void test_epochs(void **state)
 	assert_false(is_new);
 	/* approvers change only by the old ones' word, numbers only rise */
 	assert_rc(BULLA_E_APPROVALS,
-	          bulla_epochs_put(epochs, make_put(&(struct spec){2, stranger, stranger, NULL, false}), &is_new));
+		bulla_epochs_put(epochs, make_put(&(struct spec){2, stranger, stranger, NULL, false}), &is_new));
 	assert_rc(BULLA_E_EPOCH_OLD,
-	          bulla_epochs_put(epochs, make_put(&(struct spec){1, stranger, owner, NULL, false}), &is_new));
+		bulla_epochs_put(epochs, make_put(&(struct spec){1, stranger, owner, NULL, false}), &is_new));
 	one = (struct bulla_earlier){1, first};
 	assert_ok(bulla_epochs_put(epochs, make_put(&(struct spec){2, owner, owner, &one, false}), &is_new));
 	second = bulla_epochs_current(epochs)->manifest.digest;
@@ -80,7 +80,7 @@ static void test_epochs(void **state)
 	assert_rc(BULLA_E_EPOCH_OLD, bulla_epochs_open(epochs, &first, &found));
 	assert_rc(BULLA_E_EPOCH_OLD, bulla_epochs_serves(epochs, &first, &first));
 	assert_rc(BULLA_E_EPOCH_OLD,
-	          bulla_epochs_put(epochs, make_put(&(struct spec){2, owner, owner, &one, false}), &is_new));
+		bulla_epochs_put(epochs, make_put(&(struct spec){2, owner, owner, &one, false}), &is_new));
 	assert_rc(BULLA_E_FORMAT, bulla_epochs_put(epochs, BULLA_BYTES_LITERAL("rubbish"), &is_new));
 	test_many_epochs();
 }
@@ -101,7 +101,7 @@ static void test_start(void **state)
 	bulla_buf_clear(&record);
 	make_start(stranger, bulla_sign_key_kid(owner), 2, &record);
 	assert_attack(LEDGER_START_SIGNATURE, BULLA_E_SIGNATURE,
-	              world.open_start(world.ctx, bulla_buf_view(&record), &start));
+		world.open_start(world.ctx, bulla_buf_view(&record), &start));
 	/* a party without the right */
 	bulla_buf_clear(&record);
 	make_start(reader, bulla_sign_key_kid(reader), 3, &record);
@@ -215,10 +215,10 @@ static void test_orders(void **state)
 {
 	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
 	struct bulla_order order = {.kind = BULLA_ORDER_ERASE,
-	                            .tenant = handle_of('t'),
-	                            .manifest = epoch->manifest.digest,
-	                            .run = {{1}},
-	                            .time_ms = 1};
+		.tenant = handle_of('t'),
+		.manifest = epoch->manifest.digest,
+		.run = {{1}},
+		.time_ms = 1};
 	struct bulla_order read;
 	BULLA_AUTO_BUF sign1;
 	bulla_digest kid;
@@ -231,7 +231,7 @@ static void test_orders(void **state)
 	bulla_buf_clear(&sign1);
 	assert_ok(bulla_order_make(&order, reader, &sign1));
 	assert_attack(LEDGER_PARTY_RIGHT, BULLA_E_NO_RIGHT,
-	              world.open_order(world.ctx, bulla_buf_view(&sign1), &epoch->manifest.digest, &read, &kid));
+		world.open_order(world.ctx, bulla_buf_view(&sign1), &epoch->manifest.digest, &read, &kid));
 }
 
 /* A revocation is an approver's, and under the manifest in force. */
@@ -240,7 +240,7 @@ static void test_revocations(void **state)
 	const struct bulla_epoch *epoch = bulla_epochs_current(&broker->epochs);
 	static const uint8_t kid[32] = {1};
 	struct bulla_order order = {.kind = BULLA_ORDER_REVOKE_INSTANCE, .tenant = handle_of('t'), .subject = BULLA_BYTES_ARRAY(kid),
-	                            .manifest = epoch->manifest.digest}, read;
+		.manifest = epoch->manifest.digest}, read;
 	struct bulla_revocable what = {.epoch = 3, .run_epoch = 3};
 	uint64_t number = 0;
 	bulla_digest signer, revoked = {{1}};
@@ -341,7 +341,7 @@ static bulla_rc another_owner(void)
 static void test_restart(void **state)
 {
 	bulla_digest tls = broker->epochs.tls, ledger = broker->epochs.ledger,
-				 day = bulla_days_today(&broker->days)->digest;
+		day = bulla_days_today(&broker->days)->digest;
 	struct bulla_permit permit = {.position = {.slot = {.run = run_of(9), .step = 1}, .attempt = 1}};
 	bulla_run_id run = run_of(9);
 	bulla_bytes epoch;

@@ -7,7 +7,7 @@
 static bool both_open(const struct lab_pair *pair)
 {
 	return bulla_attested_todo(&pair->client.channel) == BULLA_ATTESTED_OPEN &&
-	       bulla_attested_todo(&pair->server.channel) == BULLA_ATTESTED_OPEN;
+		bulla_attested_todo(&pair->server.channel) == BULLA_ATTESTED_OPEN;
 }
 
 static const struct lab_key *client_key_of(enum lab_mode mode)

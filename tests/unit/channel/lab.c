@@ -35,7 +35,7 @@ static void make_key(struct lab_key *ret)
 }
 
 void lab_evidence(struct lab_enclave *enclave, const bulla_digest *nonce, const uint8_t binder[BULLA_BINDER_BYTES],
-                  struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	nsm_module = &enclave->module;
 	assert_ok(bulla_nsm_attest(&nsm_direct, bulla_bytes_of(binder, BULLA_BINDER_BYTES), bulla_bytes_digest(nonce),
@@ -43,7 +43,7 @@ void lab_evidence(struct lab_enclave *enclave, const bulla_digest *nonce, const 
 }
 
 static void make_enclave(const struct bulla_dev_pki *pki, const uint8_t pcrs[3][BULLA_NITRO_PCR_SIZE],
-                         struct lab_enclave *ret)
+	struct lab_enclave *ret)
 {
 	uint8_t value[BULLA_NSM_PCR_SIZE];
 

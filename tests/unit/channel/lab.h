@@ -66,4 +66,4 @@ bulla_rc lab_judge(struct lab_side *side);
 
 /* A document of this enclave. */
 void lab_evidence(struct lab_enclave *enclave, const bulla_digest *nonce, const uint8_t binder[BULLA_BINDER_BYTES],
-                  struct bulla_buf *ret);
+	struct bulla_buf *ret);

@@ -40,7 +40,7 @@ struct pair {
 static void open_pair(struct pair *pair, const struct bulla_channel_ends *ends)
 {
 	assert_ok(bulla_session_client_init(&pair->client, ends, BULLA_BYTES_LITERAL("nitro"),
-	                                    BULLA_BYTES_ARRAY(receipt_key), BULLA_BYTES_ARRAY(agents), &manifest));
+		BULLA_BYTES_ARRAY(receipt_key), BULLA_BYTES_ARRAY(agents), &manifest));
 	bulla_session_server_init(&pair->server, ends);
 }
 
@@ -68,7 +68,7 @@ static void attest(struct pair *pair)
 
 /* What the broker says to an ATTEST body with this evidence: BULLA_E_BINDER, where it shows other things than were asked. */
 static bulla_rc judge(struct bulla_session_server *server, bulla_bytes body, const struct evidence *evidence,
-                      int64_t now_ms, struct bulla_session_ask *ask)
+	int64_t now_ms, struct bulla_session_ask *ask)
 {
 	struct bulla_session_server copy = *server; /* attacks are made twice in mutant builds */
 	struct bulla_instance instance = {.purpose = BULLA_PURPOSE_SESSION};
@@ -105,7 +105,7 @@ static void test_session(void **state)
 	assert_true(bulla_digest_eq(&ask.manifest, &manifest));
 	assert_bytes(ask.evidence, BULLA_BYTES_LITERAL("evidence"));
 	assert_rc(BULLA_E_EVIDENCE_STALE,
-	          bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 9, 9, (bulla_bytes){NULL, 0}, &w, &theirs));
+		bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 9, 9, (bulla_bytes){NULL, 0}, &w, &theirs));
 	assert_ok(
 		bulla_session_server_grant(&random_table, BULLA_BYTES_ARRAY(exporter_keys), 4, 61000, 99000, BULLA_BYTES_LITERAL("lent"), &w, &theirs));
 	assert_ok(bulla_wr_end(&w, &body));
@@ -177,7 +177,7 @@ static void test_stale_challenge(void **state)
 	attest(&pair);
 	assert_ok(judge(&pair.server, pair.attest, &pair.evidence, 61000, &ask));
 	assert_attack(SESSION_CHALLENGE, BULLA_E_EVIDENCE_STALE,
-	              judge(&pair.server, pair.attest, &pair.evidence, 61001, &ask));
+		judge(&pair.server, pair.attest, &pair.evidence, 61001, &ask));
 	assert_rc(BULLA_E_EVIDENCE_STALE, judge(&pair.server, pair.attest, &pair.evidence, 999, &ask));
 	bulla_session_server_init(&pair.server, &ends_a);
 	assert_rc(BULLA_E_EVIDENCE_STALE, judge(&pair.server, pair.attest, &pair.evidence, 1000, &ask));
@@ -254,7 +254,7 @@ static void test_order_and_reflection(void **state)
 	open_pair(&pair, &ends_a);
 	assert_rc(BULLA_E_STATE, bulla_session_client_attest(&pair.client, BULLA_BYTES_LITERAL("e"), bulla_bytes_of(NULL, 0), &w));
 	assert_rc(BULLA_E_STATE, bulla_session_client_done(&pair.client, BULLA_BYTES_LITERAL(""),
-	                                                   BULLA_BYTES_ARRAY(exporter_keys), &session));
+		BULLA_BYTES_ARRAY(exporter_keys), &session));
 	assert_ok(bulla_session_client_ask(&pair.client, &w));
 	assert_rc(BULLA_E_STATE, bulla_session_client_ask(&pair.client, &w));
 	/* its own empty request sent back as the reply */
@@ -267,7 +267,7 @@ static void test_order_and_reflection(void **state)
 	challenge(&pair, 1000);
 	attest(&pair);
 	assert_rc(BULLA_E_FORMAT,
-	          bulla_session_client_done(&pair.client, pair.attest, BULLA_BYTES_ARRAY(exporter_keys), &session));
+		bulla_session_client_done(&pair.client, pair.attest, BULLA_BYTES_ARRAY(exporter_keys), &session));
 }
 
 static int set_up(void **state)

@@ -24,7 +24,7 @@ static void must(bool ok)
 /* --- queues --- */
 
 static void push(struct town_queue *q, bulla_engine_peer peer, uint8_t op, uint16_t flags, uint32_t stream,
-		 bulla_bytes body)
+	bulla_bytes body)
 {
 	struct town_frame *f = &q->frames[(q->head + q->count) % TOWN_QUEUE];
 
@@ -55,7 +55,7 @@ static struct town_frame *pop(struct town_queue *q)
 
 /* The town's own allocations are not the engine's. */
 static void push_out(struct town *town, bulla_engine_peer peer, uint8_t op, uint16_t flags, uint32_t stream,
-		     bulla_bytes body)
+	bulla_bytes body)
 {
 	uint64_t before = bulla_alloc_count();
 
@@ -90,13 +90,13 @@ static void effect_event(void *ctx, bulla_engine_peer peer, enum bulla_op_number
 }
 
 static void effect_error(void *ctx, bulla_engine_peer peer, enum bulla_op_number op, uint32_t stream, bulla_rc rc,
-			 uint64_t retry_ms)
+	uint64_t retry_ms)
 {
 	struct town *town = ctx;
 
 	(void)retry_ms;
 	push_out(town, peer, (uint8_t)op, BULLA_ENGINE_REPLY | BULLA_ENGINE_ERROR, stream,
-	     bulla_bytes_str(bulla_rc_id(rc)));
+		bulla_bytes_str(bulla_rc_id(rc)));
 }
 
 static bulla_rc effect_append(void *ctx, bulla_bytes records, uint32_t count, bool urgent)
@@ -243,11 +243,11 @@ static void peer_event(struct town *town, enum bulla_engine_input_kind kind, bul
 static void give(struct town *town, struct town_frame *f)
 {
 	struct bulla_engine_input input = {.kind = BULLA_ENGINE_FRAME,
-					   .peer = f->peer,
-					   .op = f->op,
-					   .flags = f->flags,
-					   .stream = f->stream,
-					   .body = bulla_buf_view(&f->body)};
+		.peer = f->peer,
+		.op = f->op,
+		.flags = f->flags,
+		.stream = f->stream,
+		.body = bulla_buf_view(&f->body)};
 
 	if (f->peer == 0) {
 		bulla_rd r = bulla_rd_of(input.body);
@@ -268,7 +268,7 @@ static void give(struct town *town, struct town_frame *f)
 /* --- the ledger's table with the town's real digests --- */
 
 static bulla_rc world_plan(void *ctx, const bulla_digest *manifest, const bulla_digest *workflow,
-			   struct bulla_ledger_plan *ret)
+	struct bulla_ledger_plan *ret)
 {
 	struct town *town = (struct town *)(void *)((uint8_t *)ctx - offsetof(struct town, world));
 
@@ -297,7 +297,7 @@ void town_write_manifest(struct town *town, uint64_t epoch, bulla_wr *w, bulla_b
 	struct bulla_approver approver = {0};
 	struct bulla_workflow workflow = {.plan = town->flow->bytes};
 	struct bulla_manifest m = {.suite = 1, .mode = 1, .epoch = epoch, .need = 1, .approvers = &approver, .approver_count = 1,
-				   .workflows = &workflow, .workflow_count = 1, .assurance = 1, .tenant = sim_handle('t')};
+		.workflows = &workflow, .workflow_count = 1, .assurance = 1, .tenant = sim_handle('t')};
 
 	MUST(test_key(0, &key, &verify));
 	approver.spki = bulla_sign_key_spki(key);
@@ -320,10 +320,10 @@ static void make_manifest(struct town *town)
 static void new_engine(struct town *town)
 {
 	struct bulla_engine_options options = {.now_ms = town->now, .wall_ms = town->now + town->skew, .residents = 1024,
-					       .piece_bytes = town->piece_bytes, .load_bytes = town->load_bytes,
-					       .facts_max = town->facts_max};
+		.piece_bytes = town->piece_bytes, .load_bytes = town->load_bytes,
+		.facts_max = town->facts_max};
 	struct bulla_engine_effects effects = {town,	     effect_call, effect_reply, effect_event, effect_error,
-					       effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
+		effect_append, effect_arm,  effect_ask,	effect_tell,  effect_note};
 
 	MUST(bulla_engine_new(&options, &effects, &town->engine));
 	MUST(bulla_engine_manifest(town->engine, town->manifest, NULL, 0));
@@ -405,10 +405,10 @@ void town_write_instance(struct town *town, const struct town_enclave *enclave, 
 	bulla_handle handles[8];
 	bulla_bytes agents[8];
 	struct bulla_msg_instance m = {.kid = bulla_bytes_digest(&kid),
-				       .session = BULLA_BYTES_ARRAY(id),
-				       .record = BULLA_BYTES_LITERAL("instance record"),
-				       .window = enclave->window,
-				       .manifest = bulla_bytes_digest(&town->manifest_digest)};
+		.session = BULLA_BYTES_ARRAY(id),
+		.record = BULLA_BYTES_LITERAL("instance record"),
+		.window = enclave->window,
+		.manifest = bulla_bytes_digest(&town->manifest_digest)};
 	struct bulla_ledger_session session = {
 		.instance = kid, .manifest = town->manifest_digest, .lapses_ms = TOWN_NOW + 360000000};
 	bulla_wr w = bulla_wr_buf(ret);
@@ -455,11 +455,11 @@ struct town_enclave *town_enclave(struct town *town, const char *agents)
 	struct town_enclave *enclave = &town->enclaves[town->enclave_count];
 
 	*enclave = (struct town_enclave){.up = true,
-					 .peer = (bulla_engine_peer)(TOWN_ENCLAVE + town->enclave_count),
-					 .session = (uint32_t)town->enclave_count + 1,
-					 .letter = (uint8_t)('1' + town->enclave_count),
-					 .window = 4,
-					 .agents = agents};
+		.peer = (bulla_engine_peer)(TOWN_ENCLAVE + town->enclave_count),
+		.session = (uint32_t)town->enclave_count + 1,
+		.letter = (uint8_t)('1' + town->enclave_count),
+		.window = 4,
+		.agents = agents};
 	bulla_buf_init(&enclave->outbox, 1 << 20);
 	town->enclave_count++;
 	if (town->without_engine)
@@ -501,7 +501,7 @@ void town_crash(struct town *town)
 		MUST(bulla_journal_record_next(&r, &record));
 		record.lsn = i + 1;
 		MUST(bulla_engine_replay(town->engine, &record,
-					 (struct bulla_engine_place){1, (uint32_t)at, (uint32_t)r.n}));
+			(struct bulla_engine_place){1, (uint32_t)at, (uint32_t)r.n}));
 		at += r.n;
 	}
 	for (size_t i = 0; i < town->enclave_count; i++) {
@@ -530,18 +530,18 @@ bulla_run_id town_run_id(uint32_t number)
 }
 
 void town_write_start(struct town *town, const bulla_run_id *run, bool follow, bulla_bytes envelope,
-		      struct bulla_buf *ret)
+	struct bulla_buf *ret)
 {
 	uint8_t pair[BULLA_PAIR_BYTES] = {1}, secret[80] = {2}, payload[2048];
 	struct bulla_start start = {.tenant = sim_handle('t'),
-				    .workflow = town->workflow,
-				    .manifest = town->manifest_digest,
-				    .run = *run,
-				    .party = sim_digest('o'),
-				    .inputs = BULLA_BYTES_ARRAY(pair),
-				    .day_key = sim_digest('d'),
-				    .secret = BULLA_BYTES_ARRAY(secret),
-				    .time_ms = (uint64_t)town->base + town->start_skew};
+		.workflow = town->workflow,
+		.manifest = town->manifest_digest,
+		.run = *run,
+		.party = sim_digest('o'),
+		.inputs = BULLA_BYTES_ARRAY(pair),
+		.day_key = sim_digest('d'),
+		.secret = BULLA_BYTES_ARRAY(secret),
+		.time_ms = (uint64_t)town->base + town->start_skew};
 	struct bulla_auth auth = {.signature[0] = SIM_SIGNED};
 	bulla_bytes view;
 	struct bulla_msg_start m = {.envelopes = bulla_pb_list_of(&envelope, 1), .follow = follow};
@@ -626,7 +626,7 @@ static void client_gets(struct town *town, struct town_frame *f)
 	town->pieces.n = 0;
 	MUST(bulla_buf_append(&town->result_body, bulla_buf_view(&f->body)));
 	if (bulla_msg_run_result_decode(bulla_buf_view(&town->result_body), &town->result) == BULLA_OK &&
-	    town->result.state != 0)
+		town->result.state != 0)
 		town->results++;
 	else if (f->op == BULLA_OP_START)
 		town->started++;
@@ -643,7 +643,7 @@ static uint8_t next_outcome(struct town_enclave *enclave)
 }
 
 void town_write_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
-		       bulla_bytes output, struct bulla_buf *ret)
+	bulla_bytes output, struct bulla_buf *ret)
 {
 	const struct bulla_flow_step *step = &town->flow->steps[permit->position.slot.step];
 	struct bulla_receipt receipt = {.position = permit->position,
@@ -698,7 +698,7 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 	if (f->op == BULLA_OP_RESUME) {
 		if (enclave->outbox.n > 0)
 			push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY | BULLA_ENGINE_EVENT, f->stream,
-			     bulla_buf_view(&enclave->outbox));
+				bulla_buf_view(&enclave->outbox));
 		push(&town->in, enclave->peer, BULLA_OP_RESUME, BULLA_ENGINE_REPLY, f->stream, (bulla_bytes){NULL, 0});
 		return;
 	}
@@ -724,7 +724,7 @@ static void enclave_gets(struct town *town, struct town_enclave *enclave, struct
 	enclave->runs++;
 	enclave->outbox.n = 0;
 	town_write_result(town, enclave, &permit, town->output.n > 0 ? town->output : BULLA_BYTES_LITERAL("sealed output"),
-			  &enclave->outbox);
+		&enclave->outbox);
 	push(&town->in, enclave->peer, BULLA_OP_EXECUTE, BULLA_ENGINE_REPLY, f->stream, bulla_buf_view(&enclave->outbox));
 }
 
@@ -797,7 +797,7 @@ static void broker_gets(struct town *town, struct town_frame *f)
 	rc = town_broker(town, f->op, bulla_buf_view(&f->body), &reply);
 	if (!town->drop_broker_answers)
 		push(&town->in, TOWN_BROKER, f->op, (uint16_t)(BULLA_ENGINE_REPLY | (rc ? BULLA_ENGINE_ERROR : 0)), f->stream,
-		     bulla_buf_view(&reply));
+			bulla_buf_view(&reply));
 	send_tokens(town);
 }
 

@@ -132,10 +132,10 @@ void town_write_manifest(struct town *town, uint64_t epoch, bulla_wr *w, bulla_b
 /* Body of INSTANCE; the ledger gets the session. */
 void town_write_instance(struct town *town, const struct town_enclave *enclave, struct bulla_buf *ret);
 void town_write_start(struct town *town, const bulla_run_id *run, bool follow, bulla_bytes envelope,
-		      struct bulla_buf *ret);
+	struct bulla_buf *ret);
 /* Body of the answer to EXECUTE with this permit; every part has this envelope. */
 void town_write_result(struct town *town, struct town_enclave *enclave, const struct bulla_permit *permit,
-		       bulla_bytes output, struct bulla_buf *ret);
+	bulla_bytes output, struct bulla_buf *ret);
 /* The broker's answer to a request; what it wrote is durable at once. */
 bulla_rc town_broker(struct town *town, uint8_t op, bulla_bytes body, struct bulla_buf *ret);
 bool town_write_tokens(struct town *town, struct bulla_buf *ret);

@@ -12,18 +12,18 @@ void flows_init(struct flows *f)
 {
 	bulla_zero(f, sizeof(*f));
 	f->flow = (struct bulla_flow){.semantics = BULLA_FLOW_SEMANTICS,
-				      .flags = BULLA_FLOW_CLEAR,
-				      .timeout_ms = (int64_t)30 * 86400 * 1000,
-				      .steps = f->steps,
-				      .actors = f->actors,
-				      .inputs = f->inputs,
-				      .sources = f->sources,
-				      .conditions = f->conditions,
-				      .parts = f->parts,
-				      .names = f->names,
-				      .readers = f->readers,
-				      .refs = f->refs,
-				      .step_count = 1};
+		.flags = BULLA_FLOW_CLEAR,
+		.timeout_ms = (int64_t)30 * 86400 * 1000,
+		.steps = f->steps,
+		.actors = f->actors,
+		.inputs = f->inputs,
+		.sources = f->sources,
+		.conditions = f->conditions,
+		.parts = f->parts,
+		.names = f->names,
+		.readers = f->readers,
+		.refs = f->refs,
+		.step_count = 1};
 	f->steps[0] = (struct bulla_flow_step){
 		.kind = BULLA_FLOW_INPUT, .actor = BULLA_FLOW_NONE, .undoes = BULLA_FLOW_NONE, .tries = 1};
 }

@@ -175,7 +175,7 @@ static void branches_skip_what_is_not_taken(void **state)
 			assert_int_equal(c[0].due_ms, 12000);
 		for (uint16_t other = 2; other < 5; other++)
 			assert_int_equal(w.slots[other].state,
-					 other == 2 + outcome ? BULLA_FLOW_WANTED : BULLA_FLOW_SKIPPED);
+				other == 2 + outcome ? BULLA_FLOW_WANTED : BULLA_FLOW_SKIPPED);
 		event = result((uint16_t)(2 + outcome), 1, 0, 13000);
 		assert_ok(bulla_flow_apply(flow, &w.run, &event));
 		assert_int_equal(drain(flow, &w, c, 8), 1);
@@ -278,9 +278,9 @@ static bool random_fact(const struct bulla_flow *flow, const struct world *w, ui
 		*ret = result(pick.step, pick.attempt, BULLA_OUTCOME_LOST, now);
 	else
 		*ret = result(pick.step, pick.attempt,
-			      (uint8_t)(next_random(seed) % (flow->steps[pick.step].words.count + 1) %
+			(uint8_t)(next_random(seed) % (flow->steps[pick.step].words.count + 1) %
 					(flow->steps[pick.step].words.count ? flow->steps[pick.step].words.count : 1)),
-			      now);
+			now);
 	if (next_random(seed) % 64 == 0 && w->run.state == BULLA_RUN_OPEN)
 		*ret = (struct bulla_flow_event){.kind = BULLA_FLOW_CANCELLED};
 	ret->at_ms = now;
@@ -297,7 +297,7 @@ static void random_history(const struct bulla_flow *flow, uint64_t seed, struct 
 	h->facts[h->count++] = started();
 	assert_ok(bulla_flow_apply(flow, &w.run, &h->facts[0]));
 	while (h->count < FACTS &&
-	       random_fact(flow, &w, &seed, 1000 + (int64_t)h->count * 10, &h->facts[h->count])) {
+		random_fact(flow, &w, &seed, 1000 + (int64_t)h->count * 10, &h->facts[h->count])) {
 		assert_ok(bulla_flow_apply(flow, &w.run, &h->facts[h->count]));
 		h->count++;
 		drain(flow, &w, c, 64);
@@ -309,7 +309,7 @@ static void random_history(const struct bulla_flow *flow, uint64_t seed, struct 
 static bool same_command(const struct bulla_flow_command *a, const struct bulla_flow_command *b)
 {
 	return a->kind == b->kind && a->why == b->why && a->step == b->step && a->item == b->item &&
-	       a->attempt == b->attempt && a->due_ms == b->due_ms;
+		a->attempt == b->attempt && a->due_ms == b->due_ms;
 }
 
 /* Is this delta of earlier still wanted? Then it is among the outstanding ones. */
@@ -326,7 +326,7 @@ static bool is_outstanding(const struct bulla_flow *flow, const struct world *w,
 
 /* Applies facts; where the bits of `cuts` say so, decide is drained, and the deltas are collected. */
 static void replay(const struct bulla_flow *flow, const struct history *h, size_t upto, uint64_t cuts, bool twice,
-		   struct world *w)
+	struct world *w)
 {
 	size_t kept = 0;
 

@@ -96,9 +96,9 @@ static void fold_and_check_agree(void **state)
 			.kind = BULLA_FLOW_RESULT, .step = 1, .attempt = 1, .outcome = outcome, .digest.b[0] = 1};
 		assert_ok(bulla_flow_apply(flow, &run, &event));
 		event = (struct bulla_flow_event){.kind = BULLA_FLOW_RESULT,
-						  .step = (uint16_t)(2 + outcome),
-						  .attempt = 1,
-						  .digest.b[0] = 2};
+			.step = (uint16_t)(2 + outcome),
+			.attempt = 1,
+			.digest.b[0] = 2};
 		assert_ok(bulla_flow_apply(flow, &run, &event));
 		assert_ok(bulla_flow_parents(flow, &run, 5, 0, p, 8, &n));
 		assert_int_equal(n, 2);

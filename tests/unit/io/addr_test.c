@@ -16,10 +16,10 @@ static bulla_rc parse(const char *text)
 static void test_parse(void **state)
 {
 	static const char *const good[] = {"unix:/run/x",        "/run/x",       "unix:relative", "vsock:3:5000",
-	                                   "vsock:4294967295:1", "127.0.0.1:80", "localhost:0",   "[::1]:65535"};
+		"vsock:4294967295:1", "127.0.0.1:80", "localhost:0",   "[::1]:65535"};
 	static const char *const bad[] = {"",          "unix:",   "vsock:3",         "vsock:x:1",  "vsock:4294967296:1",
-	                                  "127.0.0.1", "host:80", "127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:8o",
-	                                  "[::1:80",   ":80",     "1.2.3:4"};
+		"127.0.0.1", "host:80", "127.0.0.1:65536", "127.0.0.1:", "127.0.0.1:8o",
+		"[::1:80",   ":80",     "1.2.3:4"};
 	char longer[256] = "unix:/";
 
 	(void)state;
@@ -89,7 +89,7 @@ static void test_tcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_parse), cmocka_unit_test(test_unix),
-	                                   cmocka_unit_test(test_tcp)};
+		cmocka_unit_test(test_tcp)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

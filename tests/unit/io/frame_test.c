@@ -237,7 +237,7 @@ static bulla_rc feed(struct side *side, uint8_t op, uint16_t flags, uint32_t str
 }
 
 static const uint8_t hello_body[] = {0x08, 1, 0x10, 1, 0x1a, 16, 1, 2, 3, 4, 5,    6,
-                                     7,    8, 9,    1, 2,    3,  4, 5, 6, 7, 0x20, 9};
+	7,    8, 9,    1, 2,    3,  4, 5, 6, 7, 0x20, 9};
 
 static void hello(struct side *side, uint32_t window)
 {
@@ -278,7 +278,7 @@ static void test_hostile_frames(void **state)
 
 		hello(&side, 4);
 		assert_rc(rows[i].rc,
-		          feed(&side, rows[i].op, rows[i].flags, rows[i].stream, bulla_bytes_of(chunk, rows[i].size)));
+			feed(&side, rows[i].op, rows[i].flags, rows[i].stream, bulla_bytes_of(chunk, rows[i].size)));
 		if (rows[i].rc != BULLA_OK)
 			assert_rc(BULLA_E_STATE, feed(&side, BULLA_OP_PING, 0, 1, bulla_bytes_of(NULL, 0)));
 		side_close(&side);

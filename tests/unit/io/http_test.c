@@ -121,23 +121,23 @@ static void test_response(void **state)
 
 	(void)state;
 	assert_ok(bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc"), &message,
-	                                   &size));
+		&size));
 	assert_int_equal(message.status, 200);
 	assert_bytes(message.body, BULLA_BYTES_LITERAL("abc"));
 	assert_rc(BULLA_E_FORMAT,
-	          bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 200 OK\r\n\r\nabc"), &message, &size));
+		bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 200 OK\r\n\r\nabc"), &message, &size));
 	assert_rc(BULLA_E_FORMAT,
-	          bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"), &message, &size));
+		bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 100 Continue\r\n\r\n"), &message, &size));
 	assert_rc(BULLA_E_FORMAT,
-	          bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 2x0 OK\r\n\r\n"), &message, &size));
+		bulla_http_read_response(BULLA_BYTES_LITERAL("HTTP/1.1 2x0 OK\r\n\r\n"), &message, &size));
 }
 
 static void test_round_trip(void **state)
 {
 	struct bulla_http_message out = {.method = BULLA_BYTES_LITERAL("POST"),
-	                                 .target = BULLA_BYTES_LITERAL("/"),
-	                                 .body = BULLA_BYTES_LITERAL("0123456789a"),
-	                                 .header_count = 1};
+		.target = BULLA_BYTES_LITERAL("/"),
+		.body = BULLA_BYTES_LITERAL("0123456789a"),
+		.header_count = 1};
 	struct bulla_http_message in;
 	uint8_t memory[256];
 	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));

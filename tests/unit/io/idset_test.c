@@ -17,8 +17,8 @@ static void test_random_against_list(void **state)
 			bulla_rc rc = bulla_idset_add(&set, id * 65536);
 
 			assert_string_equal(bulla_rc_id(rc), bulla_rc_id(in[id]        ? BULLA_E_DUPLICATE
-			                                                 : count == 64 ? BULLA_E_LIMIT
-			                                                               : BULLA_OK));
+				: count == 64 ? BULLA_E_LIMIT
+				: BULLA_OK));
 			count += rc == BULLA_OK;
 			in[id] = in[id] || rc == BULLA_OK;
 		} else {

@@ -173,8 +173,8 @@ static void test_signals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_turn), cmocka_unit_test(test_deadline),
-	                                   cmocka_unit_test(test_clean), cmocka_unit_test(test_late),
-	                                   cmocka_unit_test(test_signals)};
+		cmocka_unit_test(test_clean), cmocka_unit_test(test_late),
+		cmocka_unit_test(test_signals)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static bulla_rc on_message(void *ctx, struct bulla_frames *frames, const struct 
 
 	server->requests++;
 	return bulla_frames_reply(frames, (enum bulla_op_number)message->op, message->stream,
-	                          bulla_bytes_of(big, server->reply_size));
+		bulla_bytes_of(big, server->reply_size));
 }
 
 static void on_end(void *ctx, struct bulla_pipe *pipe, bulla_rc why)

@@ -176,11 +176,11 @@ static int set_up(void **state)
 	static const uint8_t serial[] = {1};
 	BULLA_AUTO_SIGN_KEY key = NULL;
 	struct bulla_cert_spec spec = {.common_name = "bulla-kms",
-	                               .serial = BULLA_BYTES_ARRAY(serial),
-	                               .not_before = 0,
-	                               .not_after = INT64_C(4102444800),
-	                               .pathlen = -1,
-	                               .usage = BULLA_USAGE_SIGNATURE};
+		.serial = BULLA_BYTES_ARRAY(serial),
+		.not_before = 0,
+		.not_after = INT64_C(4102444800),
+		.pathlen = -1,
+		.usage = BULLA_USAGE_SIGNATURE};
 
 	(void)state;
 	bulla_buf_init(&key_der, 1024);
@@ -208,7 +208,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_both_protocols), cmocka_unit_test(test_wrong_pin),
-	                                   cmocka_unit_test(test_damage_and_replay), cmocka_unit_test(test_mutual), cmocka_unit_test(test_rubbish)};
+		cmocka_unit_test(test_damage_and_replay), cmocka_unit_test(test_mutual), cmocka_unit_test(test_rubbish)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -63,10 +63,10 @@ static void test_parse_refused(void **state)
 	assert_rc(BULLA_E_FORMAT, parse(BULLA_KMS_DECRYPT, "{\"EncryptionContext\":\"a\"}"));
 	assert_rc(BULLA_E_FORMAT, parse(BULLA_KMS_DECRYPT, "{\"EncryptionContext\":{\"a\":1}}"));
 	assert_rc(BULLA_E_EVIDENCE_MISSING, parse(BULLA_KMS_DECRYPT, "{\"Recipient\":{\"KeyEncryptionAlgorithm\":"
-	                                                             "\"RSAES_OAEP_SHA_256\"}}"));
+		"\"RSAES_OAEP_SHA_256\"}}"));
 	assert_rc(BULLA_E_FORMAT,
-	          parse(BULLA_KMS_DECRYPT, "{\"Recipient\":{\"KeyEncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\","
-	                                   "\"AttestationDocument\":\"ZG9j\"}}"));
+		parse(BULLA_KMS_DECRYPT, "{\"Recipient\":{\"KeyEncryptionAlgorithm\":\"RSAES_OAEP_SHA_1\","
+			"\"AttestationDocument\":\"ZG9j\"}}"));
 	assert_rc(BULLA_E_FORMAT, parse(BULLA_KMS_GENERATE_DATA_KEY, "{\"KeySpec\":\"AES_256\",\"NumberOfBytes\":32}"));
 	assert_rc(BULLA_E_FORMAT, parse(BULLA_KMS_GENERATE_DATA_KEY, "{\"KeySpec\":\"AES_512\"}"));
 	assert_rc(BULLA_E_LIMIT, parse(BULLA_KMS_GENERATE_DATA_KEY, "{\"NumberOfBytes\":1025}"));
@@ -88,10 +88,10 @@ static void test_fault(void **state)
 	assert_int_equal(message.status, 400);
 	assert_bytes(bulla_http_header(&message, "x-bulla-error"), BULLA_BYTES_LITERAL("measurement-mismatch"));
 	assert_bytes(bulla_http_header(&message, "x-amzn-requestid"),
-	             BULLA_BYTES_LITERAL("12340000-0000-0000-0000-000000000000"));
+		BULLA_BYTES_LITERAL("12340000-0000-0000-0000-000000000000"));
 	assert_bytes(message.body,
-	             BULLA_BYTES_LITERAL("{\"__type\":\"AccessDeniedException\",\"message\":\"the measurement is "
-	                                 "not an approved one\"}"));
+		BULLA_BYTES_LITERAL("{\"__type\":\"AccessDeniedException\",\"message\":\"the measurement is "
+			"not an approved one\"}"));
 	assert_int_equal(bulla_kms_fault_of(BULLA_E_KEY_CONTEXT), BULLA_KMS_FAULT_INVALID_CIPHERTEXT);
 	assert_int_equal(bulla_kms_fault_of(BULLA_E_IO), BULLA_KMS_FAULT_INTERNAL);
 }

@@ -51,10 +51,10 @@ static void test_answers(void **state)
 		answer("{\"CiphertextBlob\":\"YmxvYg==\",\"CiphertextForRecipient\":\"%s\",\"KeyId\":\"" ARN "\"}", arn, true));
 	assert_ok(answer("{\"CiphertextForRecipient\":\"%s\",\"Plaintext\":null,\"KeyId\":\"" ARN "\"}", uuid, false));
 	assert_rc(BULLA_E_KEY_SUBSTITUTED,
-	          answer("{\"CiphertextForRecipient\":\"%s\",\"KeyId\":\"" ARN "\"}", BULLA_BYTES_LITERAL("other"), false));
+		answer("{\"CiphertextForRecipient\":\"%s\",\"KeyId\":\"" ARN "\"}", BULLA_BYTES_LITERAL("other"), false));
 	assert_rc(BULLA_E_KEY_SUBSTITUTED, answer("{\"CiphertextForRecipient\":\"%s\"}", arn, false));
 	assert_rc(BULLA_E_KEY_SUBSTITUTED,
-	          answer("{\"CiphertextForRecipient\":\"%s\",\"Plaintext\":\"AAAA\",\"KeyId\":\"" ARN "\"}", arn, false));
+		answer("{\"CiphertextForRecipient\":\"%s\",\"Plaintext\":\"AAAA\",\"KeyId\":\"" ARN "\"}", arn, false));
 	assert_rc(BULLA_E_FORMAT, answer("{\"CiphertextForRecipient\":\"%s\",\"KeyId\":\"" ARN "\"}", arn, true));
 	assert_rc(BULLA_E_FORMAT, answer("{\"X\":\"%s\",\"KeyId\":\"" ARN "\"}", arn, false));
 }
@@ -73,11 +73,11 @@ static void test_refusals(void **state)
 {
 	(void)state;
 	assert_rc(BULLA_E_KEY_CONTEXT,
-	          refusal("HTTP/1.1 400 X\r\nContent-Length: 40\r\n\r\n{\"__type\":\"InvalidCiphertextException\" }"));
+		refusal("HTTP/1.1 400 X\r\nContent-Length: 40\r\n\r\n{\"__type\":\"InvalidCiphertextException\" }"));
 	assert_rc(BULLA_E_DENIED,
-	          refusal("HTTP/1.1 400 X\r\nContent-Length: 34\r\n\r\n{\"__type\":\"AccessDeniedException\"}"));
+		refusal("HTTP/1.1 400 X\r\nContent-Length: 34\r\n\r\n{\"__type\":\"AccessDeniedException\"}"));
 	assert_rc(BULLA_E_EVIDENCE_DEBUG,
-	          refusal("HTTP/1.1 400 X\r\nX-Bulla-Error: evidence-debug\r\nContent-Length: 2\r\n\r\n{}"));
+		refusal("HTTP/1.1 400 X\r\nX-Bulla-Error: evidence-debug\r\nContent-Length: 2\r\n\r\n{}"));
 	assert_rc(BULLA_E_UNREACHABLE, refusal("HTTP/1.1 500 X\r\nX-Bulla-Error: ok\r\nContent-Length: 2\r\n\r\n{}"));
 	assert_rc(BULLA_E_UNREACHABLE, refusal("HTTP/1.1 502 X\r\nContent-Length: 3\r\n\r\n<h>"));
 }
@@ -89,14 +89,14 @@ static void test_requests(void **state)
 	static const bulla_digest manifest = {{3}};
 	struct bulla_kms_seed_context context;
 	struct bulla_kms_credential credential = {BULLA_BYTES_LITERAL("AK"), BULLA_BYTES_LITERAL("SK"),
-	                                          BULLA_BYTES_LITERAL("local"), BULLA_BYTES_LITERAL("kms")};
+		BULLA_BYTES_LITERAL("local"), BULLA_BYTES_LITERAL("kms")};
 	struct bulla_kms_call call = {.host = BULLA_BYTES_LITERAL("kms"),
-	                              .key_id = BULLA_BYTES_LITERAL(ARN),
-	                              .context = &context.context,
-	                              .document = BULLA_BYTES_LITERAL("doc"),
-	                              .sign = bulla_kms_sigv4_sign,
-	                              .credential = &credential,
-	                              .wall_ms = 1000};
+		.key_id = BULLA_BYTES_LITERAL(ARN),
+		.context = &context.context,
+		.document = BULLA_BYTES_LITERAL("doc"),
+		.sign = bulla_kms_sigv4_sign,
+		.credential = &credential,
+		.wall_ms = 1000};
 	struct bulla_kms_authorization authorization;
 	struct bulla_http_message message;
 	struct bulla_kms_request request;
@@ -139,7 +139,7 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_answers), cmocka_unit_test(test_refusals),
-	                                   cmocka_unit_test(test_requests)};
+		cmocka_unit_test(test_requests)};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -103,21 +103,21 @@ static void test_conditions(void **state)
 		{POLICY(STATEMENT("Allow", "\"StringNotEquals\":{\"kms:EncryptionContext:a\":\"other\"}")), BULLA_OK},
 		{POLICY(STATEMENT("Allow", "\"ForAllValues:StringEquals\":{\"kms:EncryptionContextKeys\":[\"a\"]}")), BULLA_OK},
 		{POLICY(STATEMENT("Allow", "\"ForAllValues:StringEquals\":{\"kms:EncryptionContextKeys\":[\"b\"]}")),
-	     BULLA_E_DENIED},
+			BULLA_E_DENIED},
 		{POLICY(STATEMENT("Allow", "\"ForAnyValue:StringEquals\":{\"kms:EncryptionContextKeys\":[\"b\",\"a\"]}")),
-	     BULLA_OK},
+			BULLA_OK},
 		{POLICY(STATEMENT("Allow", "\"Null\":{\"kms:RecipientAttestation:PCR0\":\"true\"}")), BULLA_E_MEASUREMENT},
 		{POLICY(STATEMENT("Allow", "\"Null\":{\"kms:RecipientAttestation:PCR0\":\"false\"}")), BULLA_OK},
 		{POLICY(STATEMENT("Allow", "\"DateLessThan\":{\"aws:CurrentTime\":\"2027-01-15T08:00:01Z\"}")), BULLA_OK},
 		{POLICY(STATEMENT("Allow", "\"DateLessThan\":{\"aws:CurrentTime\":\"2027-01-15T08:00:00Z\"}")), BULLA_E_DENIED},
 		{POLICY(STATEMENT("Allow", "") "," STATEMENT("Deny", "")), BULLA_E_DENIED},
 		{POLICY(STATEMENT("Allow", "") "," STATEMENT("Deny", "\"Bool\":{\"aws:SecureTransport\":\"false\"}")),
-	     BULLA_OK},
+			BULLA_OK},
 		{POLICY("{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"*\"},\"NotAction\":\"kms:Enc*\",\"Resource\":\"*\"}"),
-	     BULLA_OK},
+			BULLA_OK},
 		{POLICY("{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::000000000000:root\"},\"Action\":\"*\","
-	            "\"Resource\":\"*\"}"),
-	     BULLA_E_DENIED},
+			"\"Resource\":\"*\"}"),
+			BULLA_E_DENIED},
 	};
 
 	(void)state;
@@ -149,15 +149,15 @@ static void test_refused_at_put(void **state)
 		{POLICY(STATEMENT("Allow", "\"StringEquals\":{\"kms:RecipientAttestation\":\"x\"}")), BULLA_E_UNSUPPORTED},
 		{POLICY(STATEMENT("Allow", "\"StringEquals\":{\"kms:RecipientAttestation:PCR32\":\"x\"}")), BULLA_E_LIMIT},
 		{POLICY(STATEMENT("Allow", "\"StringNotEquals\":{\"kms:RecipientAttestation:PCR0\":\"x\"}")),
-	     BULLA_E_UNSUPPORTED},
+			BULLA_E_UNSUPPORTED},
 		{POLICY(STATEMENT("Allow", "\"StringEqualsIfExists\":{\"kms:RecipientAttestation:PCR0\":\"x\"}")),
-	     BULLA_E_UNSUPPORTED},
+			BULLA_E_UNSUPPORTED},
 		{POLICY(STATEMENT("Allow", "\"StringEquals\":{\"kms:EncryptionContext:a\":{}}")), BULLA_E_FORMAT},
 		{POLICY(STATEMENT("Allow", "\"StringEquals\":{\"kms:EncryptionContext:a\":1}")), BULLA_E_FORMAT},
 		{POLICY("{\"Effect\":\"Allow\",\"NotPrincipal\":\"*\",\"Action\":\"*\",\"Resource\":\"*\"}"),
-	     BULLA_E_UNSUPPORTED},
+			BULLA_E_UNSUPPORTED},
 		{POLICY("{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"x\"},\"Action\":\"*\",\"Resource\":\"*\"}"),
-	     BULLA_E_UNSUPPORTED},
+			BULLA_E_UNSUPPORTED},
 		{POLICY("{\"Effect\":\"Allow\",\"Principal\":\"x\",\"Action\":\"*\",\"Resource\":\"*\"}"), BULLA_E_FORMAT},
 	};
 
@@ -169,7 +169,7 @@ static void test_refused_at_put(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_glob), cmocka_unit_test(test_default_policy),
-	                                   cmocka_unit_test(test_conditions), cmocka_unit_test(test_refused_at_put)};
+		cmocka_unit_test(test_conditions), cmocka_unit_test(test_refused_at_put)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,18 +94,18 @@ static void test_forms(void **state)
 		{POST_HEAD "SignedHeaders=host;x-amz-date\r\n\r\n", BULLA_E_FORMAT},
 		/* x-amz-date not signed, host not signed, not in order, not there */
 		{POST_HEAD
-	     "SignedHeaders=host, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
-	     BULLA_E_FORMAT},
+			"SignedHeaders=host, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
+			BULLA_E_FORMAT},
 		{POST_HEAD
-	     "SignedHeaders=x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
-	     BULLA_E_FORMAT},
+			"SignedHeaders=x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
+			BULLA_E_FORMAT},
 		{POST_HEAD "SignedHeaders=x-amz-date;host, "
-	               "Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
-	     BULLA_E_FORMAT},
+			"Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b\r\n\r\n",
+			BULLA_E_FORMAT},
 		{POST_HEAD
-	     "SignedHeaders=host;via;x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"
-	     "\r\n\r\n",
-	     BULLA_E_FORMAT},
+			"SignedHeaders=host;via;x-amz-date, Signature=5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"
+			"\r\n\r\n",
+			BULLA_E_FORMAT},
 	};
 
 	(void)state;
@@ -116,9 +116,9 @@ static void test_forms(void **state)
 static void test_sign_verify(void **state)
 {
 	struct bulla_http_message request = {.method = BULLA_BYTES_LITERAL("POST"),
-	                                     .target = BULLA_BYTES_LITERAL("/"),
-	                                     .body = BULLA_BYTES_LITERAL("{}"),
-	                                     .header_count = 2};
+		.target = BULLA_BYTES_LITERAL("/"),
+		.body = BULLA_BYTES_LITERAL("{}"),
+		.header_count = 2};
 	BULLA_AUTO_BUF scratch, wire;
 	bulla_bytes text;
 	char copy[2048] = {0};

@@ -278,8 +278,8 @@ static void register_vector(void **state)
 
 	(void)state;
 	assert_ok(bulla_text_hex(BULLA_BYTES_LITERAL(
-			       "6c524a55033dc4d549c9167996954c6c2a0dc75cfdf669d6"
-			       "df72422fd18629cab16c6aca05866b445eacc215760e5be2"), BULLA_PCR_BYTES, expected));
+		"6c524a55033dc4d549c9167996954c6c2a0dc75cfdf669d6"
+		"df72422fd18629cab16c6aca05866b445eacc215760e5be2"), BULLA_PCR_BYTES, expected));
 	bulla_pcr_manifest(&zero, got);
 	assert_memory_equal(got, expected, sizeof(got));
 }

@@ -76,7 +76,7 @@ static bool is_error(bulla_bytes answer, const char *error)
 	bulla_cbor_rd r = bulla_cbor_rd_of(answer);
 
 	return bulla_cbor_rd_expect_map(&r, 1) == BULLA_OK && bulla_cbor_rd_expect_text(&r, "Error") == BULLA_OK &&
-	       bulla_cbor_rd_expect_text(&r, error) == BULLA_OK;
+		bulla_cbor_rd_expect_text(&r, error) == BULLA_OK;
 }
 
 static void registers_extend_until_they_are_locked(void **state)

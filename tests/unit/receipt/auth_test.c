@@ -91,7 +91,7 @@ static void batch_of(struct bulla_batch *batch, struct keys *keys, uint32_t coun
 		assert_ok(bulla_batch_auth(batch, i, &auth));
 		assert_ok(bulla_auth_verify(&auth, keys->verify[0], BULLA_SIGNED_RECEIPT, number(&i)));
 		assert_true(bulla_auth_verify(&auth, keys->verify[0], BULLA_SIGNED_RECEIPT, number(&wrong)) !=
-			    BULLA_OK);
+			BULLA_OK);
 		bulla_sha256(number(&i), &digest);
 		assert_ok(bulla_auth_root(&auth, &digest, &root));
 		assert_ok(bulla_batch_verify(keys->verify[0], BULLA_SIGNED_RECEIPTS, &root, auth.signature));
@@ -100,7 +100,7 @@ static void batch_of(struct bulla_batch *batch, struct keys *keys, uint32_t coun
 		/* the count is signed: the same proof in a list of another length does not hold */
 		auth.count++;
 		assert_true(bulla_auth_verify(&auth, keys->verify[0], BULLA_SIGNED_RECEIPT, number(&i)) !=
-			    BULLA_OK);
+			BULLA_OK);
 	}
 }
 

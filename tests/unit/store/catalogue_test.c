@@ -38,12 +38,12 @@ static struct bulla_catalogue_row row_of(uint64_t number, uint8_t *id)
 	bulla_zero(id, 16);
 	id[15] = (uint8_t)number;
 	return (struct bulla_catalogue_row){.run_no = number,
-					    .replay_lsn = number * 10,
-					    .closed_lsn = number * 10 + 5,
-					    .run_id = bulla_bytes_of(id, 16),
-					    .workflow = BULLA_BYTES_ARRAY(workflow),
-					    .state = 2,
-					    .row = bulla_bytes_of(id, 16)};
+		.replay_lsn = number * 10,
+		.closed_lsn = number * 10 + 5,
+		.run_id = bulla_bytes_of(id, 16),
+		.workflow = BULLA_BYTES_ARRAY(workflow),
+		.state = 2,
+		.row = bulla_bytes_of(id, 16)};
 }
 
 static bulla_rc count_first(void *arg, bulla_bytes row)
