@@ -196,6 +196,12 @@ static bulla_rc check_pending(struct bulla_verify *v, const struct bulla_entry *
 		BULLA_E_GRAPH, "the ledger committed the receipt in another place");
 }
 
+/* The lesser class; NONE is none said yet. */
+static uint8_t lesser(uint8_t a, uint8_t b)
+{
+	return a == BULLA_ASSURANCE_NONE || (b != BULLA_ASSURANCE_NONE && b < a) ? b : a;
+}
+
 static bulla_rc check_agent(struct bulla_verify *v, const struct bulla_entry *entry, struct verify_slot *slot)
 {
 	const struct bulla_receipt *receipt = &v->pending.receipt;
@@ -209,8 +215,8 @@ static bulla_rc check_agent(struct bulla_verify *v, const struct bulla_entry *en
 		"a receipt was not made between its permit and its commit"));
 	BULLA_TRY(verify_not_revoked(v, entry));
 	slot->permitted = 0;
-	if (v->result.facts.assurance == BULLA_ASSURANCE_NONE || v->pending.assurance < v->result.facts.assurance)
-		v->result.facts.assurance = v->pending.assurance;
+	/* who gave birth to an agent's key has it, too, and reads what was sealed to that agent */
+	v->result.facts.assurance = lesser(lesser(v->result.facts.assurance, v->pending.assurance), v->birth_assurance);
 	if (v->result.facts.tee == BULLA_TEE_NONE)
 		v->result.facts.tee = v->pending.tee;
 	return BULLA_OK;

@@ -63,6 +63,8 @@ bulla_rc verify_birth_item(struct bulla_verify *v, bulla_bytes body)
 	BULLA_TRY(VERIFY(v, BIRTH_SIGNATURE, rc != BULLA_E_KEY_SUBSTITUTED, rc, "a birth record's signature does not verify"));
 	BULLA_TRY(VERIFY(v, BIRTH_AGENT, rc != BULLA_E_KEY_CONTEXT && rc != BULLA_E_KEY_POLICY, rc,
 		"a birth record is of another agent, epoch or wrapping key"));
+	if (v->birth_assurance == BULLA_ASSURANCE_NONE || signer->assurance < v->birth_assurance)
+		v->birth_assurance = signer->assurance;
 	return keep_birth(v, &birth, manifest);
 }
 

@@ -113,6 +113,7 @@ struct bulla_verify {
 	size_t link_count;
 	struct verify_birth births[BULLA_MAX_AGENTS];
 	size_t birth_count;
+	uint8_t birth_assurance; /* least of who gave birth; NONE: no birth yet */
 	struct bulla_verify_key *ledger;
 	struct bulla_verify_key *party_keys[BULLA_MAX_PARTIES]; /* made when first needed */
 	struct verify_batch batches[VERIFY_BATCHES];

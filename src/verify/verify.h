@@ -51,7 +51,7 @@ struct bulla_verify_facts {
 	uint64_t epoch;
 	uint8_t mode, suite;
 	uint8_t run_state;       /* enum bulla_run_state as the fold has it */
-	uint8_t assurance;       /* least of all evidence that made a receipt: enum bulla_assurance */
+	uint8_t assurance;       /* least of all evidence that made a receipt or an agent's key: enum bulla_assurance */
 	uint8_t tee;             /* enum bulla_tee of the first evidence */
 	uint32_t signers;        /* bit n: approver n of the manifest signed */
 	uint32_t signed_by, need, trusted;

@@ -31,15 +31,17 @@ static bulla_digest digest_of(const char *text)
 
 void maker_up(struct maker *maker)
 {
-	char folder[] = "/tmp/bulla-verify-test-XXXXXX";
-
 	*maker = (struct maker){0};
 	for (int i = 0; i < MAKER_KEYS; i++)
 		assert_ok(bulla_sign_key_new(BULLA_ES256, &maker->keys[i]));
-	assert_non_null(mkdtemp(folder));
-	assert_ok(bulla_dev_pki_open(folder, &fixed_clock, bulla_random_os(), &maker->pki));
-	assert_ok(bulla_dev_chain_make(&maker->pki, "i-0123456789abcdef0-enc0123456789abcdef", &fixed_clock,
-		bulla_random_os(), &maker->chain));
+	for (int i = 0; i < 2; i++) {
+		char folder[] = "/tmp/bulla-verify-test-XXXXXX";
+
+		assert_non_null(mkdtemp(folder));
+		assert_ok(bulla_dev_pki_open(folder, &fixed_clock, bulla_random_os(), &maker->pki[i]));
+		assert_ok(bulla_dev_chain_make(&maker->pki[i], "i-0123456789abcdef0-enc0123456789abcdef", &fixed_clock,
+			bulla_random_os(), &maker->chain[i]));
+	}
 	assert_ok(bulla_batch_new(16, &maker->batch));
 	for (int i = 0; i < 5; i++)
 		assert_ok(bulla_hpke_new(&bulla_kem_x25519, bulla_random_os(), &maker->private_keys[i], maker->public_keys[i]));
@@ -66,8 +68,10 @@ void maker_down(struct maker *maker)
 	for (int i = 0; i < 5; i++)
 		bulla_secret_free(&maker->private_keys[i]);
 	bulla_secret_free(&maker->instance_secret);
-	bulla_dev_chain_done(&maker->chain);
-	bulla_dev_pki_done(&maker->pki);
+	for (int i = 0; i < 2; i++) {
+		bulla_dev_chain_done(&maker->chain[i]);
+		bulla_dev_pki_done(&maker->pki[i]);
+	}
 	bulla_batch_free(maker->batch);
 	bulla_buf_done(&maker->manifest_bytes);
 	bulla_buf_done(&maker->bundle);
@@ -127,7 +131,7 @@ static const uint8_t measured[48] = "the measured image of tests, PCR0, PCR1 and
 static void make_manifest(struct maker *maker)
 {
 	static uint8_t lists[1024];
-	bulla_digest root = {{0}};
+	bulla_digest roots[2];
 	bulla_wr l = bulla_wr_fixed(lists, sizeof(lists)), w = bulla_wr_buf(&maker->manifest_bytes);
 	struct bulla_image image = {BULLA_BYTES_LITERAL("nitro"), {{BULLA_BYTES_LITERAL("pcr"), 0, {measured, 48}}}, 1};
 	bulla_bytes images, tees;
@@ -136,10 +140,11 @@ static void make_manifest(struct maker *maker)
 		{.spki = bulla_sign_key_spki(maker->keys[MAKER_OWNER]), .rights = BULLA_RIGHT_ALL}};
 	struct bulla_agent agents[3];
 	struct bulla_workflow workflow = {.plan = maker->flow->bytes};
-	struct bulla_anchor anchor = {BULLA_BYTES_LITERAL("dev"), 1, 1, {NULL, 0}, {NULL, 0}};
+	struct bulla_anchor anchors[2];
 	struct bulla_manifest m = {.suite = 1, .mode = 1, .epoch = 3, .need = 1, .approvers = &approver, .approver_count = 1,
 		.parties = parties, .party_count = 2, .agents = agents, .agent_count = 3, .workflows = &workflow,
-		.workflow_count = 1, .assurance = 1, .max_age_ms = 300000, .anchors = &anchor, .anchor_count = 1,
+		.workflow_count = 1, .assurance = 1, .max_age_ms = 300000, .anchors = anchors,
+		.anchor_count = maker->hooks.midwife ? 2 : 1,
 		.ledger_spki = bulla_sign_key_spki(maker->keys[MAKER_LEDGER])};
 
 	parties[0].hpke = bulla_bytes_of(maker->public_keys[3], 32);
@@ -156,8 +161,10 @@ static void make_manifest(struct maker *maker)
 		maker_handle((uint8_t)"abe"[i], &agents[i].handle);
 		agents[i].bundle.b[0] = (uint8_t)(0x50 + i);
 	}
-	bulla_sha256(bulla_buf_view(&maker->pki.root_der), &root);
-	anchor.id = bulla_bytes_digest(&root);
+	for (unsigned i = 0; i < 2; i++) {
+		bulla_sha256(bulla_buf_view(&maker->pki[i].root_der), &roots[i]);
+		anchors[i] = (struct bulla_anchor){BULLA_BYTES_LITERAL("dev"), 1, 1, bulla_bytes_digest(&roots[i]), {NULL, 0}};
+	}
 	m.tees = tees;
 	if (maker->hooks.manifest != NULL)
 		maker->hooks.manifest(&m);
@@ -201,14 +208,15 @@ static void second_manifest(struct maker *maker)
 
 /* --- instance: hosts agents a, b and e --- */
 
-static void attest(struct maker *maker, const struct bulla_instance *record, struct bulla_buf *ret)
+static void attest(struct maker *maker, int root, const struct bulla_instance *record, struct bulla_buf *ret)
 {
 	uint8_t pcrs[32][48] = {{0}}, binder[BULLA_BINDER_BYTES];
-	bulla_bytes cabundle[2] = {bulla_buf_view(&maker->pki.root_der), bulla_buf_view(&maker->chain.instance_der)};
+	bulla_bytes cabundle[2] = {bulla_buf_view(&maker->pki[root].root_der),
+		bulla_buf_view(&maker->chain[root].instance_der)};
 	struct bulla_nitro_doc doc = {.module_id = BULLA_BYTES_LITERAL("i-0123456789abcdef0-enc0123456789abcdef"),
 		.timestamp_ms = MAKER_T0,
 		.listed = 0x3001f,
-		.certificate = bulla_buf_view(&maker->chain.leaf_der),
+		.certificate = bulla_buf_view(&maker->chain[root].leaf_der),
 		.cabundle = cabundle,
 		.cabundle_count = 2,
 		.nonce = BULLA_BYTES_ARRAY(record->challenge)};
@@ -226,10 +234,10 @@ static void attest(struct maker *maker, const struct bulla_instance *record, str
 		maker->hooks.pcrs(pcrs);
 	doc.pcrs = (const uint8_t(*)[48])pcrs;
 	doc.user_data = BULLA_BYTES_ARRAY(binder);
-	assert_ok(bulla_nitro_doc_write(&doc, maker->chain.leaf, ret));
+	assert_ok(bulla_nitro_doc_write(&doc, maker->chain[root].leaf, ret));
 }
 
-static void make_instance(struct maker *maker, unsigned hosted)
+static void make_instance(struct maker *maker, int key, unsigned hosted)
 {
 	uint8_t agents[24], memory[16384];
 	struct bulla_buf evidence;
@@ -238,7 +246,7 @@ static void make_instance(struct maker *maker, unsigned hosted)
 		.purpose = BULLA_PURPOSE_SESSION,
 		.challenge = {1, 2, 3},
 		.channel = digest_of("exporter"),
-		.receipt_key = bulla_sign_key_spki(maker->keys[MAKER_INSTANCE]),
+		.receipt_key = bulla_sign_key_spki(maker->keys[key]),
 		.agents = bulla_bytes_of(agents, 8 * (size_t)hosted),
 		.manifest = maker->manifest.digest,
 		.time_ms = MAKER_T0};
@@ -252,7 +260,7 @@ static void make_instance(struct maker *maker, unsigned hosted)
 	for (unsigned i = 0; i < 24; i++)
 		agents[i] = (uint8_t)"abe"[i / 8];
 	bulla_buf_init(&evidence, BULLA_NITRO_DOC_MAX);
-	attest(maker, &record, &evidence);
+	attest(maker, key == MAKER_INSTANCE ? 0 : 1, &record, &evidence);
 	record.evidence = bulla_buf_view(&evidence);
 	if (maker->hooks.instance != NULL)
 		maker->hooks.instance(&record);
@@ -624,9 +632,11 @@ bulla_bytes maker_run(struct maker *maker, uint8_t outcome, struct maker_hooks h
 	if (hooks.second > 0)
 		second_manifest(maker);
 	maker_day_key(maker);
-	make_instance(maker, hooks.hosted > 0 ? hooks.hosted : 3);
+	make_instance(maker, MAKER_INSTANCE, hooks.hosted > 0 ? hooks.hosted : 3);
 	if (hooks.renewed > 0)
-		make_instance(maker, hooks.renewed);
+		make_instance(maker, MAKER_INSTANCE, hooks.renewed);
+	if (hooks.midwife)
+		make_instance(maker, MAKER_STRANGER, 3);
 	maker_links(maker);
 	revoke(maker, 0);
 	make_start(maker);

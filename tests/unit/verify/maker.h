@@ -73,6 +73,7 @@ struct maker_hooks {
 	unsigned early_head; /* the ledger signed when it had so many entries; the others follow */
 	bool cut;            /* they do not */
 	unsigned births;     /* so often is each birth there; 0: once */
+	bool midwife;        /* another instance gave birth, attested under the second root */
 	bool other_commitment; /* a receipt signs another content than the envelope has */
 };
 
@@ -92,8 +93,8 @@ struct maker_slot {
 struct maker {
 	struct maker_hooks hooks;
 	struct bulla_sign_key *keys[MAKER_KEYS];
-	struct bulla_dev_pki pki;
-	struct bulla_dev_chain chain;
+	struct bulla_dev_pki pki[2]; /* who attests: of the instance, of the midwife */
+	struct bulla_dev_chain chain[2];
 	struct flows flows;
 	const struct bulla_flow *flow;
 	struct bulla_flow_slot slots[FLOWS_MAX];

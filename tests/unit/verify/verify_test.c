@@ -108,6 +108,32 @@ static void words(void **state)
 	assert_int_equal(bulla_verdict_exit(BULLA_VERDICT_REFUSED, 3), 1);
 }
 
+/* A manifest may take two classes. Who gave birth to an agent's key can read what is sealed to it, whoever ran the steps. */
+static void lesser_birth(void **state)
+{
+	struct maker_hooks hooks = MAKER_HONEST;
+	static struct bulla_trust mixed;
+	struct bulla_verify_result result;
+	bulla_bytes bundle;
+
+	(void)state;
+	hooks.midwife = true;
+	hooks.birth_signer = MAKER_STRANGER;
+	bundle = maker_run(&maker, 0, hooks);
+	bulla_trust_of(&maker.manifest, &mixed);
+	assert_int_equal(mixed.anchor_count, 2);
+	mixed.anchors[0].assurance = mixed.anchors[1].assurance = BULLA_ASSURANCE_HARDWARE;
+	assert_ok(maker_verify(bundle, &mixed, 4096, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_VERIFIED);
+	mixed.anchors[1].assurance = BULLA_ASSURANCE_DEV; /* the midwife's alone */
+	assert_ok(maker_verify(bundle, &mixed, 4096, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_DEV_ONLY);
+	mixed.anchors[1].assurance = BULLA_ASSURANCE_HARDWARE;
+	mixed.anchors[0].assurance = BULLA_ASSURANCE_EMULATOR; /* who ran the steps */
+	assert_ok(maker_verify(bundle, &mixed, 4096, &result));
+	assert_int_equal(result.verdict, BULLA_VERDICT_EMULATOR_ONLY);
+}
+
 /* No bit of a bundle can be flipped, no byte cut off. */
 static void bit_flips(void **state)
 {
@@ -198,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(honest),
 		cmocka_unit_test(facts),
+		cmocka_unit_test(lesser_birth),
 		cmocka_unit_test(pieces),
 		cmocka_unit_test(words),
 		cmocka_unit_test(bit_flips),
