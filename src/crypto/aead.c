@@ -14,6 +14,13 @@ static _Thread_local struct {
 	EVP_CIPHER_CTX *open;
 } kept;
 
+void bulla_aead_done(void)
+{
+	EVP_CIPHER_CTX_free(kept.seal);
+	EVP_CIPHER_CTX_free(kept.open);
+	kept.seal = kept.open = NULL;
+}
+
 static EVP_CIPHER_CTX *prepare(int encrypt)
 {
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);

@@ -19,6 +19,9 @@ BULLA_CHECK bulla_rc bulla_aead_seal(bulla_secret key, const uint8_t nonce[BULLA
 BULLA_CHECK bulla_rc bulla_aead_open(bulla_secret key, const uint8_t nonce[BULLA_AEAD_NONCE_SIZE], bulla_bytes aad,
 	bulla_bytes sealed, uint8_t *ret);
 
+/* Frees this thread's contexts, which hold the last keys: for a thread that ends before its program does. */
+void bulla_aead_done(void);
+
 /* seal and open of a 32-byte key under another key that is used once: nonce 0, no AAD; 48 bytes sealed. */
 #define BULLA_WRAPPED_SIZE 48
 BULLA_CHECK bulla_rc bulla_key_wrap(bulla_secret kek, bulla_secret key, uint8_t ret[BULLA_WRAPPED_SIZE]);

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "broker/server.h"
 
+#include "crypto/aead.h"
 #include "io/tls.h"
 #include "real.h"
 #include "speaker.h"
@@ -18,9 +19,11 @@ static const bulla_bytes nothing = {NULL, 0};
 static bulla_rc serve(void *ctx)
 {
 	const struct bulla_server_options options = {.socket = socket_path, .tls_socket = tls_path};
+	bulla_rc rc = bulla_server_run(broker, &options);
 
 	(void)ctx;
-	return bulla_server_run(broker, &options);
+	bulla_aead_done();
+	return rc;
 }
 
 static int start(void **state)
