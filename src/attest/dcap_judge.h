@@ -14,13 +14,18 @@ struct bulla_dcap_judged {
 	int64_t time;               /* Unix seconds */
 };
 
-/* Form, PCK chain, QE report and quote signature. True when the quote's body may be believed. */
+/* Form, PCK chain, QE report and quote signature. True when the quote's body may be believed; its claims are recorded as soon as
+ * it is read. */
 bool bulla_dcap_trust(struct bulla_attest_run *run, bulla_bytes bytes, struct bulla_dcap_judged *ret);
 
 /* All factors of the collateral. */
 void bulla_dcap_levels(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);
 
-/* The rules about a TD or an enclave, its claims, its binding; set the TEE. */
+/* The claims of a report body: of what fails later, too. */
+void bulla_tdx_record(struct bulla_attest_run *run, bulla_bytes body);
+void bulla_sgx_record(struct bulla_attest_run *run, bulla_bytes body);
+
+/* The rules about a TD or an enclave, its binding. */
 void bulla_tdx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);
 /* The same without binding and registers: for a TD behind a vTPM. */
 void bulla_tdx_judge_platform(struct bulla_attest_run *run, const struct bulla_dcap_judged *judged);

@@ -17,6 +17,7 @@ static bool read_form(struct bulla_attest_run *run, bulla_bytes bytes, struct bu
 	for (size_t i = 0; i < sizeof(form); i++)
 		bulla_run_hold(run, form[i]);
 	bulla_run_claim_number(run, BULLA_CLAIM_REPORT_VERSION, 0, bytes, ret->version);
+	(ret->tdx ? bulla_tdx_record : bulla_sgx_record)(run, ret->body);
 	if (!bulla_run_check(run, BULLA_FACTOR_RESERVED,
 		ret->version == 3 || bulla_bytes_is_zero_ct(ret->reserved), bulla_run_at(run, ret->reserved),
 		"reserved bytes of the header are not zero"))

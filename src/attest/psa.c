@@ -32,12 +32,14 @@ static bool sniff(bulla_bytes evidence)
 	return bulla_form_is_cose(evidence, &message) && message.n > 2;
 }
 
-static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_claims *claims)
+static void record_claims(struct bulla_attest_run *run, const struct bulla_psa_claims *claims, enum bulla_tee tee)
 {
 	bulla_run_claim(run, BULLA_CLAIM_PROFILE, 0, claims->profile_name);
 	bulla_run_claim(run, BULLA_CLAIM_INSTANCE_ID, 0, claims->instance_id);
 	bulla_run_claim(run, BULLA_CLAIM_IMPLEMENTATION_ID, 0, claims->implementation_id);
 	bulla_run_claim_number(run, BULLA_CLAIM_LIFECYCLE, 0, (bulla_bytes){NULL, 0}, claims->lifecycle);
+	if (tee == BULLA_TEE_PSA) /* that of CCA's platform token only binds the realm's key */
+		bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, claims->challenge);
 	if (claims->boot_seed.p != NULL)
 		bulla_run_claim(run, BULLA_CLAIM_BOOT_SEED, 0, claims->boot_seed);
 	for (size_t i = 0; i < claims->component_count; i++)
@@ -188,7 +190,7 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 
 	if (!read_form(run, token, &outer, ret))
 		return false;
-	record_claims(run, ret);
+	record_claims(run, ret, tee);
 	if (!check_profile(run, ret, tee))
 		return false;
 	const struct bulla_attest_anchor *anchor = find_device(run, tee, outer.mac, ret->instance_id);
@@ -233,7 +235,6 @@ static void appraise(struct bulla_attest_run *run)
 		return;
 	if (!bulla_psa_judge(run, run->evidence, BULLA_TEE_PSA, &claims, &debug))
 		return;
-	bulla_run_claim(run, BULLA_CLAIM_REPORT_DATA, 0, claims.challenge);
 	bulla_run_fresh(run, 0, 0);
 	bulla_run_policy(run, debug, bulla_run_at(run, claims.lifecycle_raw));
 	bulla_run_challenge(run, claims.challenge);

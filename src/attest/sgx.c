@@ -15,7 +15,7 @@ static unsigned u16_at(bulla_bytes body, size_t at)
 }
 
 /* Enclave report body (SGX ECDSA quote library reference, A.3) */
-static void record_claims(struct bulla_attest_run *run, bulla_bytes body)
+void bulla_sgx_record(struct bulla_attest_run *run, bulla_bytes body)
 {
 	bulla_run_claim(run, BULLA_CLAIM_CPUSVN, 0, part(body, 0, 16));
 	bulla_run_claim(run, BULLA_CLAIM_MISCSELECT, 0, part(body, 16, 4));
@@ -35,7 +35,6 @@ void bulla_sgx_judge(struct bulla_attest_run *run, const struct bulla_dcap_judge
 	bool good = (flags & ATTRIBUTE_INIT) != 0 && (flags & ATTRIBUTE_MODE64) != 0 &&
 		(flags & policy->attributes_refused) == 0;
 
-	record_claims(run, body);
 	bulla_run_policy(run, (flags & ATTRIBUTE_DEBUG) != 0, bulla_run_in(run, body, 48));
 	bulla_run_check(run, BULLA_FACTOR_SGX_ATTRIBUTES, good, bulla_run_in(run, body, 48), "an enclave attribute is refused or missing");
 	bulla_run_check(run, BULLA_FACTOR_SGX_SVN, u16_at(body, 258) >= policy->isvsvn_minimum, bulla_run_in(run, body, 258),

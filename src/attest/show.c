@@ -212,7 +212,7 @@ static void show_made(bulla_wr *w, const struct bulla_attest_result *result)
 
 static void show_code(bulla_wr *w, const struct bulla_attest_result *result)
 {
-	bool any = false;
+	bool any = false, seen = false;
 
 	line(w, "code");
 	for (size_t i = 0; i < result->claim_count; i++) {
@@ -220,6 +220,7 @@ static void show_code(bulla_wr *w, const struct bulla_attest_result *result)
 		bool code = claim->id == BULLA_CLAIM_MEASUREMENT || claim->id == BULLA_CLAIM_MRSIGNER ||
 			claim->id == BULLA_CLAIM_RTMR || claim->id == BULLA_CLAIM_PCR || claim->id == BULLA_CLAIM_COMPONENT;
 
+		seen = seen || code;
 		if (!code || bulla_bytes_is_zero_ct(claim->bytes))
 			continue;
 		bulla_text_wr(w, any ? "  " : "");
@@ -228,7 +229,7 @@ static void show_code(bulla_wr *w, const struct bulla_attest_result *result)
 		write_short(w, claim->bytes);
 		any = true;
 	}
-	bulla_text_wr(w, any ? "\n" : "no measurement but zeros\n");
+	bulla_text_wr(w, any ? "\n" : seen ? "no measurement but zeros\n" : "nothing that could be read\n");
 }
 
 static void show_bound(bulla_wr *w, const struct bulla_attest_result *result)
@@ -249,7 +250,9 @@ static void show_bound(bulla_wr *w, const struct bulla_attest_result *result)
 		write_short(w, claim->bytes);
 		any = true;
 	}
-	bulla_text_wr(w, any ? "\n" : "nothing\n");
+	/* who judges debug mode has read everything */
+	bool whole = bulla_attest_find(result, BULLA_CLAIM_DEBUG, 0) != NULL;
+	bulla_text_wr(w, any ? "\n" : whole ? "nothing\n" : "nothing that could be read\n");
 }
 
 void bulla_attest_show(bulla_wr *w, const struct bulla_attest_result *result)

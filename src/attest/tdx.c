@@ -44,7 +44,7 @@ static uint64_t u64_at(bulla_bytes body, size_t at)
 	return value;
 }
 
-static void record_claims(struct bulla_attest_run *run, bulla_bytes body)
+void bulla_tdx_record(struct bulla_attest_run *run, bulla_bytes body)
 {
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if ((size_t)fields[i].at + fields[i].size <= body.n)
@@ -130,7 +130,6 @@ void bulla_tdx_judge_platform(struct bulla_attest_run *run, const struct bulla_d
 {
 	bulla_bytes body = judged->quote.body;
 
-	record_claims(run, body);
 	bulla_run_policy(run, (u64_at(body, 120) & ATTRIBUTE_DEBUG) != 0, bulla_run_in(run, body, 120));
 	check_attributes(run, body);
 	check_service_td(run, &judged->quote);

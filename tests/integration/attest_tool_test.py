@@ -256,6 +256,28 @@ def a_certificate_carries_the_extension():
 
 
 @tap.case
+def what_was_read_is_shown_whoever_signed_it():
+    """The body of a quote, the challenge of a token: named as part of what is refused, never as zeros or nothing."""
+    for family, measurement, report_data in (("sgx", (64, 32), (320, 64)), ("tdx", (136, 48), (520, 64))):
+        for rule in ("pck-present", "chain-signatures", "qe-signature", "qe-binding", "signature", "qe-vendor"):
+            case = Case(f"{family}-{rule}")
+            body = case.evidence[54 if case.evidence[0] == 5 else 48:]
+            expected = [body[at:at + size].hex() for at, size in (measurement, report_data)]
+            words = ["show", evidence(case), *case.options()]
+            told = json.loads(attest(*words, "--json").stdout)
+            assert told["verdict"] == "refused" and told["claims"]["measurement"] == expected[0], (case.name, told)
+            assert told["claims"]["report-data"] == expected[1], (case.name, told)
+            whole = attest(*words, "-v").stdout
+            assert all(value in whole for value in expected), (case.name, whole)
+            for done in (attest(*words), attest("verify", *words[1:], "--any-code", "--any-nonce", "--at", str(case.now // 1000))):
+                code = f"measurement {expected[0][:12]}.." if int(expected[0], 16) else "no measurement but zeros"
+                assert done.returncode == FAILED and code in done.stdout, (case.name, done)
+                assert f"report-data {expected[1][:12]}.." in done.stdout, (case.name, done)
+    done = attest("show", evidence(Case("psa-held")))  # without the device's key
+    assert done.returncode == FAILED and "bound to  report-data " in done.stdout, done
+
+
+@tap.case
 def what_cannot_be_converted_is_said():
     case = Case("nitro-held")
     record = convert(evidence(case), "cmw")[1]
