@@ -38,8 +38,8 @@ struct bulla_form_fault bulla_form_fault_of(bulla_rc rc, const bulla_cbor_rd *r,
 		fault = (struct bulla_form_fault){BULLA_FACTOR_SIZE, r->rd.n, "the bytes end early"};
 	else if (rc == BULLA_E_FORMAT && is_tag(r))
 		fault = (struct bulla_form_fault){BULLA_FACTOR_ENCODING, r->rd.at, "a tag stands where none, or another one, may"};
-	else if (rc == BULLA_E_FORMAT && !is_encoded_well(r))
-		fault.factor = BULLA_FACTOR_ENCODING;
+	else if (rc == BULLA_E_FORMAT && !is_encoded_well(r)) /* which has its own, newer reason */
+		fault = (struct bulla_form_fault){BULLA_FACTOR_ENCODING, r->rd.at, newest_text()};
 	return fault;
 }
 

@@ -57,11 +57,11 @@ static void record_claims(struct bulla_attest_run *run, const struct bulla_nitro
 	for (unsigned i = 0; i < BULLA_NITRO_REGISTERS; i++)
 		if (doc->pcrs[i].p != NULL)
 			bulla_run_claim(run, BULLA_CLAIM_PCR, i, doc->pcrs[i]);
-	if (doc->public_key.p != NULL)
+	if (doc->public_key.n > 0)
 		bulla_run_claim(run, BULLA_CLAIM_PUBLIC_KEY, 0, doc->public_key);
-	if (doc->user_data.p != NULL)
+	if (doc->user_data.n > 0)
 		bulla_run_claim(run, BULLA_CLAIM_USER_DATA, 0, doc->user_data);
-	if (doc->nonce.p != NULL)
+	if (doc->nonce.n > 0)
 		bulla_run_claim(run, BULLA_CLAIM_NONCE, 0, doc->nonce);
 }
 

@@ -8,7 +8,8 @@
 #define BULLA_NITRO_REGISTERS 32
 #define BULLA_NITRO_CHAIN_MAX 7 /* certificates of the cabundle */
 
-/* A document's fields: views into it. Absent and null fields are {NULL, 0}. */
+/* A document's fields: views into it. Absent registers are {NULL, 0}. Of the three optional fields one that is null is empty and at
+ * the null, an absent one empty and at the payload. */
 struct bulla_nitro_fields {
 	bulla_bytes payload;   /* as signed */
 	bulla_bytes protected_raw;

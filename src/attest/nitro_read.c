@@ -48,8 +48,10 @@ static bulla_rc read_optional(struct reading *reading, bulla_bytes *ret)
 	enum bulla_cbor_type type;
 
 	BULLA_TRY(bulla_cbor_rd_peek(&reading->r, &type));
-	if (type == BULLA_CBOR_NULL)
+	if (type == BULLA_CBOR_NULL) {
+		*ret = bulla_bytes_of(reading->r.rd.p + reading->r.rd.at, 0);
 		return bulla_cbor_rd_null(&reading->r);
+	}
 	return read_bounded(reading, 0, FIELD_MAX, ret);
 }
 
@@ -204,6 +206,7 @@ bulla_rc bulla_nitro_read(bulla_bytes document, struct bulla_nitro_fields *ret, 
 	struct bulla_nitro_fields doc = {0};
 
 	BULLA_TRY(read_cose(document, &doc, ret_fault));
+	doc.public_key = doc.user_data = doc.nonce = bulla_bytes_of(doc.payload.p, 0);
 	struct reading reading = {.r = bulla_cbor_rd_with(doc.payload, options), .doc = &doc};
 	bulla_rc rc = read_payload(&reading);
 	if (rc == BULLA_OK) {

@@ -242,7 +242,7 @@ void bulla_run_bound(struct bulla_attest_run *run, enum bulla_factor factor,
 		bulla_run_fail(run, factor, bulla_run_at(run, found), "the value that is expected is empty");
 	else
 		bulla_run_check(run, factor, equals(expected->value, found, padded), bulla_run_at(run, found),
-			"it is bound to something else");
+			found.n == 0 ? "it is bound to nothing" : "it is bound to something else");
 }
 
 void bulla_run_no_field(struct bulla_attest_run *run, enum bulla_factor factor,

@@ -167,6 +167,13 @@ static void nitro_is_told_what_is_wrong_where(void **state)
 		grow(23);
 		changed(digest, 0, L("\x61x\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00"),
 			BULLA_FACTOR_ENCODING, digest + 2);
+		assert_string_equal(subject.result.factors[BULLA_FACTOR_ENCODING].text, "the CBOR is nested too deeply");
+		grow(1);
+		changed(module, 0, L("\x81"), BULLA_FACTOR_FIELDS, module); /* a list of texts for a text */
+		grow(20);
+		changed(module, 0, L("\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81"),
+			BULLA_FACTOR_ENCODING, module);
+		assert_string_equal(subject.result.factors[BULLA_FACTOR_ENCODING].text, "the CBOR is nested too deeply");
 		grow(1);
 		changed(end, 0, L("\x00"), BULLA_FACTOR_TRAILING, end);
 		subject_close();

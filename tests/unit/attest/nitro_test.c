@@ -355,6 +355,36 @@ static void a_dev_document_holds_in_every_factor(void **state)
 	lab_close(&lab);
 }
 
+/* A field that is null is named at its null. */
+static void unbound(struct lab *lab, enum bulla_factor factor, const char *key)
+{
+	const size_t n = bulla_bytes_str(key).n;
+
+	refused(lab, factor);
+	const struct bulla_factor_result *row = &lab->result.factors[factor];
+	assert_true(row->at > n);
+	assert_int_equal(lab->document.p[row->at], 0xf6);
+	assert_true(bulla_bytes_eq_str(bulla_bytes_of(lab->document.p + row->at - n, n), key));
+	assert_string_equal(row->text, "it is bound to nothing");
+	set_expectations(lab);
+}
+
+static void what_is_bound_to_nothing_says_so(void **state)
+{
+	struct lab lab;
+
+	(void)state;
+	lab_open(&lab, &root_spec, &region_spec, &leaf_spec);
+	lab.doc.nonce = lab.doc.user_data = lab.doc.public_key = bulla_bytes_of(NULL, 0);
+	lab.binding.binder.how = lab.binding.public_key.how = BULLA_EXPECT_ANY;
+	unbound(&lab, BULLA_FACTOR_NONCE, "nonce");
+	lab.binding.nonce.how = lab.binding.public_key.how = BULLA_EXPECT_ANY;
+	unbound(&lab, BULLA_FACTOR_BINDER, "user_data");
+	lab.binding.nonce.how = lab.binding.binder.how = BULLA_EXPECT_ANY;
+	unbound(&lab, BULLA_FACTOR_PUBLIC_KEY, "public_key");
+	lab_close(&lab);
+}
+
 static void what_it_is_bound_to_must_be_expected(void **state)
 {
 	struct lab lab;
@@ -842,6 +872,7 @@ int main(void)
 		cmocka_unit_test(each_check_is_what_stops_its_attack),
 		cmocka_unit_test(a_dev_document_holds_in_every_factor),
 		cmocka_unit_test(what_it_is_bound_to_must_be_expected),
+		cmocka_unit_test(what_is_bound_to_nothing_says_so),
 		cmocka_unit_test(nothing_may_be_left_unsaid),
 		cmocka_unit_test(measurements_are_those_of_one_image),
 		cmocka_unit_test(debug_and_class_and_kind_are_policy),
