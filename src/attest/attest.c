@@ -7,6 +7,7 @@
 #define DEFAULT_AGE_MS (300 * 1000)
 #define DEFAULT_SKEW_MS (60 * 1000)
 #define ANCHORS_MAX 64
+#define LEAST 4 /* bytes that tell what they are; any fewer are a piece of it */
 
 void bulla_attest_policy_init(struct bulla_attest_policy *ret)
 {
@@ -142,6 +143,10 @@ static void appraise(struct bulla_attest_run *run)
 	const struct bulla_attest_ops *ops = find_ops(run->evidence);
 	if (run->evidence.n == 0) {
 		bulla_run_fail(run, BULLA_FACTOR_SIZE, bulla_run_at(run, run->evidence), "there is no evidence");
+		return;
+	}
+	if (ops == NULL && run->evidence.n < LEAST) {
+		bulla_run_fail(run, BULLA_FACTOR_SIZE, bulla_run_in(run, run->evidence, run->evidence.n), "the bytes end early");
 		return;
 	}
 	if (ops == NULL) {

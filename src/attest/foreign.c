@@ -88,13 +88,37 @@ static bool is_byte_string(bulla_bytes bytes, bulla_bytes *ret)
 		bulla_cbor_rd_end(&r) == BULLA_OK;
 }
 
-/* The value of CMW's extension without the certificate: an OCTET STRING of DER around a record or a collection. */
-static bool is_extension_value(bulla_bytes bytes, bulla_bytes *ret)
+/* DER with the length of something large: a certificate, or the value of CMW's extension without one, an OCTET STRING around a
+ * record or a collection. No evidence begins like this: a report's or quote's version has a zero there. */
+static bool is_der(bulla_bytes bytes, unsigned tag)
+{
+	return bytes.n >= 2 && bytes.p[0] == tag && bytes.p[1] > 0x80 && bytes.p[1] < 0x85;
+}
+
+/* The one element that the bytes are; what ends early, or goes on, is named by its length. */
+static bulla_rc open_der(struct bulla_foreign *foreign, bulla_bytes bytes, unsigned tag, bulla_bytes *ret)
 {
 	bulla_rd r = bulla_rd_of(bytes);
+	bulla_bytes value;
+	bulla_rc rc = bulla_der_rd_value(&r, tag, &value);
 
-	return bytes.n > 4 && bytes.p[0] == BULLA_DER_OCTET_STRING &&
-		bulla_der_rd_value(&r, BULLA_DER_OCTET_STRING, ret) == BULLA_OK && bulla_rd_end(&r) == BULLA_OK;
+	if (rc == BULLA_OK)
+		rc = bulla_rd_end(&r);
+	if (rc == BULLA_OK)
+		*ret = value;
+	else
+		foreign->fault = bulla_form_json_fault(rc, rc == BULLA_E_TRUNCATED ? bytes.n : r.at);
+	if (rc == BULLA_E_TRUNCATED)
+		foreign->fault.text = "the bytes end early";
+	return rc;
+}
+
+static bulla_rc open_certificate(struct bulla_foreign *foreign, bulla_bytes der, bulla_bytes *ret)
+{
+	bulla_bytes ignored;
+
+	BULLA_TRY(open_der(foreign, der, BULLA_DER_SEQUENCE, &ignored));
+	return bulla_foreign_certificate(foreign, der, ret);
 }
 
 static bulla_bytes without_space(bulla_bytes bytes)
@@ -155,13 +179,15 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 	*ret = bytes;
 	if (bulla_foreign_is_wrapped(text))
 		return text_evidence(foreign, text, ret);
-	if (bytes.n > 4 && bytes.p[0] == 0x30 && bytes.p[1] == 0x82)
-		return bulla_foreign_certificate(foreign, bytes, ret);
+	if (is_der(bytes, BULLA_DER_SEQUENCE))
+		return open_certificate(foreign, bytes, ret);
+	if (is_der(bytes, BULLA_DER_OCTET_STRING))
+		return open_der(foreign, bytes, BULLA_DER_OCTET_STRING, ret);
 	if (bytes.n > 4 && bytes.p[0] >> 5 == 5) /* a CBOR map */
 		return cbor_evidence(foreign, bytes, ret);
 	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
 		return bulla_foreign_cmw_tag(bytes, ret);
-	if (is_byte_string(bytes, ret) || is_extension_value(bytes, ret) || bulla_oe_header(bytes, ret))
+	if (is_byte_string(bytes, ret) || bulla_oe_header(bytes, ret))
 		return BULLA_OK;
 	if (!bulla_foreign_snp_response(foreign, bytes, ret))
 		*ret = bytes;

@@ -118,7 +118,7 @@ static void damage_cose(size_t array)
 {
 	const size_t end = subject.size;
 
-	cut_everywhere(array + 2);
+	cut_everywhere(1);
 	changed(0, array, L("\xd2\xd2"), BULLA_FACTOR_ENCODING, 1);
 	changed(0, array, L("\xd8\x12"), BULLA_FACTOR_ENCODING, 0);
 	changed(array, 1, L("\x83"), BULLA_FACTOR_FIELDS, array);
@@ -191,7 +191,7 @@ static void arm_is_told_what_is_wrong_where(void **state)
 	subject_close();
 	subject_open("cca");
 	size_t realm = find(L("\x19\xac\xd1"));
-	cut_everywhere(3);
+	cut_everywhere(1);
 	changed(0, 3, L("\xd9\x01\x90"), BULLA_FACTOR_ENCODING, 0);
 	changed(0, 3, L("\xda\x00\x00\x03\x8b"), BULLA_FACTOR_ENCODING, 0);
 	changed(0, 0, L("\xd9\x03\x8b"), BULLA_FACTOR_ENCODING, 3);
@@ -206,7 +206,7 @@ static void snp_is_told_what_is_wrong_where(void **state)
 {
 	(void)state;
 	subject_open("snp");
-	cut_everywhere(4);
+	cut_everywhere(1);
 	changed(0, 2, L("\x00\x00"), BULLA_FACTOR_VERSION, 0);
 	changed(0, 2, L("\x00\x01"), BULLA_FACTOR_VERSION, 0);
 	changed(0x34, 1, L("\x02"), BULLA_FACTOR_ALGORITHM, 0x34);
@@ -236,7 +236,7 @@ static void damage_quote(size_t body, bool outer)
 {
 	size_t sizes = body + 4 + 128, end = subject.size, pem = find(L("-----BEGIN"));
 
-	cut_everywhere(8);
+	cut_everywhere(1);
 	changed(0, 1, L("\x06"), BULLA_FACTOR_VERSION, 0);
 	changed(0, 2, L("\x04\x01"), BULLA_FACTOR_VERSION, 0);
 	changed(2, 1, L("\x03"), BULLA_FACTOR_ALGORITHM, 2);
@@ -328,6 +328,11 @@ static void a_record_is_told_what_is_wrong_where(void **state)
 	const bulla_bytes wrapped = BULLA_BYTES_ARRAY(head);
 	splice(0, 0, wrapped);
 	changed(whole, 0, L("\x00"), BULLA_FACTOR_TRAILING, whole);
+	for (size_t n = 1; n < 4; n++) {
+		splice(0, 0, wrapped);
+		subject.size = n;
+		refused(BULLA_FACTOR_SIZE, n);
+	}
 	splice(0, 0, wrapped);
 	subject.size = 100;
 	refused(BULLA_FACTOR_SIZE, 100);

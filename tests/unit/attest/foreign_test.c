@@ -84,6 +84,20 @@ static void is_refused(bulla_bytes outside)
 	bulla_foreign_done(&foreign);
 }
 
+/* The envelope breaks this rule there. */
+static void breaks(bulla_bytes outside, enum bulla_factor factor, size_t at, const char *text)
+{
+	struct bulla_foreign foreign;
+	bulla_bytes found;
+
+	assert_ok(bulla_foreign_init(&foreign));
+	assert_int_not_equal(bulla_foreign_evidence(&foreign, outside, &found), BULLA_OK);
+	assert_int_equal(foreign.fault.factor, factor);
+	assert_int_equal(foreign.fault.at, at);
+	assert_string_equal(foreign.fault.text, text);
+	bulla_foreign_done(&foreign);
+}
+
 /* `before` + text of the report + `after` */
 static void framed(const char *before, size_t (*put)(bulla_bytes, char *), const char *after, bool good)
 {
@@ -303,6 +317,31 @@ static size_t make_certificate(EVP_PKEY *key, const struct pki_extension *extens
 	size_t size = cert.size;
 	pki_free(&cert);
 	return size;
+}
+
+/* CMW's extension without its certificate, and a certificate: cut anywhere, or with a byte more. */
+static void der_ends_where_it_must(void **state)
+{
+	static uint8_t memory[4096], der[4096];
+	const struct bulla_cmw record = {.content_format = 263, .value = report()};
+	bulla_wr w = bulla_wr_fixed(memory, sizeof(memory));
+	EVP_PKEY *key = pki_key("P-256");
+	bulla_bytes value;
+
+	(void)state;
+	bulla_cmw_extension_write(&w, &record);
+	assert_ok(bulla_wr_end(&w, &value));
+	const struct pki_extension row = {"2.23.133.5.4.9", value};
+	size_t size = make_certificate(key, &row, der);
+	for (size_t n = 2; n < value.n; n += 7)
+		breaks(bulla_bytes_of(value.p, n), BULLA_FACTOR_SIZE, n, "the bytes end early");
+	memory[value.n] = 0;
+	breaks(bulla_bytes_of(value.p, value.n + 1), BULLA_FACTOR_TRAILING, value.n, "bytes follow the end");
+	for (size_t n = 2; n < size; n += 7)
+		breaks(bulla_bytes_of(der, n), BULLA_FACTOR_SIZE, n, "the bytes end early");
+	der[size] = 0;
+	breaks(bulla_bytes_of(der, size + 1), BULLA_FACTOR_TRAILING, size, "bytes follow the end");
+	EVP_PKEY_free(key);
 }
 
 static void certificates_bind_their_key(void **state)
@@ -566,6 +605,7 @@ int main(void)
 		cmocka_unit_test(open_enclave_s_headers_come_off),
 		cmocka_unit_test(cmw_is_opened_in_every_form),
 		cmocka_unit_test(amd_s_answers_are_split),
+		cmocka_unit_test(der_ends_where_it_must),
 		cmocka_unit_test(certificates_bind_their_key),
 		cmocka_unit_test(amd_s_published_certificates_chain),
 		cmocka_unit_test(published_roots_signed_themselves),
