@@ -4,6 +4,7 @@
 #include "cmd/attest_options.h"
 #include "cmd/download.h"
 
+#include "attest/show.h"
 #include "attest/snp.h"
 #include "crypto/hash.h"
 #include "io/sys.h"
@@ -130,21 +131,49 @@ static bulla_rc appraise(struct attest_job *job, bool with_collateral)
 	job->reference.policy.dcap.without_collateral = !with_collateral;
 	job->reference.policy.dcap.statuses = UINT32_MAX; /* what the vendor thinks of the platform is not asked here */
 	job->time.clock = BULLA_CLOCK_AUDIT;
-	return bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy, &job->binding,
-		job->time, NULL, &job->result);
+	return attest_appraise(job);
 }
 
-static void plan(struct fetch *fetch)
+static int refuse(const struct fetch *fetch, bulla_rc rc, const char *next, const char *what)
+{
+	char failure[ATTEST_FAILURE];
+
+	attest_failure(fetch->job, failure);
+	say_error(fetch->cli, bulla_rc_id(rc), fetch->cli->args[0], next, "%s%s", failure, what);
+	return EXIT_REFUSED;
+}
+
+/* Some evidence has no collateral, of some it cannot be told what it needs. */
+static int plan_none(const struct fetch *fetch, enum bulla_tee tee, bulla_rc rc)
+{
+	if (tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA) {
+		say(fetch->cli, "nothing to fetch: %s evidence has no collateral; the device's key comes by --anchor", bulla_tee_title(tee));
+		return 0;
+	}
+	if (rc == BULLA_OK) {
+		say(fetch->cli, "this evidence needs no collateral: it carries its whole chain");
+		return 0;
+	}
+	if (fetch->job->result.failed == BULLA_FACTOR_PCK_PRESENT)
+		return refuse(fetch, rc, "--collateral FILE: the PEM chain of the platform's PCK certificate, then again",
+			": only it tells which TCB info is needed");
+	return refuse(fetch, rc, "bulla attest show FILE", ": what is needed cannot be told");
+}
+
+static int plan(struct fetch *fetch)
 {
 	enum bulla_tee tee = bulla_attest_guess(fetch->job->evidence);
 	bulla_rc rc = appraise(fetch->job, false);
 
 	if (rc != BULLA_OK && fetch->cli->verbose)
 		say(fetch->cli, "without collateral: %s", bulla_rc_id(rc));
+	if (rc == BULLA_E_EVIDENCE_FORMAT || fetch->job->unread != BULLA_OK) /* no collateral mends it */
+		return refuse(fetch, rc, "bulla attest show FILE", "");
 	if (tee == BULLA_TEE_SNP || tee == BULLA_TEE_AZ_SNP)
 		plan_snp(fetch);
-	else if (tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX)
-		plan_dcap(fetch, tee == BULLA_TEE_TDX ? "tdx" : "sgx");
+	else if (tee == BULLA_TEE_TDX || tee == BULLA_TEE_SGX || tee == BULLA_TEE_AZ_TDX)
+		plan_dcap(fetch, tee == BULLA_TEE_SGX ? "sgx" : "tdx");
+	return fetch->count > 0 ? 0 : plan_none(fetch, tee, rc);
 }
 
 /* ---- fetching ---- */
@@ -276,17 +305,18 @@ static int keep(const struct fetch *fetch)
 
 static int run(struct fetch *fetch)
 {
-	bulla_rc rc = bulla_tls_public_new(fetch->cli->ca, &fetch->tls);
-	int code = rc == BULLA_OK ? 0 : say_rc(fetch->cli, rc, fetch->cli->ca, "--ca FILE (PEM)");
+	int code = plan(fetch);
 
-	plan(fetch);
-	if (code == 0 && fetch->count == 0)
-		say(fetch->cli, "this evidence needs no collateral: its root is built in");
+	if (code != 0 || fetch->count == 0)
+		return code;
+	bulla_rc rc = bulla_tls_public_new(fetch->cli->ca, &fetch->tls);
+	if (rc != BULLA_OK)
+		return say_rc(fetch->cli, rc, fetch->cli->ca, "--ca FILE (PEM)");
 	for (size_t i = 0; i < fetch->count && code == 0; i++)
 		code = fetch_one(fetch, &fetch->items[i]);
-	if (code == 0 && fetch->count > 0)
+	if (code == 0)
 		code = verify(fetch);
-	return code == 0 && fetch->count > 0 ? keep(fetch) : code;
+	return code == 0 ? keep(fetch) : code;
 }
 
 int cmd_attest_fetch(struct cli *cli)
@@ -297,15 +327,11 @@ int cmd_attest_fetch(struct cli *cli)
 	if (code == 0)
 		code = attest_check_from(cli);
 	if (code == 0)
+		code = attest_check_files(cli);
+	if (code == 0)
 		code = attest_open(cli, &fetch.job);
 	if (code != 0)
 		return code;
-	if (fetch.job->unread != BULLA_OK) {
-		say_error(cli, bulla_rc_id(fetch.job->unread), cli->args[0], "bulla attest show FILE", "%s",
-			fetch.job->foreign.fault.text);
-		attest_close(fetch.job);
-		return EXIT_REFUSED;
-	}
 	fetch.cli = cli;
 	download_init(&fetch.download);
 	attest_read_time(fetch.job);

@@ -8,6 +8,7 @@
 #include "io/sys.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -327,6 +328,59 @@ void attest_lax(struct attest_job *job)
 	policy->snp.allow_migration = policy->snp.allow_masked_chip = policy->snp.any_csp = true;
 	policy->psa.allow_legacy_profile = policy->psa.allow_test_keys = true;
 	job->binding = (struct bulla_attest_binding){any, any, any, any, any};
+}
+
+/* What broke the envelope is what broke the evidence: its form, or (RA-TLS) the key it must name. */
+static bulla_rc say_unread(struct attest_job *job)
+{
+	const struct bulla_form_fault *fault = &job->foreign.fault;
+	struct bulla_attest_result *result = &job->result;
+
+	result->factors[result->failed] = (struct bulla_factor_result){0};
+	result->factors[fault->factor] =
+		(struct bulla_factor_result){.state = BULLA_FACTOR_FAILED, .at = (uint32_t)fault->at, .text = fault->text};
+	result->failed = (uint16_t)fault->factor;
+	result->rc = bulla_factor_rc(fault->factor);
+	return result->rc;
+}
+
+/* Evidence that stands in the file as it is: places are those of the file, whatever is around it. */
+static bool is_in_file(const struct attest_job *job, size_t *ret_base)
+{
+	*ret_base = (size_t)((uintptr_t)job->evidence.p - (uintptr_t)job->file.p);
+	return *ret_base <= job->file.n;
+}
+
+static void place_in_file(struct attest_job *job)
+{
+	size_t base;
+
+	if (is_in_file(job, &base))
+		for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+			if (job->result.factors[i].state == BULLA_FACTOR_FAILED)
+				job->result.factors[i].at += (uint32_t)base;
+}
+
+bulla_rc attest_appraise(struct attest_job *job)
+{
+	bulla_rc rc = bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy,
+		&job->binding, job->time, NULL, &job->result);
+
+	place_in_file(job);
+	return rc != BULLA_OK && job->unread != BULLA_OK ? say_unread(job) : rc;
+}
+
+void attest_failure(const struct attest_job *job, char ret[ATTEST_FAILURE])
+{
+	const struct bulla_attest_result *result = &job->result;
+	size_t ignored;
+
+	ret[0] = '\0';
+	if (result->failed == BULLA_FACTOR_COUNT)
+		return;
+	const struct bulla_factor_result *row = &result->factors[result->failed];
+	(void)snprintf(ret, ATTEST_FAILURE, "%s: %s (byte %" PRIu32 "%s)", bulla_factor_name(result->failed),
+		row->text != NULL ? row->text : "not reached", row->at, is_in_file(job, &ignored) ? "" : " of what the file decodes to");
 }
 
 void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struct bulla_attest_result *result))

@@ -8,6 +8,7 @@
 #define ATTEST_FILES 16
 #define ATTEST_NONCE_MAX 1024 /* bytes; Nitro's is up to 512 */
 #define ATTEST_BINDER_MAX 64
+#define ATTEST_FAILURE 256 /* characters with the end */
 
 struct attest_job {
 	struct cli *cli;
@@ -52,6 +53,12 @@ int attest_expect(struct attest_job *job);
 
 /* Everything may be anything: for show and reference. */
 void attest_lax(struct attest_job *job);
+
+/* Judges the evidence under the job's policy, binding and time. Places in the result are those of the file. */
+bulla_rc attest_appraise(struct attest_job *job);
+
+/* The rule that refused it, why and where: "size: the report ends before its 1184 bytes (byte 500)"; empty when none did. */
+void attest_failure(const struct attest_job *job, char ret[ATTEST_FAILURE]);
 
 /* A description for people to stdout. */
 void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struct bulla_attest_result *result));

@@ -6,53 +6,12 @@
 #include "attest/show.h"
 #include "io/sys.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 static int64_t now_ms(void)
 {
 	return bulla_wall_ms(bulla_sys_clock());
-}
-
-/* What broke the envelope is what broke the evidence: its form, or (RA-TLS) the key it must name. */
-static bulla_rc say_unread(struct attest_job *job)
-{
-	const struct bulla_form_fault *fault = &job->foreign.fault;
-	struct bulla_attest_result *result = &job->result;
-
-	result->factors[result->failed] = (struct bulla_factor_result){0};
-	result->factors[fault->factor] =
-		(struct bulla_factor_result){.state = BULLA_FACTOR_FAILED, .at = (uint32_t)fault->at, .text = fault->text};
-	result->failed = (uint16_t)fault->factor;
-	result->rc = bulla_factor_rc(fault->factor);
-	return result->rc;
-}
-
-/* Evidence that stands in the file as it is: places are those of the file, whatever is around it. */
-static bool is_in_file(const struct attest_job *job, size_t *ret_base)
-{
-	*ret_base = (size_t)((uintptr_t)job->evidence.p - (uintptr_t)job->file.p);
-	return *ret_base <= job->file.n;
-}
-
-static void place_in_file(struct attest_job *job)
-{
-	size_t base;
-
-	if (is_in_file(job, &base))
-		for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
-			if (job->result.factors[i].state == BULLA_FACTOR_FAILED)
-				job->result.factors[i].at += (uint32_t)base;
-}
-
-static bulla_rc appraise(struct attest_job *job)
-{
-	bulla_rc rc = bulla_attest_appraise(job->evidence, &job->foreign.collateral, &job->all, &job->reference.policy,
-		&job->binding, job->time, NULL, &job->result);
-
-	place_in_file(job);
-	return rc != BULLA_OK && job->unread != BULLA_OK ? say_unread(job) : rc;
 }
 
 /* ---- show ---- */
@@ -91,14 +50,10 @@ static void print_title(const struct attest_job *job)
 
 static void print_failure(const struct attest_job *job)
 {
-	const struct bulla_attest_result *result = &job->result;
-	size_t ignored;
+	char text[ATTEST_FAILURE];
 
-	if (result->failed == BULLA_FACTOR_COUNT)
-		return;
-	const struct bulla_factor_result *row = &result->factors[result->failed];
-	printf("%s: %s (byte %" PRIu32 "%s)\n", bulla_factor_name(result->failed), row->text != NULL ? row->text : "not reached",
-		row->at, is_in_file(job, &ignored) ? "" : " of what the file decodes to");
+	attest_failure(job, text);
+	printf("%s\n", text);
 }
 
 /* What would fail today under the strictest policy that asks for nothing in particular. */
@@ -111,7 +66,7 @@ static void print_today(struct attest_job *job)
 	policy->dcap.statuses = 0;
 	policy->skew_ms = 60000;
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_ONLINE};
-	if (appraise(job) == BULLA_OK) {
+	if (attest_appraise(job) == BULLA_OK) {
 		bool tcb = job->result.factors[BULLA_FACTOR_TCB_LEVEL].state == BULLA_FACTOR_NOT_CHECKED;
 		printf("  today     would hold%s\n", tcb ? "; TCB not checked: --collateral FILE" : "");
 		return;
@@ -135,7 +90,7 @@ int cmd_attest_show(struct cli *cli)
 		return code;
 	attest_lax(job);
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
-	bulla_rc rc = appraise(job);
+	bulla_rc rc = attest_appraise(job);
 	if (cli->json) {
 		attest_print(job, bulla_attest_show_json);
 		printf("\n");
@@ -299,7 +254,7 @@ static int verify(struct attest_job *job, struct bulla_sign_key *key)
 
 	if (code != 0)
 		return code;
-	bulla_rc rc = appraise(job);
+	bulla_rc rc = attest_appraise(job);
 	if (job->cli->json) {
 		attest_print(job, bulla_attest_show_json);
 		printf("\n");
@@ -387,7 +342,7 @@ int cmd_attest_reference(struct cli *cli)
 		return code;
 	attest_lax(job);
 	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
-	(void)appraise(job);
+	(void)attest_appraise(job);
 	code = check_sample(job);
 	if (code == 0)
 		code = write_reference(job);

@@ -29,7 +29,7 @@ const struct command commands[] = {
 		cmd_attest_reference},
 	{"attest convert", "FILE --as FORM", "the same evidence in another envelope (CMW, RFC 9999), or in none", "machine", 1, 1,
 		"as collateral out", cmd_attest_convert},
-	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor at",
+	{"attest fetch", "FILE", "fetch its collateral, verify it, keep it", "machine", 1, 1, "from ca cache anchor collateral at",
 		cmd_attest_fetch},
 	{"attest serve", "ADDRESS", "the attestation service", "machine", 1, 1,
 		"reference any-code anchor collateral no-collateral max-age debug plain tls-key tls-cert", cmd_attest_serve},

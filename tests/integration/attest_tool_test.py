@@ -11,7 +11,7 @@ import ear
 from attest_cases import FAMILIES, FOLDER, ROOT, Case, write
 from project import BUILD, Tap
 
-DONE, FAILED, USAGE, NOT_FOUND, HOLDS, REFUSED = 0, 1, 2, 3, 4, 5
+DONE, FAILED, USAGE, NOT_FOUND, HOLDS, REFUSED, AGAIN = 0, 1, 2, 3, 4, 5, 75
 BULLA = os.path.abspath(os.path.join(BUILD, "src/cmd/bulla"))
 NOWHERE = os.path.join(FOLDER.name, "there", "is", "no", "such", "file")
 tap = Tap()
@@ -62,6 +62,7 @@ def what_cannot_work_is_refused_before_anything_is_read():
         ([*serve, "--key", NOWHERE, "--plain", "--tls-key", NOWHERE, "--tls-cert", NOWHERE], "no use for a TLS key"),
         ([*serve, "--key", NOWHERE, "--tls-key", NOWHERE], "go together"),
         ([*serve, "--key", NOWHERE, "--tls-cert", NOWHERE], "go together"),
+        (["fetch", NOWHERE, *many], "more than 16"),
         (["fetch", NOWHERE, "--at", "yesterday"], "`--at` takes a time"),
         (["fetch", NOWHERE, "--from", "http://localhost"], "https URL"),
         (["fetch", NOWHERE, "--from", "https://"], "https URL"),
@@ -132,6 +133,13 @@ def good_evidence_gives_values_that_accept_it():
         bound = case.expected() or ["--any-nonce"]
         done = attest("verify", evidence(case), "--reference", out, "--at", str(case.now // 1000), *bound, *case.options())
         assert done.returncode in (DONE, HOLDS), done
+
+
+def ca():
+    path = os.path.join(FOLDER.name, "ca.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=ca", "-keyout",
+                    os.devnull, "-out", path], check=True, capture_output=True)
+    return path
 
 
 def signer():
@@ -275,6 +283,39 @@ def what_was_read_is_shown_whoever_signed_it():
                 assert f"report-data {expected[1][:12]}.." in done.stdout, (case.name, done)
     done = attest("show", evidence(Case("psa-held")))  # without the device's key
     assert done.returncode == FAILED and "bound to  report-data " in done.stdout, done
+
+
+def fetch(*words, code=REFUSED):
+    done = attest("fetch", *words, "--from", "https://localhost:1")
+    assert done.returncode == code, done
+    return done.stderr
+
+
+@tap.case
+def fetch_says_what_it_cannot_read():
+    """As `show` names it; nobody is asked, and nothing is said to need nothing."""
+    bad = {"garbage": os.urandom(4) + b"\0" * 96, "text": b"# A README\n", "nothing": b""}
+    bad.update({family: Case(family + "-held").evidence[:300] for family in FAMILIES})
+    for name, data in bad.items():
+        path = write(name + ".cut", data)
+        told = json.loads(attest("show", path, "--json").stdout)
+        said = fetch(path)
+        assert said.startswith(f"error[{told['error']}]: {told['failed']}: ") and "no collateral" not in said, (name, said)
+    for family in ("psa", "cca"):
+        assert "nothing to fetch: " in (said := fetch(evidence(Case(family + "-held")), code=DONE)) and "--anchor" in said, said
+    case = Case("nitro-held")
+    assert "needs no collateral" in fetch(evidence(case), *case.options()[:2], "--at", str(case.now // 1000), code=DONE)
+
+
+@tap.case
+def fetch_wants_the_chain_that_a_quote_lacks():
+    for family in ("sgx", "tdx"):
+        case, held = Case(family + "-pck-present"), Case(family + "-held")
+        words = [evidence(case), *held.options()[:2], "--at", str(case.now // 1000)]
+        said = fetch(*words)
+        assert said.startswith("error[evidence-chain]: pck-present: ") and "next: --collateral" in said, said
+        chain = held.evidence[held.evidence.index(b"-----BEGIN"):].rstrip(b"\0")
+        assert "error[unreachable]" in fetch(*words, "--collateral", write("chain.pem", chain), "--ca", ca(), code=AGAIN)
 
 
 @tap.case
