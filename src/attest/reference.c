@@ -424,6 +424,14 @@ static bool is_code(const struct bulla_attest_result *sample, const struct bulla
 	}
 }
 
+bool bulla_reference_has_code(const struct bulla_attest_result *sample)
+{
+	for (size_t i = 0; i < sample->claim_count; i++)
+		if (is_code(sample, &sample->claims[i]))
+			return true;
+	return false;
+}
+
 static bool has_index(uint16_t claim)
 {
 	return claim == BULLA_CLAIM_PCR || claim == BULLA_CLAIM_RTMR || claim == BULLA_CLAIM_COMPONENT;

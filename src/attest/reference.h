@@ -33,7 +33,10 @@ struct bulla_reference_file {
  * refused: an empty list must be said with "any-image": true. */
 BULLA_CHECK bulla_rc bulla_reference_read(bulla_bytes json, struct bulla_reference_file *ret);
 
-/* Reference values from a sample that is believed: the measurements that its kind of TEE has, and what of its place is not the
+/* Whether a sample names code at all: PSA's may not. A reference of one that names none would match nothing. */
+bool bulla_reference_has_code(const struct bulla_attest_result *sample);
+
+/* Reference values from a sample that is believed and names code: the measurements that its kind of TEE has, and what of its place is not the
  * default (privilege level, cloud provider of a VLEK, service TD, Azure's paravisor, PSA's first profile). */
 void bulla_reference_write(bulla_wr *w, const struct bulla_attest_result *sample);
 

@@ -309,6 +309,12 @@ static int check_sample(const struct attest_job *job)
 			"reference values come from genuine evidence only");
 		return EXIT_REFUSED;
 	}
+	if (!bulla_reference_has_code(&job->result)) {
+		say_error(job->cli, bulla_rc_id(BULLA_E_MEASUREMENT), job->cli->args[0],
+			"evidence that names its software; bulla attest verify --any-code takes this",
+			"the evidence names no software component: a reference of it would match nothing");
+		return EXIT_REFUSED;
+	}
 	return debug != NULL && debug->number != 0 ? refuse_debug(job->cli, job->cli->debug) : 0;
 }
 

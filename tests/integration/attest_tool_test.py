@@ -1,6 +1,7 @@
 """`bulla attest` as somebody uses it who has a file of evidence: what is typed wrong is refused before any file is read, reference values come
 from what deserves it."""
 import base64
+import hmac
 import json
 import os
 import pty
@@ -118,6 +119,38 @@ def debug_evidence_gives_no_reference_values_by_itself():
         assert done.returncode == FAILED and "where  debug: " in done.stdout, done
         done = attest(*words, "--debug")
         assert done.returncode == HOLDS and done.stdout.startswith("ACCEPTED"), done
+
+
+def cbor(value):
+    """Numbers, bytes, texts, lists, maps."""
+    def head(major, n):
+        size = next(i for i, most in enumerate((24, 1 << 8, 1 << 16, 1 << 32)) if n < most)
+        return bytes([major << 5 | (23 + size if size else n)]) + (n.to_bytes(1 << (size - 1), "big") if size else b"")
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value)) + value.encode()
+    items = [item for pair in value.items() for item in pair] if isinstance(value, dict) else value
+    return head(5 if isinstance(value, dict) else 4, len(value)) + b"".join(map(cbor, items))
+
+
+@tap.case
+def evidence_without_software_gives_no_reference_values():
+    """PSA's first profile: a token may say that no software was measured."""
+    key = bytes(range(32))
+    claims = {-75000: "PSA_IOT_PROFILE_1", -75001: 1, -75002: 0x3000, -75003: b"i" * 32, -75004: b"s" * 32, -75007: 1, -75008: b"n" * 32,
+              -75009: b"\1" + b"d" * 32}
+    protected, payload = cbor({1: 5}), cbor(claims)
+    tag = hmac.digest(key, cbor(["MAC0", protected, b"", payload]), "sha256")
+    path = write("bare.psa", b"\xd1" + cbor([protected, {}, payload, tag]))
+    jwk = write("bare.jwk", json.dumps({"kty": "oct", "k": base64.urlsafe_b64encode(key).decode().rstrip("=")}).encode())
+    out = os.path.join(FOLDER.name, "bare.reference")
+    assert ", genuine" in attest("show", path, "--anchor", jwk).stdout
+    done = attest("reference", path, "--anchor", jwk, "-o", out)
+    assert done.returncode == REFUSED and "names no software component" in done.stderr and "next: " in done.stderr, done
+    assert done.stdout == "" and not os.path.exists(out), done
 
 
 @tap.case
