@@ -95,69 +95,14 @@ bulla_rc bulla_cca_instance(bulla_bytes token, bulla_bytes *ret)
 
 /* ---- the realm's claims ---- */
 struct realm {
-	bulla_bytes challenge, personalisation, key, key_hash, initial, rem[REMS], profile;
+	bulla_bytes challenge, personalisation, key, x, y, key_hash, initial, rem[REMS], profile;
+	unsigned seen; /* a bit for each claim that must be there */
 	unsigned unknown;
 	size_t unknown_at; /* when there is one: the first, in the payload */
 };
 
-static bulla_rc read_rems(bulla_cbor_rd *r, struct realm *ret)
-{
-	BULLA_TRY(bulla_cbor_rd_expect_array(r, REMS));
-	for (size_t i = 0; i < REMS; i++)
-		BULLA_TRY(bulla_cbor_rd_bytes_max(r, 64, &ret->rem[i]));
-	return BULLA_OK;
-}
-
-static bulla_rc read_realm_claim(bulla_cbor_rd *r, int64_t key, struct realm *ret)
-{
-	bulla_bytes ignored;
-
-	switch (key) {
-	case 10:
-		return bulla_cbor_rd_bytes_max(r, 64, &ret->challenge);
-	case 265:
-		return bulla_cbor_rd_text(r, 128, &ret->profile);
-	case 44235:
-		return bulla_cbor_rd_bytes_max(r, 64, &ret->personalisation);
-	case 44236: /* the measurements' hash: named, not used */
-		return bulla_cbor_rd_text(r, 16, &ignored);
-	case 44237:
-		return bulla_cbor_rd_bytes_max(r, 256, &ret->key);
-	case 44238:
-		return bulla_cbor_rd_bytes_max(r, 64, &ret->initial);
-	case 44239:
-		return read_rems(r, ret);
-	case 44240:
-		return bulla_cbor_rd_text(r, 16, &ret->key_hash);
-	default:
-		ret->unknown++;
-		return bulla_cbor_rd_skip(r, &ignored);
-	}
-}
-
-static bulla_rc read_realm(bulla_cbor_rd *r, struct realm *ret)
-{
-	struct bulla_cbor_map map;
-	int64_t key;
-
-	BULLA_TRY(bulla_cbor_rd_map(r, 16, &map));
-	while (bulla_cbor_map_more(r, &map)) {
-		if (ret->unknown == 0)
-			ret->unknown_at = r->rd.at;
-		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
-		BULLA_TRY(read_realm_claim(r, key, ret));
-	}
-	BULLA_TRY(bulla_cbor_rd_end(r));
-	if (ret->challenge.n != 64 || ret->key.n == 0 || ret->initial.n < 32 || ret->rem[REMS - 1].n < 32 ||
-		ret->key_hash.n == 0) {
-		r->rd.at = 0;
-		return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim of the realm is missing or short");
-	}
-	return BULLA_OK;
-}
-
 /* The point as 04 x y, or a COSE_Key {1: 2 (EC2), -1: 2 (P-384), -2: x, -3: y} in the newer profile. */
-static bulla_rc read_realm_key(bulla_bytes key, bulla_bytes *x, bulla_bytes *y)
+static bulla_rc read_point(bulla_bytes key, bulla_bytes *x, bulla_bytes *y)
 {
 	bulla_cbor_rd r = bulla_cbor_rd_of(key);
 
@@ -178,14 +123,96 @@ static bulla_rc read_realm_key(bulla_bytes key, bulla_bytes *x, bulla_bytes *y)
 	return bulla_cbor_rd_end(&r);
 }
 
+/* Whether the point is on the curve: check_realm_signature. */
+static bulla_rc read_realm_key(bulla_cbor_rd *r, struct realm *ret)
+{
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(bulla_cbor_rd_bytes_max(r, 256, &ret->key));
+	if (read_point(ret->key, &ret->x, &ret->y) == BULLA_OK && ret->x.n == 48 && ret->y.n == 48)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "the realm's key is no point of P-384, or has another size");
+}
+
+static bulla_rc read_64(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(bulla_cbor_rd_bytes_max(r, 64, ret));
+	if (ret->n == 64)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_LIMIT, "a claim of the realm has another size than 64 bytes");
+}
+
+static bulla_rc read_rems(bulla_cbor_rd *r, struct realm *ret)
+{
+	BULLA_TRY(bulla_cbor_rd_expect_array(r, REMS));
+	for (size_t i = 0; i < REMS; i++)
+		BULLA_TRY(bulla_psa_measurement(r, &ret->rem[i]));
+	return BULLA_OK;
+}
+
+static bulla_rc read_realm_claim(bulla_cbor_rd *r, int64_t key, struct realm *ret)
+{
+	bulla_bytes ignored;
+
+	switch (key) {
+	case 10:
+		return read_64(r, &ret->challenge);
+	case 265:
+		return bulla_cbor_rd_text(r, 128, &ret->profile);
+	case 44235:
+		return read_64(r, &ret->personalisation);
+	case 44236: /* the measurements' hash: named, not used */
+		return bulla_psa_hash_name(r, &ignored);
+	case 44237:
+		return read_realm_key(r, ret);
+	case 44238:
+		return bulla_psa_measurement(r, &ret->initial);
+	case 44239:
+		return read_rems(r, ret);
+	case 44240:
+		return bulla_psa_hash_name(r, &ret->key_hash);
+	default:
+		ret->unknown++;
+		return bulla_cbor_rd_skip(r, &ignored);
+	}
+}
+
+/* RMM specification, section A7.2: all but the profile, which older realms do not name. */
+static const int64_t mandatory[] = {10, 44235, 44236, 44237, 44238, 44239, 44240};
+
+#define MANDATORY_COUNT (sizeof(mandatory) / sizeof(mandatory[0]))
+
+static bulla_rc read_realm(bulla_cbor_rd *r, struct realm *ret)
+{
+	struct bulla_cbor_map map;
+	int64_t key;
+
+	BULLA_TRY(bulla_cbor_rd_map(r, 16, &map));
+	while (bulla_cbor_map_more(r, &map)) {
+		if (ret->unknown == 0)
+			ret->unknown_at = r->rd.at;
+		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
+		BULLA_TRY(read_realm_claim(r, key, ret));
+		for (unsigned i = 0; i < MANDATORY_COUNT; i++)
+			ret->seen |= mandatory[i] == key ? 1u << i : 0;
+	}
+	BULLA_TRY(bulla_cbor_rd_end(r));
+	if (ret->seen == (1u << MANDATORY_COUNT) - 1)
+		return BULLA_OK;
+	r->rd.at = 0;
+	return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim of the realm is missing");
+}
+
 /* ---- the rules ---- */
 static bool check_realm_signature(struct bulla_attest_run *run, const struct bulla_sign1 *sign1,
 	const struct realm *realm)
 {
 	BULLA_AUTO_VERIFY_KEY key = NULL;
-	bulla_bytes x, y;
-	bool ok = read_realm_key(realm->key, &x, &y) == BULLA_OK &&
-		bulla_verify_key_point(BULLA_KEY_P384, x, y, &key) == BULLA_OK &&
+	bool ok = bulla_verify_key_point(BULLA_KEY_P384, realm->x, realm->y, &key) == BULLA_OK &&
 		bulla_signature_in_range(BULLA_KEY_P384, sign1->signature) &&
 		bulla_sign1_verify(sign1, key, BULLA_ES384, (bulla_bytes){NULL, 0}) == BULLA_OK;
 

@@ -142,8 +142,10 @@ static bool check_signature(struct bulla_attest_run *run, const struct bulla_sig
 	if (!bulla_run_check(run, BULLA_FACTOR_CHAIN_KEYS, fits, bulla_run_at(run, sign1->protected_raw),
 		"the endorsed key is not one for this algorithm"))
 		return false;
-	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(wanted, sign1->signature), at,
-		"a half of the signature is zero or not below the order"))
+	if (!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, sign1->signature.n == (alg == BULLA_ES256 ? 64u : 96u), at,
+		"the signature has another size than two halves of this key") ||
+		!bulla_run_check(run, BULLA_FACTOR_SIGNATURE_RANGE, bulla_signature_in_range(wanted, sign1->signature), at,
+			"a half of the signature is zero or not below the order"))
 		return false;
 	bool ok = key != NULL && bulla_sign1_verify(sign1, key, alg, (bulla_bytes){NULL, 0}) == BULLA_OK;
 	return bulla_run_check(run, BULLA_FACTOR_SIGNATURE, ok, at, "the token's signature does not verify");
@@ -191,7 +193,9 @@ bool bulla_psa_judge(struct bulla_attest_run *run, bulla_bytes token, enum bulla
 	if (!read_form(run, token, &outer, ret))
 		return false;
 	record_claims(run, ret, tee);
-	if (!check_profile(run, ret, tee))
+	if (!check_profile(run, ret, tee) ||
+		!bulla_run_check(run, BULLA_FACTOR_FIELDS, bulla_psa_claims_whole(ret), bulla_run_at(run, outer.sign1.payload),
+			"a mandatory claim is missing"))
 		return false;
 	const struct bulla_attest_anchor *anchor = find_device(run, tee, outer.mac, ret->instance_id);
 	if (anchor == NULL)

@@ -2,6 +2,7 @@
 /* PSA attestation tokens (RFC 9783) and the platform half of CCA tokens: COSE_Sign1 over a map of claims. */
 #include "attest/run.h"
 #include "cose/sign1.h"
+#include "wire/cbor.h"
 
 #define BULLA_PSA_SIZE_MAX 8192
 #define BULLA_PSA_COMPONENTS 32
@@ -17,6 +18,7 @@ struct bulla_psa_claims {
 	uint64_t lifecycle;
 	bulla_bytes lifecycle_raw; /* its encoding, to say where */
 	int64_t client_id;
+	unsigned seen; /* a bit for each claim that is there: bulla_psa_claims_whole */
 	unsigned unknown;
 	size_t unknown_at; /* the first, in the payload */
 };
@@ -32,6 +34,16 @@ BULLA_CHECK bulla_rc bulla_psa_headers(bulla_bytes message, struct bulla_sign1 *
 /* Reads the claims. On failure *ret_fault says what broke where in payload. BULLA_E_FORMAT, _DUPLICATE, _LIMIT, _TRUNCATED... */
 BULLA_CHECK bulla_rc bulla_psa_claims_read(bulla_bytes payload, struct bulla_psa_claims *ret,
 	struct bulla_form_fault *ret_fault);
+
+/* Whether nothing is missing that the claims' own profile makes mandatory: the client id (PSA), the configuration and the hash's
+ * name (CCA platform), software components (RFC 9783 section 4.4.1); PSA_IOT_PROFILE_1 may say instead that it has none. */
+bool bulla_psa_claims_whole(const struct bulla_psa_claims *claims);
+
+/* A hash by its name in the IANA registry: sha-256, sha-384, sha-512. BULLA_E_FORMAT at the name. */
+BULLA_CHECK bulla_rc bulla_psa_hash_name(bulla_cbor_rd *r, bulla_bytes *ret);
+
+/* A byte string of a hash's size: 32, 48 or 64. BULLA_E_LIMIT at it. */
+BULLA_CHECK bulla_rc bulla_psa_measurement(bulla_cbor_rd *r, bulla_bytes *ret);
 
 /* The instance id (33 bytes, a view) that a PSA token, or the platform half of a CCA token, claims: to find the endorsed key
  * by. Nothing is verified. BULLA_E_FORMAT, ... */

@@ -6,7 +6,8 @@
 #define TEXT_MAX 256
 #define CLAIMS_MAX 24
 
-enum field { NONCE, INSTANCE, PROFILE, SEED, CLIENT, LIFECYCLE, IMPLEMENTATION, COMPONENTS, SKIPPED };
+enum field { NONCE, INSTANCE, PROFILE, SEED, CLIENT, LIFECYCLE, IMPLEMENTATION, COMPONENTS, NO_COMPONENTS, CERTIFICATION,
+	SERVICE, CONFIG, HASH };
 
 struct row {
 	int64_t key;
@@ -16,9 +17,10 @@ struct row {
 /* RFC 9783 section 4; psa/2.0.0's boot seed (2397); PSA_IOT_PROFILE_1 (-75000 and below); CCA platform (2401, 2402) */
 static const struct row rows[] = {
 	{10, NONCE}, {256, INSTANCE}, {265, PROFILE}, {268, SEED}, {2397, SEED}, {2394, CLIENT}, {2395, LIFECYCLE},
-	{2396, IMPLEMENTATION}, {2398, SKIPPED}, {2399, COMPONENTS}, {2400, SKIPPED}, {2401, SKIPPED}, {2402, SKIPPED},
+	{2396, IMPLEMENTATION}, {2398, CERTIFICATION}, {2399, COMPONENTS}, {2400, SERVICE}, {2401, CONFIG}, {2402, HASH},
 	{-75000, PROFILE}, {-75001, CLIENT}, {-75002, LIFECYCLE}, {-75003, IMPLEMENTATION}, {-75004, SEED},
-	{-75005, SKIPPED}, {-75006, COMPONENTS}, {-75007, SKIPPED}, {-75008, NONCE}, {-75009, INSTANCE}, {-75010, SKIPPED},
+	{-75005, CERTIFICATION}, {-75006, COMPONENTS}, {-75007, NO_COMPONENTS}, {-75008, NONCE}, {-75009, INSTANCE},
+	{-75010, SERVICE},
 };
 
 struct profile {
@@ -56,35 +58,107 @@ static bulla_rc read_profile(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 	return BULLA_OK;
 }
 
-/* {1: type, 2: measurement value, 4: version, 5: signer id, 6: digest's name}; the value must be there */
+/* A UEID of the kind RAND (RFC 9711 section 4.2.1.1): 01, and the hash of the key. */
+static bulla_rc read_instance(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(read_sized(r, 33, 33, 33, ret));
+	if (ret->p[0] == 1)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "the instance id's first byte is not 01");
+}
+
+static bulla_rc read_seed(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(bulla_cbor_rd_bytes_max(r, 32, ret));
+	if (ret->n >= 8)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_LIMIT, "a claim has a size that it may not have");
+}
+
+static bulla_rc read_client(bulla_cbor_rd *r, int64_t *ret)
+{
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(bulla_cbor_rd_int(r, ret));
+	if (*ret >= INT32_MIN && *ret <= INT32_MAX)
+		return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_LIMIT, "the client id does not fit 32 bits");
+}
+
+bulla_rc bulla_psa_hash_name(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	static const char *const names[] = {"sha-256", "sha-384", "sha-512"};
+	const bulla_cbor_rd begin = *r;
+
+	BULLA_TRY(bulla_cbor_rd_text(r, 16, ret));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (bulla_bytes_eq_str(*ret, names[i]))
+			return BULLA_OK;
+	*r = begin;
+	return BULLA_FAIL(BULLA_E_FORMAT, "the hash is none that is known by that name");
+}
+
+bulla_rc bulla_psa_measurement(bulla_cbor_rd *r, bulla_bytes *ret)
+{
+	return read_sized(r, 32, 48, 64, ret);
+}
+
+static bulla_rc read_component_field(bulla_cbor_rd *r, int64_t key, bulla_bytes *ret)
+{
+	bulla_bytes ignored;
+
+	switch (key) {
+	case 2:
+		return bulla_psa_measurement(r, ret);
+	case 5:
+		return bulla_psa_measurement(r, &ignored);
+	case 1:
+	case 4:
+	case 6:
+		return bulla_cbor_rd_text(r, TEXT_MAX, &ignored);
+	default:
+		return bulla_cbor_rd_skip(r, &ignored);
+	}
+}
+
+/* {1: type, 2: measurement value, 4: version, 5: signer id, 6: digest's name}; value and signer must be there */
 static bulla_rc read_component(bulla_cbor_rd *r, bulla_bytes *ret)
 {
 	const bulla_cbor_rd begin = *r;
 	struct bulla_cbor_map map;
-	bulla_bytes ignored;
 	int64_t key;
-	bool found = false;
+	bool value = false, signer = false;
 
 	BULLA_TRY(bulla_cbor_rd_map(r, 8, &map));
 	while (bulla_cbor_map_more(r, &map)) {
 		BULLA_TRY(bulla_cbor_rd_key_int(r, &map, &key));
-		if (key == 2)
-			BULLA_TRY(read_sized(r, 32, 48, 64, ret));
-		else
-			BULLA_TRY(bulla_cbor_rd_skip(r, &ignored));
-		found = found || key == 2;
+		BULLA_TRY(read_component_field(r, key, ret));
+		value = value || key == 2;
+		signer = signer || key == 5;
 	}
-	if (found)
+	if (value && signer)
 		return BULLA_OK;
 	*r = begin;
-	return BULLA_FAIL(BULLA_E_FORMAT, "a software component has no measurement");
+	return BULLA_FAIL(BULLA_E_FORMAT, "a software component has no measurement, or no signer");
 }
 
 static bulla_rc read_components(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 {
+	const bulla_cbor_rd begin = *r;
 	size_t count;
 
 	BULLA_TRY(bulla_cbor_rd_array(r, BULLA_PSA_COMPONENTS, &count));
+	if (count == 0) {
+		*r = begin;
+		return BULLA_FAIL(BULLA_E_FORMAT, "the list of software components is empty");
+	}
 	for (size_t i = 0; i < count; i++)
 		BULLA_TRY(read_component(r, &ret->components[i]));
 	ret->component_count = count;
@@ -99,13 +173,13 @@ static bulla_rc read_value(bulla_cbor_rd *r, enum field field, struct bulla_psa_
 	case NONCE:
 		return read_sized(r, 32, 48, 64, &ret->challenge);
 	case INSTANCE:
-		return read_sized(r, 33, 33, 33, &ret->instance_id);
+		return read_instance(r, &ret->instance_id);
 	case PROFILE:
 		return read_profile(r, ret);
 	case SEED:
-		return bulla_cbor_rd_bytes_max(r, 32, &ret->boot_seed);
+		return read_seed(r, &ret->boot_seed);
 	case CLIENT:
-		return bulla_cbor_rd_int(r, &ret->client_id);
+		return read_client(r, &ret->client_id);
 	case LIFECYCLE:
 		ret->lifecycle_raw = bulla_bytes_of(r->rd.p + r->rd.at, 1);
 		return bulla_cbor_rd_uint_max(r, UINT16_MAX, &ret->lifecycle);
@@ -113,13 +187,20 @@ static bulla_rc read_value(bulla_cbor_rd *r, enum field field, struct bulla_psa_
 		return read_sized(r, 32, 32, 32, &ret->implementation_id);
 	case COMPONENTS:
 		return read_components(r, ret);
-	case SKIPPED:
-		break;
+	case NO_COMPONENTS:
+		return bulla_cbor_rd_expect_int(r, 1);
+	case CERTIFICATION:
+	case SERVICE:
+		return bulla_cbor_rd_text(r, TEXT_MAX, &ignored);
+	case CONFIG:
+		return bulla_cbor_rd_bytes(r, &ignored);
+	case HASH:
+		return bulla_psa_hash_name(r, &ignored);
 	}
-	return bulla_cbor_rd_skip(r, &ignored);
+	return BULLA_FAIL(BULLA_E_ARGUMENT, "no such claim");
 }
 
-static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigned *seen, struct bulla_psa_claims *ret)
+static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, struct bulla_psa_claims *ret)
 {
 	const bulla_cbor_rd begin = *r;
 	bulla_bytes ignored;
@@ -130,11 +211,11 @@ static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigne
 		if (rows[i].key != key)
 			continue;
 		/* old and new number of one claim in the same token */
-		if (rows[i].field != SKIPPED && (*seen >> rows[i].field & 1) != 0) {
+		if ((ret->seen >> rows[i].field & 1) != 0) {
 			*r = begin;
 			return BULLA_FAIL(BULLA_E_DUPLICATE, "a claim is there twice under two numbers");
 		}
-		*seen |= 1u << rows[i].field;
+		ret->seen |= 1u << rows[i].field;
 		return read_value(r, rows[i].field, ret);
 	}
 	if (ret->unknown++ == 0)
@@ -142,17 +223,25 @@ static bulla_rc read_claim(bulla_cbor_rd *r, struct bulla_cbor_map *map, unsigne
 	return bulla_cbor_rd_skip(r, &ignored);
 }
 
+bool bulla_psa_claims_whole(const struct bulla_psa_claims *claims)
+{
+	const unsigned components = 1u << COMPONENTS | (claims->profile == BULLA_PSA_IOT_1 ? 1u << NO_COMPONENTS : 0);
+	const unsigned needed = claims->profile == BULLA_PSA_CCA ? 1u << CONFIG | 1u << HASH : 1u << CLIENT;
+
+	return (claims->seen & components) != 0 && (claims->seen & needed) == needed;
+}
+
+/* What every profile has; what one alone must have: bulla_psa_claims_whole, once the profile is an accepted one. */
 static bulla_rc read_all(bulla_cbor_rd *r, struct bulla_psa_claims *ret)
 {
 	const unsigned needed = 1u << NONCE | 1u << INSTANCE | 1u << PROFILE | 1u << LIFECYCLE | 1u << IMPLEMENTATION;
 	struct bulla_cbor_map map;
-	unsigned seen = 0;
 
 	BULLA_TRY(bulla_cbor_rd_map(r, CLAIMS_MAX, &map));
 	while (bulla_cbor_map_more(r, &map))
-		BULLA_TRY(read_claim(r, &map, &seen, ret));
+		BULLA_TRY(read_claim(r, &map, ret));
 	BULLA_TRY(bulla_cbor_rd_end(r));
-	if ((seen & needed) == needed)
+	if ((ret->seen & needed) == needed)
 		return BULLA_OK;
 	r->rd.at = 0;
 	return BULLA_FAIL(BULLA_E_FORMAT, "a mandatory claim is missing");

@@ -127,8 +127,13 @@ def wrong_circumstances_are_refused():
 
 def each_head(data):
     """Nitro's, PSA's and CCA's first bytes with the head of an item one size longer than it need be."""
+    inside = 0
     for at in range(12):
         major, info = data[at] & 0xe0, data[at] & 31
+        if inside > 0:  # a length's second byte is no head
+            inside -= 1
+            continue
+        inside = 1 << (info - 24) if 24 < info < 28 else 0
         if info < 24 and major <= 0xc0:
             yield data[:at] + bytes([major | 24, info]) + data[at + 1:]
         elif info == 24:

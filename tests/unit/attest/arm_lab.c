@@ -60,29 +60,30 @@ static void write_mac0(struct arm_lab *lab, bulla_wr *w, bulla_bytes payload)
 	bulla_cbor_wr_bytes(w, BULLA_BYTES_ARRAY(tag));
 }
 
-static bulla_bytes patched(const struct arm_lab *lab, bulla_bytes payload)
+static bulla_bytes patched(bulla_bytes find, bulla_bytes put, bulla_bytes payload)
 {
 	static uint8_t bytes[4096];
 	size_t at = 0;
 
-	if (lab->put.n == 0)
+	if (put.n == 0)
 		return payload;
-	while (lab->find.n > 0 && !bulla_bytes_eq(bulla_bytes_of(payload.p + at, lab->find.n), lab->find))
+	while (find.n > 0 && !bulla_bytes_eq(bulla_bytes_of(payload.p + at, find.n), find))
 		at++;
-	at = lab->find.n > 0 ? at : payload.n;
+	at = find.n > 0 ? at : payload.n;
 	bulla_copy(bytes, payload.p, at);
-	bulla_copy(bytes + at, lab->put.p, lab->put.n);
-	bulla_copy(bytes + at + lab->put.n, payload.p + at + lab->find.n, payload.n - at - lab->find.n);
-	return bulla_bytes_of(bytes, payload.n - lab->find.n + lab->put.n);
+	bulla_copy(bytes + at, put.p, put.n);
+	bulla_copy(bytes + at + put.n, payload.p + at + find.n, payload.n - at - find.n);
+	return bulla_bytes_of(bytes, payload.n - find.n + put.n);
 }
 
 static void write_platform(struct arm_lab *lab, bulla_wr *w, bulla_bytes challenge)
 {
-	uint8_t memory[2048], implementation[32] = {4}, component[32] = {5};
+	uint8_t memory[2048], implementation[32] = {4}, component[32] = {5}, signer[32] = {7};
+	const bool cca = lab->anchor.tee == BULLA_TEE_CCA;
 	bulla_wr p = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes payload;
 
-	bulla_cbor_wr_map(&p, 6u + lab->twice + lab->unknown - lab->no_nonce);
+	bulla_cbor_wr_map(&p, (cca ? 8u : 7u) + lab->twice + lab->unknown - lab->no_nonce);
 	if (!lab->no_nonce) {
 		bulla_cbor_wr_uint(&p, 10);
 		bulla_cbor_wr_bytes(&p, challenge);
@@ -97,9 +98,20 @@ static void write_platform(struct arm_lab *lab, bulla_wr *w, bulla_bytes challen
 	bulla_cbor_wr_bytes(&p, BULLA_BYTES_ARRAY(implementation));
 	bulla_cbor_wr_uint(&p, 2399);
 	bulla_cbor_wr_array(&p, 1);
-	bulla_cbor_wr_map(&p, 1);
+	bulla_cbor_wr_map(&p, 2);
 	bulla_cbor_wr_uint(&p, 2);
 	bulla_cbor_wr_bytes(&p, BULLA_BYTES_ARRAY(component));
+	bulla_cbor_wr_uint(&p, 5);
+	bulla_cbor_wr_bytes(&p, BULLA_BYTES_ARRAY(signer));
+	if (cca) {
+		bulla_cbor_wr_uint(&p, 2401);
+		bulla_cbor_wr_bytes(&p, bulla_bytes_of(signer, 4));
+		bulla_cbor_wr_uint(&p, 2402);
+		bulla_cbor_wr_str(&p, "sha-256");
+	} else {
+		bulla_cbor_wr_uint(&p, 2394);
+		bulla_cbor_wr_uint(&p, 1);
+	}
 	if (lab->twice) {
 		bulla_cbor_wr_int(&p, -75002);
 		bulla_cbor_wr_uint(&p, lab->lifecycle);
@@ -109,7 +121,7 @@ static void write_platform(struct arm_lab *lab, bulla_wr *w, bulla_bytes challen
 		bulla_cbor_wr_uint(&p, 1);
 	}
 	assert_ok(bulla_wr_end(&p, &payload));
-	payload = patched(lab, payload);
+	payload = patched(lab->find, lab->put, payload);
 	if (lab->cwt)
 		bulla_cbor_wr_tag(w, 61);
 	if (lab->mac)
@@ -172,7 +184,7 @@ static void write_realm(struct arm_lab *lab, bulla_wr *w)
 	bulla_wr p = bulla_wr_fixed(memory, sizeof(memory));
 	bulla_bytes payload;
 
-	bulla_cbor_wr_map(&p, 6);
+	bulla_cbor_wr_map(&p, 7);
 	bulla_cbor_wr_uint(&p, 10);
 	bulla_cbor_wr_bytes(&p, BULLA_BYTES_ARRAY(lab->nonce));
 	bulla_cbor_wr_uint(&p, 44235);
@@ -187,7 +199,10 @@ static void write_realm(struct arm_lab *lab, bulla_wr *w)
 		bulla_cbor_wr_bytes(&p, BULLA_BYTES_ARRAY(measurement));
 	bulla_cbor_wr_uint(&p, 44240);
 	bulla_cbor_wr_str(&p, "sha-256");
+	bulla_cbor_wr_uint(&p, 44236);
+	bulla_cbor_wr_str(&p, "sha-256");
 	assert_ok(bulla_wr_end(&p, &payload));
+	payload = patched(lab->realm_find, lab->realm_put, payload);
 	write_sign1(w, lab->realm_signed_by_other ? lab->device : lab->realm, BULLA_ES384, payload);
 }
 

@@ -12,6 +12,7 @@ struct arm_lab {
 	int64_t alg;
 	bool mac, cwt;        /* COSE_Mac0; inside of tag 61 */
 	bulla_bytes find, put; /* replaced in the platform's claims before they are signed */
+	bulla_bytes realm_find, realm_put; /* the same in the realm's */
 	uint64_t half_format; /* CCA: halves as CMW records of this content format; 0: byte strings */
 	bool twice, unknown, no_nonce, unbound, realm_signed_by_other;
 	struct bulla_attest_anchor anchor;

@@ -255,17 +255,129 @@ static void a_good_signature_excuses_no_claim(void **state)
 
 	(void)state;
 	arm_lab_open(&lab, BULLA_TEE_PSA);
-	rewritten(&lab, L("\xa6\x0a\x58\x40"), L("\xa7\x0a\x41\x00\x0a\x58\x40"), BULLA_FACTOR_FIELDS); /* a size it may not have */
-	rewritten(&lab, L("\xa6\x0a"), L("\xa7\x19\x09\x5b\x19\x30\x00\x0a"), BULLA_FACTOR_FIELDS);            /* twice */
-	rewritten(&lab, L("\xa6\x0a"), L("\xa6\x18\x0a"), BULLA_FACTOR_ENCODING);                               /* long key */
+	rewritten(&lab, L("\xa7\x0a\x58\x40"), L("\xa8\x0a\x41\x00\x0a\x58\x40"), BULLA_FACTOR_FIELDS); /* a size it may not have */
+	rewritten(&lab, L("\xa7\x0a"), L("\xa8\x19\x09\x5b\x19\x30\x00\x0a"), BULLA_FACTOR_FIELDS);            /* twice */
+	rewritten(&lab, L("\xa7\x0a"), L("\xa7\x18\x0a"), BULLA_FACTOR_ENCODING);                               /* long key */
 	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x00\x30\x00"), BULLA_FACTOR_ENCODING);                 /* long number */
-	rewritten(&lab, L("\xa6\x0a"), L("\xbf\x0a"), BULLA_FACTOR_ENCODING);                                   /* indefinite */
+	rewritten(&lab, L("\xa7\x0a"), L("\xbf\x0a"), BULLA_FACTOR_ENCODING);                                   /* indefinite */
 	rewritten(&lab, L("\x19\x30\x00"), L("\xc1\x19\x30\x00"), BULLA_FACTOR_ENCODING);                      /* tagged */
 	rewritten(&lab, L("\x0a\x58\x40"), L("\x0a\x78\x40"), BULLA_FACTOR_FIELDS);                             /* text for bytes */
 	rewritten(&lab, L("\x19\x30\x00"), L("\x1a\x00\x01\x30\x00"), BULLA_FACTOR_FIELDS);                   /* too large */
 	rewritten(&lab, (bulla_bytes){NULL, 0}, L("\x00"), BULLA_FACTOR_TRAILING);                               /* inside of what is signed */
-	rewritten(&lab, L("\xa6\x0a"), L("\xa7\x19\x23\x28\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x0a"),
+	rewritten(&lab, L("\xa7\x0a"), L("\xa8\x19\x23\x28\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x00\x0a"),
 		BULLA_FACTOR_ENCODING); /* nested too deep */
+	arm_lab_close(&lab);
+}
+
+#define Z31 "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+#define COMPONENTS "\x19\x09\x5f\x81\xa2\x02\x58\x20\x05" Z31 "\x05\x58\x20\x07" Z31
+
+struct rewriting {
+	bulla_bytes find, put;
+	bool missing; /* then the byte is where the map begins */
+};
+
+/* Where the n-th payload of the token begins: behind its 44 a1 01 38 22 a0 and the head of a byte string. */
+static size_t payload_at(const struct arm_lab *lab, unsigned n)
+{
+	const bulla_bytes head = L("\x44\xa1\x01\x38\x22\xa0"), token = bulla_buf_view(&lab->token);
+
+	for (size_t i = 0; i + head.n < token.n; i++)
+		if (bulla_bytes_eq(bulla_bytes_of(token.p + i, head.n), head) && n-- == 0)
+			return i + head.n + (token.p[i + head.n] == 0x58 ? 2 : 3);
+	fail();
+	return 0;
+}
+
+static void all_refused(struct arm_lab *lab, const struct rewriting *list, size_t count, bool realm)
+{
+	for (size_t i = 0; i < count; i++) {
+		*(realm ? &lab->realm_find : &lab->find) = list[i].find;
+		*(realm ? &lab->realm_put : &lab->put) = list[i].put;
+		assert_int_not_equal(lab->anchor.tee == BULLA_TEE_CCA ? arm_lab_cca(lab) : arm_lab_psa(lab), BULLA_OK);
+		assert_factor(&lab->result, BULLA_FACTOR_FIELDS);
+		size_t begin = payload_at(lab, realm ? 1 : 0);
+		if (list[i].missing)
+			assert_int_equal(lab->result.factors[BULLA_FACTOR_FIELDS].at, begin);
+		else
+			assert_true(lab->result.factors[BULLA_FACTOR_FIELDS].at > begin);
+	}
+	lab->put = lab->realm_put = (bulla_bytes){NULL, 0};
+}
+
+/* RFC 9783 section 4: every claim has its type and its size, and some must be there. */
+static void psa_claims_are_typed(void **state)
+{
+	const struct rewriting list[] = {
+		{L("\xa7\x0a"), L("\xa8\x19\x09\x5e\x07\x0a"), false},             /* 2398: a number */
+		{L("\xa7\x0a"), L("\xa8\x19\x09\x60\xf6\x0a"), false},             /* 2400: null */
+		{L("\xa7\x0a"), L("\xa8\x19\x09\x60\x05\x0a"), false},             /* 2400: a number */
+		{L("\xa7\x0a"), L("\xa8\x19\x09\x5d\x47sevenby\x0a"), false},      /* boot seed of 7 bytes */
+		{L("\xa7\x0a"), L("\xa8\x19\x09\x5d\x58\x21\0\0" Z31 "\x0a"), false}, /* of 33 */
+		{L("\xa2\x02"), L("\xa3\x01\x01\x02"), false},                     /* component's type: a number */
+		{L("\xa2\x02"), L("\xa3\x04\x01\x02"), false},                     /* its version */
+		{L("\xa2\x02"), L("\xa3\x06\x01\x02"), false},                     /* its digest's name */
+		{L("\x05\x58\x20\x07" Z31), L("\x05\x40"), false},                 /* signer id of 0 bytes */
+		{L("\x05\x58\x20\x07" Z31), L("\x05\x54" "0123456789abcdefghij"), false}, /* of 20 */
+		{L("\x05\x58\x20\x07"), L("\x01\x78\x20\x07"), false},             /* no signer id */
+		{L("\x19\x09\x5a\x01"), L("\x19\x09\x5a\x1a\x80\0\0\0"), false}, /* client id out of 32 bits */
+		{L("\x19\x09\x5a\x01"), L("\x19\x09\x5a\x3a\x80\0\0\0"), false},
+		{L("\x58\x21\x01"), L("\x58\x21\x02"), false},                     /* instance id of another kind */
+		{L(COMPONENTS), L("\x19\x09\x5f\x80"), false},                      /* no components in the list */
+		{L(COMPONENTS), L("\x19\x09\x60\x61" "a"), true},                   /* no list */
+		{L(COMPONENTS), L("\x3a\x00\x01\x24\xfe\x01"), true},                /* IOT_1's word for none, in another profile */
+		{L("\x19\x09\x5a\x01"), L("\x19\x09\x60\x61" "a"), true},          /* no client id */
+	};
+	struct arm_lab lab;
+
+	(void)state;
+	arm_lab_open(&lab, BULLA_TEE_PSA);
+	all_refused(&lab, list, sizeof(list) / sizeof(list[0]), false);
+	/* the ends of what may be */
+	lab.find = L("\x19\x09\x5a\x01");
+	lab.put = L("\x19\x09\x5a\x3a\x7f\xff\xff\xff");
+	assert_ok(arm_lab_psa(&lab));
+	lab.find = L("\xa7\x0a");
+	lab.put = L("\xa8\x19\x09\x5d\x48" "eightbyt\x0a");
+	assert_ok(arm_lab_psa(&lab));
+	lab.profile = "PSA_IOT_PROFILE_1";
+	lab.policy.psa.allow_legacy_profile = true;
+	lab.find = L(COMPONENTS);
+	lab.put = L("\x3a\x00\x01\x24\xfe\x01");
+	assert_ok(arm_lab_psa(&lab));
+	arm_lab_close(&lab);
+}
+
+static void cca_claims_are_typed(void **state)
+{
+	const struct rewriting platform[] = {
+		{L("\x19\x09\x61\x44"), L("\x19\x09\x61\x64"), false},               /* 2401: text */
+		{L("\x19\x09\x62\x67sha-256"), L("\x19\x09\x62\x01"), false},        /* 2402: a number */
+		{L("\x19\x09\x62\x67sha-256"), L("\x19\x09\x62\x65sha-1"), false},   /* of no known hash */
+		{L("\xa8\x0a"), L("\xa9\x19\x09\x60\x01\x0a"), false},               /* 2400: a number */
+		{L("\x58\x21\x01"), L("\x58\x21\x02"), false},                       /* instance id of another kind */
+		{L(COMPONENTS), L("\x19\x09\x5f\x80"), false},
+		{L(COMPONENTS), L("\x19\x09\x60\x61" "a"), true},
+		{L("\x19\x09\x61\x44"), L("\x19\x09\x60\x64"), true},                /* no configuration */
+		{L("\x19\x09\x62\x67"), L("\x19\x09\x60\x67"), true},                /* no hash name */
+	};
+	const struct rewriting realm[] = {
+		{L("\x19\xac\xcc\x67sha-256"), L("\x19\xac\xcc\x65sha-1"), false},   /* 44236 */
+		{L("\x19\xac\xd0\x67sha-256"), L("\x19\xac\xd0\x65sha-1"), false},   /* 44240 */
+		{L("\x19\xac\xcb\x58\x40\x03"), L("\x19\xac\xcb\x58\x3f"), false},  /* 44235 of 63 bytes */
+		{L("\x19\xac\xcd\x58\x61\x04"), L("\x19\xac\xcd\x58\x62\x04\x04"), false}, /* key of 98 bytes */
+		{L("\x19\xac\xcd\x58\x61\x04"), L("\x19\xac\xcd\x58\x60"), false},  /* of 96 */
+		{L("\x19\xac\xce\x58\x20\x06"), L("\x19\xac\xce\x58\x21\x06\0"), false}, /* initial measurement of 33 bytes */
+		{L("\x19\xac\xcf\x84\x58\x20\x06"), L("\x19\xac\xcf\x84\x58\x1f"), false}, /* extensible one of 31 */
+		{L("\x19\xac\xcc\x67"), L("\x19\x01\x09\x67"), true},                /* no 44236 */
+		{L("\x19\xac\xcb\x58\x40\x03"), L("\x19\x01\x09\x78\x40\x03"), true}, /* no 44235 */
+	};
+	struct arm_lab lab;
+
+	(void)state;
+	arm_lab_open(&lab, BULLA_TEE_CCA);
+	all_refused(&lab, platform, sizeof(platform) / sizeof(platform[0]), false);
+	all_refused(&lab, realm, sizeof(realm) / sizeof(realm[0]), true);
 	arm_lab_close(&lab);
 }
 
@@ -302,6 +414,26 @@ static void headers_are_exact(void **state)
 	assert_factor(&lab.result, BULLA_FACTOR_ALGORITHM);
 	assert_int_not_equal(psa_judge_with(&lab, header, BULLA_BYTES_LITERAL("\x84\x44\xa1\x01\x38\x22\xa1\x01\x26")), BULLA_OK);
 	assert_factor(&lab.result, BULLA_FACTOR_FIELDS);
+	arm_lab_close(&lab);
+}
+
+static void a_signature_has_its_size(void **state)
+{
+	struct arm_lab lab;
+
+	(void)state;
+	arm_lab_open(&lab, BULLA_TEE_PSA);
+	for (unsigned longer = 0; longer < 2; longer++) {
+		assert_ok(arm_lab_psa(&lab));
+		lab.token.p[lab.token.n - 97] = longer ? 97 : 95; /* 58 60, 96 bytes */
+		if (longer)
+			assert_ok(bulla_buf_append(&lab.token, L("\0")));
+		else
+			lab.token.n--;
+		assert_int_not_equal(arm_lab_appraise(&lab), BULLA_OK);
+		assert_factor(&lab.result, BULLA_FACTOR_SIGNATURE_RANGE);
+		assert_non_null(strstr(lab.result.factors[BULLA_FACTOR_SIGNATURE_RANGE].text, "size"));
+	}
 	arm_lab_close(&lab);
 }
 
@@ -385,6 +517,9 @@ int main(void)
 		cmocka_unit_test(a_token_may_be_maced),
 		cmocka_unit_test(headers_are_exact),
 		cmocka_unit_test(a_good_signature_excuses_no_claim),
+		cmocka_unit_test(psa_claims_are_typed),
+		cmocka_unit_test(cca_claims_are_typed),
+		cmocka_unit_test(a_signature_has_its_size),
 		cmocka_unit_test(cca_rules_are_alive),
 		cmocka_unit_test(a_token_names_its_device),
 	};

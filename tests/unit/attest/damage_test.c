@@ -187,7 +187,7 @@ static void arm_is_told_what_is_wrong_where(void **state)
 	damage_cose(1);
 	changed(0, 1, NOTHING, BULLA_FACTOR_ENCODING, 0);
 	changed(2, 5, L("\x43\xa1\x01\x27"), BULLA_FACTOR_ALGORITHM, 3);
-	changed(12, 1, L("\x19"), BULLA_FACTOR_FIELDS, 12); /* a number for bytes */
+	changed(13, 1, L("\x19"), BULLA_FACTOR_FIELDS, 13); /* a number for bytes */
 	subject_close();
 	subject_open("cca");
 	size_t realm = find(L("\x19\xac\xd1"));
