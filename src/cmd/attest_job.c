@@ -108,7 +108,8 @@ static bulla_rc pem_to_spki(bulla_bytes text, uint8_t *ret, size_t max, size_t *
 	return bulla_foreign_base64(bulla_bytes_of(digits, n), max, ret, ret_size);
 }
 
-/* PSA and CCA have no chains: the given key is taken as the endorsed one of the instance that the token names. */
+/* PSA and CCA have no chains: the given key is taken as the endorsed one of the instance that the token names. Of class dev as any
+ * anchor of the user's own: nothing shows that it was made in hardware. */
 static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 {
 	bulla_bytes text = bulla_buf_view(&job->anchor_file), id;
@@ -130,7 +131,7 @@ static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
 	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(token, &id) : bulla_cca_instance(token, &id);
 	if (rc != BULLA_OK)
 		return 0; /* a token that names no instance: the appraisal says where it breaks */
-	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_HARDWARE,
+	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_DEV,
 		(uint8_t)how, id, bulla_bytes_of(job->device_key, size)};
 	return 0;
 }

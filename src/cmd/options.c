@@ -46,7 +46,7 @@ static const struct option_row {
 	{"nonce", 0, TEXT, offsetof(struct cli, nonce), "HEX", "what the evidence must answer", false},
 	{"any-nonce", 0, FLAG, offsetof(struct cli, any_nonce), NULL, "any nonce will do: replay is not checked", false},
 	{"binder", 0, TEXT, offsetof(struct cli, binder), "HEX", "user data or report data, 64 bytes", false},
-	{"anchor", 0, TEXT, offsetof(struct cli, anchor), "FILE", "a root of your own: class dev", false},
+	{"anchor", 0, TEXT, offsetof(struct cli, anchor), "FILE", "a root or device key of your own: class dev", false},
 	{"collateral", 0, MANY, offsetof(struct cli, sets), "FILE", "certificates, CRLs, TCB info, event log", false},
 	{"no-collateral", 0, FLAG, offsetof(struct cli, no_collateral), NULL, "TDX, SGX: without TCB info; says so", false},
 	{"max-age", 0, TIME, offsetof(struct cli, max_age_ms), "TIME", "how old the evidence may be", false},

@@ -214,7 +214,23 @@ def verdicts_say_the_same_as_jwt_and_cwt():
         worst = max(results["ear.trustworthiness-vector"].values())
         assert results["ear.status"] == "contraindicated" or worst < 96, (name, results)
         tiers.add(results["ear.status"])
-    assert len(tiers) > 1, tiers
+    assert tiers == {"contraindicated"}, tiers  # of class dev, all of them
+
+
+@tap.case
+def what_an_anchor_of_ones_own_shows_is_of_class_dev():
+    """Roots and devices' keys alike: only the vendors' built-in roots are hardware's."""
+    for family in FAMILIES:
+        case = Case(family + "-held")
+        words = [evidence(case), *case.options()]
+        bound = case.expected() or ["--any-nonce"]
+        done = attest("verify", *words, "--any-code", "--at", str(case.now // 1000), *bound)
+        assert done.returncode == HOLDS and "evidence, class dev" in done.stdout, done
+        reference = attest("reference", *words).stdout
+        assert '"assurance": "dev"' in reference, reference
+        strict = write("strict.reference", reference.replace('"assurance": "dev"', '"assurance": "hardware"').encode())
+        done = attest("verify", *words, "--reference", strict, "--at", str(case.now // 1000), *bound)
+        assert done.returncode == FAILED and "where  class: " in done.stdout, done
 
 
 MEDIA = {"nitro": "nitro-document+cbor", "snp": "snp-report", "tdx": "tdx-quote", "sgx": "sgx-quote", "azure": "azure-vtpm+json",
