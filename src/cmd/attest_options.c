@@ -66,7 +66,11 @@ int attest_check_binding(const struct cli *cli)
 	if (!cli->any_nonce && !any)
 		return refuse(cli, NULL, "--nonce HEX, --binder HEX, or --any-nonce", "nothing says what the evidence answers");
 	code = check_hex(cli, "--nonce", cli->nonce, ATTEST_NONCE_MAX);
-	return code == 0 ? check_hex(cli, "--binder", cli->binder, ATTEST_BINDER_MAX) : code;
+	if (code == 0)
+		code = check_hex(cli, "--binder", cli->binder, ATTEST_BINDER_MAX);
+	if (code == 0 && cli->binder != NULL && strlen(cli->binder) != 2 * ATTEST_BINDER_MAX)
+		return refuse(cli, "--binder", "--nonce HEX: a challenge may be shorter", "a binder is 64 bytes: 128 hexadecimal digits");
+	return code;
 }
 
 /* Unix seconds, or a date in UTC. */

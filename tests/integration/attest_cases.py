@@ -90,9 +90,9 @@ class Case:
         return words
 
     def expected(self):
-        """--binder, --nonce: what the case is bound to."""
-        pairs = zip(("--binder", "--nonce"), self.binding)
-        return [word for flag, (how, value) in pairs if how == VALUE for word in (flag, value.hex())]
+        """--binder (whole: a shorter value is followed by zeros), --nonce: what the case is bound to."""
+        rows = zip(("--binder", "--nonce"), self.binding, (128, 0))
+        return [word for flag, (how, value), digits in rows if how == VALUE for word in (flag, value.hex().ljust(digits, "0"))]
 
 
 def key_digest(der):

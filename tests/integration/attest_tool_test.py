@@ -44,6 +44,8 @@ def what_cannot_work_is_refused_before_anything_is_read():
         (["verify", NOWHERE, *reference, "--nonce", "xx"], "two a byte"),
         (["verify", NOWHERE, *reference, "--nonce", "00" * 1025], "more than 1024 bytes"),
         (["verify", NOWHERE, *reference, "--binder", "00" * 65], "more than 64 bytes"),
+        (["verify", NOWHERE, *reference, "--binder", "00" * 63], "a binder is 64 bytes"),
+        (["verify", NOWHERE, *reference, "--binder", "00"], "a binder is 64 bytes"),
         ([*verify, "--at", "yesterday"], "`--at` takes a time"),
         ([*verify, "--at", "2025-02-30T00:00:00Z"], "`--at` takes a time"),
         ([*verify, "-o", NOWHERE], "with which key"),
@@ -95,6 +97,9 @@ def what_is_missing_is_said_before_the_verdict():
         assert done.returncode == NOT_FOUND and NOWHERE in done.stderr and "folder" in done.stderr and done.stdout == "", done
     done = attest("verify", write("garbage", b"{}"), "--any-code", "--any-nonce")
     assert done.returncode == FAILED and "where  encoding" in done.stdout and "  code  " not in done.stdout, done
+    for verb in (["verify", FOLDER.name, "--any-code", "--any-nonce"], ["show", FOLDER.name], ["fetch", FOLDER.name]):
+        done = attest(*verb)
+        assert done.returncode == REFUSED and "not a file" in done.stderr and done.stdout == "", done
     done = attest(*words, "-o", out, BULLA_KEY=NOWHERE)
     assert done.returncode == NOT_FOUND and NOWHERE in done.stderr and done.stdout == "", done
 
