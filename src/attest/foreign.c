@@ -66,6 +66,8 @@ static bulla_rc tsm_map(struct bulla_foreign *foreign, bulla_cbor_rd *r, bulla_b
 /* A map of a TSM report, else a CMW collection. */
 static bulla_rc cbor_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
+	if (bytes.p[0] < 0xb8 && bytes.p[1] >> 5 < 2) /* the names of a TSM report are texts */
+		return bulla_foreign_cmw_cbor(foreign, bytes, ret);
 	bulla_cbor_rd r = bulla_cbor_rd_with(bytes, (struct bulla_cbor_options){.unordered_keys = true});
 	bulla_rc rc = tsm_map(foreign, &r, ret);
 
@@ -176,6 +178,7 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 {
 	bulla_bytes text = without_space(bytes);
 
+	foreign->envelope = bulla_foreign_is_wrapped(text) ? text : bytes;
 	*ret = bytes;
 	if (bulla_foreign_is_wrapped(text))
 		return text_evidence(foreign, text, ret);
@@ -194,10 +197,29 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 	return BULLA_OK;
 }
 
-/* Of an envelope: what is wrong, when who opened it has not said so already, and where in the bytes that were given. */
-static void note_fault(struct bulla_foreign *foreign, bulla_rc rc, bulla_bytes given, bulla_bytes envelope)
+static bool is_at(bulla_bytes bytes, const uint8_t *p, size_t *ret_at)
 {
-	size_t base = (size_t)((uintptr_t)envelope.p - (uintptr_t)given.p);
+	*ret_at = (size_t)((uintptr_t)p - (uintptr_t)bytes.p);
+	return bytes.p != NULL && *ret_at <= bytes.n;
+}
+
+bool bulla_foreign_place(const struct bulla_foreign *foreign, bulla_bytes given, const uint8_t *p, size_t *ret_at)
+{
+	const bulla_bytes digits = foreign->digits;
+	size_t at;
+
+	if (is_at(given, p, ret_at))
+		return true;
+	if (digits.p == NULL || !is_at(foreign->decoded, p, &at))
+		return false;
+	return is_at(given, digits.p + (at < foreign->decoded.n ? at * 4 / 3 : digits.n), ret_at);
+}
+
+/* Of an envelope: what is wrong, when who opened it has not said so already, and where in the bytes that were given. */
+static void note_fault(struct bulla_foreign *foreign, bulla_rc rc, bulla_bytes given)
+{
+	const bulla_bytes envelope = foreign->envelope;
+	size_t at;
 
 	if (foreign->fault.text == NULL)
 		foreign->fault = bulla_form_json_fault(rc, rc == BULLA_E_TRUNCATED ? envelope.n : 0);
@@ -205,7 +227,7 @@ static void note_fault(struct bulla_foreign *foreign, bulla_rc rc, bulla_bytes g
 		foreign->fault.factor = BULLA_FACTOR_BINDER;
 	if (rc == BULLA_E_EVIDENCE_FORMAT) /* its label names another kind */
 		foreign->fault.factor = BULLA_FACTOR_TEE;
-	foreign->fault.at = base <= given.n ? foreign->fault.at + base : 0;
+	foreign->fault.at = bulla_foreign_place(foreign, given, envelope.p + foreign->fault.at, &at) ? at : 0;
 }
 
 /* What is no envelope after all is for the appraisal to refuse; what an envelope says of its content stands. */
@@ -224,7 +246,9 @@ bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes
 		foreign->fault = (struct bulla_form_fault){.text = NULL};
 		bulla_rc rc = open_one(foreign, outside, &inside);
 		if (rc != BULLA_OK)
-			note_fault(foreign, rc, bytes, bulla_foreign_is_wrapped(without_space(outside)) ? without_space(outside) : outside);
+			note_fault(foreign, rc, bytes);
+		else
+			foreign->fault.text = NULL; /* of what it was taken for in vain */
 		if (rc != BULLA_OK && is_evidence(rc, without_space(outside))) {
 			inside = without_space(outside);
 			break;

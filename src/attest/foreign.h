@@ -16,6 +16,8 @@ struct bulla_foreign {
 	bool has_binder;
 	bulla_bytes pieces[BULLA_FOREIGN_PIECES]; /* each file of collateral as it came, also from within an envelope */
 	size_t piece_count;                       /* of all; only so many are kept */
+	bulla_bytes envelope;          /* the one that is being opened */
+	bulla_bytes decoded, digits;   /* the value of a wrapped message in JSON, and the characters that it was decoded from */
 	struct bulla_form_fault fault; /* of an envelope that could not be opened, handed on or not; at: in the bytes that were given, 0 when unknown */
 };
 
@@ -30,6 +32,10 @@ void bulla_foreign_done(struct bulla_foreign *foreign);
  * is, and so is what cannot be opened but looks like evidence: the appraisal says what is wrong with it. Borrows from bytes and foreign.
  * BULLA_E_FORMAT, BULLA_E_LIMIT, BULLA_E_BINDER, with the rule and the place in foreign->fault. */
 BULLA_CHECK bulla_rc bulla_foreign_evidence(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret_evidence);
+
+/* Where in the bytes that were given p stands, or the character of a wrapped message in JSON that it was decoded from. False when
+ * neither is so. */
+bool bulla_foreign_place(const struct bulla_foreign *foreign, bulla_bytes given, const uint8_t *p, size_t *ret_at);
 
 /* Adds one file of collateral, by what is in it. BULLA_E_UNSUPPORTED for none of the known kinds. */
 BULLA_CHECK bulla_rc bulla_foreign_collateral(struct bulla_foreign *foreign, bulla_bytes bytes);

@@ -5,7 +5,6 @@
 #include "attest/form.h"
 #include "attest/textual.h"
 
-#define NESTING_MAX 4
 #define BYTES_LEAST 128 /* shorter texts are no evidence, whatever their name */
 
 /* Without case, '_' and '-'. The first that is there and holds enough counts. */
@@ -200,22 +199,23 @@ static bulla_rc from_object(struct bulla_foreign *foreign, bulla_json object, un
 	if (bulla_json_get_str(object, "attestation_report", &item) == BULLA_OK && bulla_json_type(item) == BULLA_JSON_OBJECT)
 		return bulla_foreign_snp(foreign, object, ret);
 	if (has(object, "__cmwc_t"))
-		return bulla_foreign_cmw_json(foreign, object, ret);
+		return bulla_foreign_cmw_json(foreign, object, depth, true, ret);
 	if (by_name(foreign, object, ret) == BULLA_OK)
 		return BULLA_OK;
 	for (struct bulla_json_iter iter = bulla_json_begin(object); depth > 0 && bulla_json_next(&iter, &name, &item);)
 		if (bulla_json_type(item) == BULLA_JSON_OBJECT && from_object(foreign, item, depth - 1, ret) == BULLA_OK)
 			return BULLA_OK;
 	/* the type of a collection may be left out (RFC 9999 section 3.3) */
-	if (bulla_foreign_cmw_json(foreign, object, ret) == BULLA_OK)
-		return BULLA_OK;
+	bulla_rc rc = bulla_foreign_cmw_json(foreign, object, depth, false, ret);
+	if (rc == BULLA_OK || foreign->fault.text != NULL)
+		return rc;
 	return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the JSON is no evidence of a known kind");
 }
 
 static bulla_rc from_list(struct bulla_foreign *foreign, bulla_json list, bulla_bytes *ret)
 {
 	BULLA_TRY(take_list(foreign, list, ret));
-	return ret->p == list.raw.p ? bulla_foreign_cmw_json(foreign, list, ret) : BULLA_OK;
+	return ret->p == list.raw.p ? bulla_foreign_cmw_json(foreign, list, BULLA_FOREIGN_NESTING, true, ret) : BULLA_OK;
 }
 
 bulla_rc bulla_foreign_json(struct bulla_foreign *foreign, bulla_bytes text, bulla_bytes *ret)
@@ -229,7 +229,7 @@ bulla_rc bulla_foreign_json(struct bulla_foreign *foreign, bulla_bytes text, bul
 		return rc;
 	}
 	if (bulla_json_type(value) == BULLA_JSON_OBJECT)
-		return from_object(foreign, value, NESTING_MAX, ret);
+		return from_object(foreign, value, BULLA_FOREIGN_NESTING, ret);
 	if (bulla_json_type(value) == BULLA_JSON_ARRAY)
 		return from_list(foreign, value, ret);
 	return take(foreign, value, ret);

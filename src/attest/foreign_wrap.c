@@ -13,7 +13,6 @@
 #define TABLE_ENTRY 24
 #define PEM_BEGIN "-----BEGIN "
 #define PEM_CERTIFICATE "CERTIFICATE-----"
-#define NESTING_MAX 4
 
 /* RFC 9999 section 3.2: TN() of CoAP content formats 0 to 65024 */
 #define CMW_TAG_FIRST UINT64_C(1668546817)
@@ -135,71 +134,144 @@ bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes de
 /* ---- CMW: of all records the one that is evidence ---- */
 struct found {
 	struct bulla_foreign *foreign;
-	bulla_bytes whole; /* the message, to say where something is wrong */
-	bulla_bytes evidence;
+	bulla_bytes evidence, digits; /* digits: in JSON, what it was decoded from */
+	const uint8_t *other;         /* where a record says that it is something else */
 	size_t count;
+	bool sure; /* that the JSON is meant as wrapped messages */
 };
 
-static bulla_rc consider(struct found *found, uint64_t ind, bulla_bytes label, bulla_bytes value)
+/* Offset in the envelope; 0 of what was decoded (PEM). */
+static size_t place_of(const struct found *found, const uint8_t *p)
 {
-	if (!bulla_attest_label_fits(label, value))
-		return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the label around the evidence names another kind");
-	if (ind == 0 || (ind & BULLA_CMW_EVIDENCE) != 0) {
-		found->evidence = value;
-		found->count++;
-	} else if ((ind & BULLA_CMW_ENDORSEMENTS) != 0 && bulla_foreign_collateral(found->foreign, value) != BULLA_OK) {
-		return BULLA_OK; /* one that cannot be read will be missed */
-	}
-	return BULLA_OK;
+	size_t at = (size_t)((uintptr_t)p - (uintptr_t)found->foreign->envelope.p);
+
+	return at <= found->foreign->envelope.n ? at : 0;
 }
 
-static bulla_rc note_json(struct found *found, bulla_rc rc, bulla_json value)
+static bulla_rc wrong(struct found *found, enum bulla_factor factor, const uint8_t *p, const char *text)
 {
-	if (rc != BULLA_OK)
-		found->foreign->fault = bulla_form_json_fault(rc, (size_t)(value.raw.p - found->whole.p));
-	return rc;
+	found->foreign->fault = (struct bulla_form_fault){factor, place_of(found, p), text};
+	return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is neither a record nor a collection");
+}
+
+/* at: where the record begins; ind_at: its indicator. */
+static bulla_rc consider(struct found *found, const struct bulla_cmw *record, const uint8_t *at, const uint8_t *ind_at)
+{
+	if (!bulla_attest_label_fits(record->media_type, record->value)) {
+		(void)wrong(found, BULLA_FACTOR_TEE, record->media_type.p, "the label around the evidence names another kind");
+		return BULLA_FAIL(BULLA_E_EVIDENCE_FORMAT, "the label around the evidence names another kind");
+	}
+	if (record->ind == 0 || (record->ind & BULLA_CMW_EVIDENCE) != 0) {
+		if (found->count++ > 0)
+			return wrong(found, BULLA_FACTOR_FIELDS, at, "the wrapped messages hold more than one piece of evidence");
+		found->evidence = record->value;
+		return BULLA_OK;
+	}
+	found->other = ind_at;
+	if ((record->ind & BULLA_CMW_ENDORSEMENTS) != 0 && bulla_foreign_collateral(found->foreign, record->value) != BULLA_OK)
+		return BULLA_OK; /* one that cannot be read will be missed */
+	return BULLA_OK;
 }
 
 static bulla_rc note_cbor(struct found *found, bulla_rc rc, const bulla_cbor_rd *r)
 {
 	if (rc != BULLA_OK && found->foreign->fault.text == NULL) {
 		found->foreign->fault = bulla_form_fault_of(rc, r, false);
-		found->foreign->fault.at += (size_t)(r->rd.p - found->whole.p);
+		found->foreign->fault.at = place_of(found, r->rd.p + found->foreign->fault.at);
 	}
 	return rc;
 }
 
-static bulla_rc the_one(const struct found *found, bulla_bytes *ret)
+static bulla_rc the_one(struct found *found, bulla_bytes *ret)
 {
-	if (found->count != 1)
-		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the wrapped messages hold not exactly one piece of evidence");
+	if (found->count == 0 && found->other != NULL)
+		return wrong(found, BULLA_FACTOR_FIELDS, found->other, "the CMW record says that it holds no evidence");
+	if (found->count == 0)
+		return wrong(found, BULLA_FACTOR_FIELDS, found->foreign->envelope.p, "the wrapped messages hold no evidence");
+	found->foreign->decoded = found->evidence;
+	found->foreign->digits = found->digits;
 	*ret = found->evidence;
+	return BULLA_OK;
+}
+
+static bulla_rc json_type(struct found *found, bulla_json item, struct bulla_cmw *record)
+{
+	int64_t number;
+
+	if (bulla_json_type(item) == BULLA_JSON_NUMBER && bulla_json_int(item, 0, UINT16_MAX, &number) == BULLA_OK)
+		return BULLA_OK;
+	if (bulla_json_type(item) == BULLA_JSON_STRING && bulla_json_string_view(item, &record->media_type) == BULLA_OK &&
+		record->media_type.n > 0)
+		return BULLA_OK;
+	return wrong(found, BULLA_FACTOR_FIELDS, item.raw.p, "the type of a wrapped message is neither a media type nor a number");
+}
+
+/* RFC 9999 section 3.1: base64url without padding. */
+static bulla_rc json_value(struct found *found, bulla_json item, struct bulla_cmw *record, bulla_bytes *ret_digits)
+{
+	struct bulla_buf *memory = &found->foreign->memory;
+	bulla_bytes text;
+	size_t size;
+
+	if (bulla_json_type(item) != BULLA_JSON_STRING || bulla_json_string_view(item, &text) != BULLA_OK)
+		return wrong(found, BULLA_FACTOR_FIELDS, item.raw.p, "the value of a wrapped message is no base64url");
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '+' || text.p[i] == '/' || text.p[i] == '=')
+			return wrong(found, BULLA_FACTOR_ENCODING, text.p + i,
+				"a value is in base64, or padded: base64url without padding must be there");
+		if (!is_base64(text.p[i]))
+			return wrong(found, BULLA_FACTOR_ENCODING, text.p + i, "a character is no base64url");
+	}
+	bulla_rc rc = bulla_foreign_base64(text, memory->cap - memory->n, memory->p + memory->n, &size);
+	if (rc != BULLA_OK) {
+		found->foreign->fault = bulla_form_json_fault(rc, place_of(found, text.p + text.n));
+		return rc;
+	}
+	record->value = bulla_bytes_of(memory->p + memory->n, size);
+	memory->n += size;
+	*ret_digits = text;
+	return BULLA_OK;
+}
+
+static bulla_rc json_indicator(struct found *found, bulla_json item, struct bulla_cmw *record)
+{
+	int64_t ind;
+
+	if (bulla_json_type(item) != BULLA_JSON_NUMBER || bulla_json_int(item, 0, UINT32_MAX, &ind) != BULLA_OK)
+		return wrong(found, BULLA_FACTOR_FIELDS, item.raw.p, "the indicator of a wrapped message is no number that it may be");
+	if (ind == 0)
+		return wrong(found, BULLA_FACTOR_FIELDS, item.raw.p, "a wrapped message says that it holds nothing");
+	record->ind = (uint64_t)ind;
 	return BULLA_OK;
 }
 
 static bulla_rc json_record(bulla_json array, struct found *found)
 {
-	bulla_json name, item, value = array, type = array;
-	int64_t ind = 0;
+	struct bulla_cmw record = {.ind = 0};
+	bulla_json name, item, parts[3] = {array, array, array};
+	bulla_bytes digits = {NULL, 0};
 	size_t n = 0;
-	bulla_bytes text, label = {NULL, 0};
 
-	for (struct bulla_json_iter iter = bulla_json_begin(array); bulla_json_next(&iter, &name, &item); n++) {
-		if (n == 0)
-			type = item;
-		else if (n == 1)
-			value = item;
-		else if (n == 2)
-			BULLA_TRY(bulla_json_int(item, 1, UINT32_MAX, &ind));
-	}
-	if (n < 2 || n > 3 ||
-		(bulla_json_type(type) != BULLA_JSON_STRING && bulla_json_type(type) != BULLA_JSON_NUMBER))
-		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is no record");
-	if (bulla_json_type(type) == BULLA_JSON_STRING)
-		BULLA_TRY(bulla_json_string_view(type, &label));
-	BULLA_TRY(note_json(found, bulla_json_string_view(value, &text), value));
-	BULLA_TRY(note_json(found, bulla_foreign_text(found->foreign, text, &text), value));
-	return consider(found, (uint64_t)ind, label, text);
+	for (struct bulla_json_iter iter = bulla_json_begin(array); bulla_json_next(&iter, &name, &item); n++)
+		if (n < 3)
+			parts[n] = item;
+	found->sure = found->sure || ((n == 2 || n == 3) && bulla_json_type(parts[1]) == BULLA_JSON_STRING);
+	if (n < 2 || n > 3)
+		return wrong(found, BULLA_FACTOR_FIELDS, array.raw.p, "a wrapped message has two or three parts");
+	BULLA_TRY(json_type(found, parts[0], &record));
+	BULLA_TRY(json_value(found, parts[1], &record, &digits));
+	if (n == 3)
+		BULLA_TRY(json_indicator(found, parts[2], &record));
+	BULLA_TRY(consider(found, &record, array.raw.p, parts[2].raw.p));
+	if (found->evidence.p == record.value.p)
+		found->digits = digits;
+	return BULLA_OK;
+}
+
+static bulla_rc too_deep(struct found *found, const uint8_t *p)
+{
+	found->sure = true;
+	return wrong(found, BULLA_FACTOR_FIELDS, p, "collections inside collections are nested too deeply");
 }
 
 static bulla_rc json_item(bulla_json value, unsigned depth, struct found *found)
@@ -208,20 +280,27 @@ static bulla_rc json_item(bulla_json value, unsigned depth, struct found *found)
 
 	if (bulla_json_type(value) == BULLA_JSON_ARRAY)
 		return json_record(value, found);
-	if (bulla_json_type(value) != BULLA_JSON_OBJECT || depth == 0)
-		return BULLA_FAIL(BULLA_E_FORMAT, "a wrapped message is neither a record nor a collection");
+	if (bulla_json_type(value) != BULLA_JSON_OBJECT)
+		return wrong(found, BULLA_FACTOR_FIELDS, value.raw.p, "a wrapped message is neither a record nor a collection");
+	if (depth == 0)
+		return too_deep(found, value.raw.p);
 	for (struct bulla_json_iter iter = bulla_json_begin(value); bulla_json_next(&iter, &name, &item);)
 		if (!bulla_json_string_is(name, bulla_bytes_str("__cmwc_t")))
 			BULLA_TRY(json_item(item, depth - 1, found));
 	return BULLA_OK;
 }
 
-bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret)
+bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, unsigned depth, bool sure, bulla_bytes *ret)
 {
-	struct found found = {.foreign = foreign, .whole = value.raw};
+	const struct bulla_form_fault before = foreign->fault;
+	struct found found = {.foreign = foreign, .sure = sure};
+	bulla_rc rc = json_item(value, depth, &found);
 
-	BULLA_TRY(json_item(value, NESTING_MAX, &found));
-	return the_one(&found, ret);
+	if (rc == BULLA_OK)
+		rc = the_one(&found, ret);
+	if (rc != BULLA_OK && !found.sure)
+		foreign->fault = before;
+	return rc;
 }
 
 static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found);
@@ -243,7 +322,7 @@ static bulla_rc cbor_collection(bulla_bytes bytes, unsigned depth, struct found 
 			BULLA_TRY(bulla_cbor_rd_key_text(&r, &map, &label));
 		else
 			BULLA_TRY(bulla_cbor_rd_key_int(&r, &map, &number));
-		BULLA_TRY(bulla_cbor_rd_skip(&r, &item));
+		BULLA_TRY(note_cbor(found, bulla_cbor_rd_skip(&r, &item), &r));
 		if (!bulla_bytes_eq_str(label, "__cmwc_t"))
 			BULLA_TRY(cbor_item(item, depth - 1, found));
 	}
@@ -257,20 +336,20 @@ static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found
 	enum bulla_cbor_type type;
 
 	BULLA_TRY(bulla_cbor_rd_peek(&r, &type));
-	if (type == BULLA_CBOR_MAP && depth > 0)
-		return cbor_collection(bytes, depth, found);
+	if (type == BULLA_CBOR_MAP)
+		return depth > 0 ? cbor_collection(bytes, depth, found) : too_deep(found, bytes.p);
 	if (type == BULLA_CBOR_TAG)
 		BULLA_TRY(bulla_foreign_cmw_tag(bytes, &record.value));
 	else
 		BULLA_TRY(note_cbor(found, bulla_cmw_rd(&r, &record), &r));
-	return consider(found, record.ind, record.media_type, record.value);
+	return consider(found, &record, bytes.p, record.value.p + record.value.n);
 }
 
 bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
-	struct found found = {.foreign = foreign, .whole = bytes};
+	struct found found = {.foreign = foreign};
 
-	BULLA_TRY(cbor_item(bytes, NESTING_MAX, &found));
+	BULLA_TRY(cbor_item(bytes, BULLA_FOREIGN_NESTING, &found));
 	return the_one(&found, ret);
 }
 

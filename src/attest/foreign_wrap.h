@@ -4,6 +4,8 @@
 #include "attest/foreign.h"
 #include "wire/json.h"
 
+#define BULLA_FOREIGN_NESTING 4 /* collections and objects inside of each other, CBOR or JSON */
+
 /* Copies without white space what lies in bytes and decodes it: hexadecimal digits only, else base64. BULLA_E_FORMAT, _LIMIT. */
 BULLA_CHECK bulla_rc bulla_foreign_text(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);
 
@@ -22,8 +24,11 @@ BULLA_CHECK bulla_rc bulla_foreign_pem(struct bulla_foreign *foreign, bulla_byte
 BULLA_CHECK bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bulla_bytes der, bulla_bytes *ret);
 
 /* CMW (RFC 9999): JSON record [type, base64url, ? indicator]; the one record of a collection, CBOR or JSON, that is (or does
- * not say that it is not) evidence, collections inside included; endorsements beside it are taken as collateral; tag form. */
-BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, bulla_bytes *ret);
+ * not say that it is not) evidence, collections inside included; endorsements beside it are taken as collateral; tag form.
+ * depth: how many collections may still be around a record. What is wrong is in foreign->fault; of JSON that may be meant as something
+ * else (not sure) only when it holds a record, or is nested too deeply. */
+BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, unsigned depth, bool sure,
+	bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret);
 

@@ -345,21 +345,19 @@ static bulla_rc say_unread(struct attest_job *job)
 	return result->rc;
 }
 
-/* Evidence that stands in the file as it is: places are those of the file, whatever is around it. */
-static bool is_in_file(const struct attest_job *job, size_t *ret_base)
+/* Places are those of the file, whatever is around the evidence, where they can be told. */
+static bool is_in_file(const struct attest_job *job, size_t at, size_t *ret_at)
 {
-	*ret_base = (size_t)((uintptr_t)job->evidence.p - (uintptr_t)job->file.p);
-	return *ret_base <= job->file.n;
+	return bulla_foreign_place(&job->foreign, bulla_buf_view(&job->file), job->evidence.p + at, ret_at);
 }
 
 static void place_in_file(struct attest_job *job)
 {
-	size_t base;
+	size_t at;
 
-	if (is_in_file(job, &base))
-		for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
-			if (job->result.factors[i].state == BULLA_FACTOR_FAILED)
-				job->result.factors[i].at += (uint32_t)base;
+	for (unsigned i = 0; i < BULLA_FACTOR_COUNT; i++)
+		if (job->result.factors[i].state == BULLA_FACTOR_FAILED && is_in_file(job, job->result.factors[i].at, &at))
+			job->result.factors[i].at = (uint32_t)at;
 }
 
 bulla_rc attest_appraise(struct attest_job *job)
@@ -381,7 +379,7 @@ void attest_failure(const struct attest_job *job, char ret[ATTEST_FAILURE])
 		return;
 	const struct bulla_factor_result *row = &result->factors[result->failed];
 	(void)snprintf(ret, ATTEST_FAILURE, "%s: %s (byte %" PRIu32 "%s)", bulla_factor_name(result->failed),
-		row->text != NULL ? row->text : "not reached", row->at, is_in_file(job, &ignored) ? "" : " of what the file decodes to");
+		row->text != NULL ? row->text : "not reached", row->at, is_in_file(job, 0, &ignored) ? "" : " of what the file decodes to");
 }
 
 void attest_print(struct attest_job *job, void (*write)(bulla_wr *w, const struct bulla_attest_result *result))

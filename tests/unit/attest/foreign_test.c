@@ -241,6 +241,64 @@ static void cmw_is_opened_in_every_form(void **state)
 	opens_to(written, report());
 }
 
+/* before + the report in base64url + after breaks the rule at an offset, beyond `before` counted from behind the report. */
+static void json_breaks(const char *before, const char *after, enum bulla_factor factor, size_t at, const char *what)
+{
+	static char text[2 * TEXT_MAX], digits[TEXT_MAX];
+	size_t n = put_url(report(), digits), begin = bulla_bytes_str(before).n;
+
+	(void)snprintf(text, sizeof(text), "%s%s%s", before, digits, after);
+	breaks(bulla_bytes_str(text), factor, at < begin ? at : at + n, what);
+}
+
+static void a_wrapped_message_says_what_is_wrong_where(void **state)
+{
+	static const char *const other[] = {"-1", "\"x\"", "null", "4.0", "4294967296"};
+	const char *head = "[\"a/b\",\"", *deep = "{\"a\":{\"a\":{\"a\":{\"a\":{\"a\":[1,\"";
+	char after[64];
+
+	(void)state;
+	json_breaks(head, "\",0]", BULLA_FACTOR_FIELDS, 10, "a wrapped message says that it holds nothing");
+	json_breaks(head, "\",2]", BULLA_FACTOR_FIELDS, 10, "the CMW record says that it holds no evidence");
+	json_breaks(head, "\",64]", BULLA_FACTOR_FIELDS, 10, "the CMW record says that it holds no evidence");
+	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++) {
+		(void)snprintf(after, sizeof(after), "\",%s]", other[i]);
+		json_breaks(head, after, BULLA_FACTOR_FIELDS, 10, "the indicator of a wrapped message is no number that it may be");
+	}
+	json_breaks(head, "!AAA\"]", BULLA_FACTOR_ENCODING, 8, "a character is no base64url");
+	const char *standard = "a value is in base64, or padded: base64url without padding must be there";
+	json_breaks(head, "AAA=\"]", BULLA_FACTOR_ENCODING, 11, standard);
+	json_breaks(head, "A/AA\"]", BULLA_FACTOR_ENCODING, 9, standard);
+	json_breaks("[null,\"", "\"]", BULLA_FACTOR_FIELDS, 1, "the type of a wrapped message is neither a media type nor a number");
+	json_breaks("{\"a\":[1,\"", "\"],\"b\":[2,\"AAAA\"]}", BULLA_FACTOR_FIELDS, 16,
+		"the wrapped messages hold more than one piece of evidence");
+	json_breaks(deep, "\"]}}}}}", BULLA_FACTOR_FIELDS, 20, "collections inside collections are nested too deeply");
+	framed(deep + 5, put_url, "\"]}}}}", true);
+}
+
+/* Places in the evidence are those of the characters that it was decoded from. */
+static void what_was_decoded_has_its_place_in_the_json(void **state)
+{
+	static char text[2 * TEXT_MAX], digits[TEXT_MAX];
+	struct bulla_foreign foreign;
+	bulla_bytes found;
+	size_t n = put_url(report(), digits), at;
+
+	(void)state;
+	(void)snprintf(text, sizeof(text), "  {\"x\":[\"a/b\",\"%s\"]}", digits);
+	const bulla_bytes given = bulla_bytes_str(text);
+	assert_ok(bulla_foreign_init(&foreign));
+	assert_ok(bulla_foreign_evidence(&foreign, given, &found));
+	assert_true(bulla_foreign_place(&foreign, given, found.p, &at));
+	assert_int_equal(at, 15);
+	assert_true(bulla_foreign_place(&foreign, given, found.p + 300, &at));
+	assert_int_equal(at, 15 + 400);
+	assert_true(bulla_foreign_place(&foreign, given, found.p + found.n, &at));
+	assert_int_equal(at, 15 + n);
+	assert_false(bulla_foreign_place(&foreign, given, found.p + found.n + 1, &at));
+	bulla_foreign_done(&foreign);
+}
+
 /* Labels may be integers, messages tags, collections inside collections; endorsements stand beside. */
 static void put_collection(bulla_wr *w, bool twice)
 {
@@ -272,7 +330,11 @@ static void the_evidence_of_a_collection_is_found(void **state)
 	w = bulla_wr_fixed(memory, sizeof(memory));
 	put_collection(&w, true);
 	assert_ok(bulla_wr_end(&w, &written));
-	is_refused(written);
+	const size_t second = written.n - 1 - 2 - bulla_bytes_str("no certificate, but nobody said it was").n - 3 - 1;
+	breaks(written, BULLA_FACTOR_FIELDS, second, "the wrapped messages hold more than one piece of evidence");
+	/* one map more than may be */
+	const uint8_t maps[] = {0xa1, 0x61, 'a', 0xa1, 0x61, 'a', 0xa1, 0x61, 'a', 0xa1, 0x61, 'a', 0xa1, 0x61, 'a', 0x82, 1, 0x41, 0};
+	breaks(BULLA_BYTES_ARRAY(maps), BULLA_FACTOR_FIELDS, 12, "collections inside collections are nested too deeply");
 }
 
 static void amd_s_answers_are_split(void **state)
@@ -600,6 +662,8 @@ int main(void)
 		cmocka_unit_test(json_names_are_many),
 		cmocka_unit_test(lists_of_bytes_are_read),
 		cmocka_unit_test(the_evidence_of_a_collection_is_found),
+		cmocka_unit_test(a_wrapped_message_says_what_is_wrong_where),
+		cmocka_unit_test(what_was_decoded_has_its_place_in_the_json),
 		cmocka_unit_test(certificates_behind_a_report_are_taken),
 		cmocka_unit_test(older_certificates_bind_their_key_too),
 		cmocka_unit_test(open_enclave_s_headers_come_off),
