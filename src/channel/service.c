@@ -121,7 +121,27 @@ struct question {
 	bulla_bytes evidence;
 	bool cwt;
 	const struct bulla_attest_collateral *collateral;
+	const char *member; /* which one is being read: what a 400 is about; NULL: the whole */
 };
+
+/* A member that nobody reads is a demand that nobody heard. */
+static bulla_rc check_members(bulla_json body)
+{
+	static const char *const known[] = {"challenge", "evidence", "subject", "collateral", "format"};
+	bulla_json name, item;
+	bulla_bytes text;
+
+	for (struct bulla_json_iter iter = bulla_json_begin(body); bulla_json_next(&iter, &name, &item);) {
+		bool found = false;
+
+		BULLA_TRY(bulla_json_string_view(name, &text));
+		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+			found = found || bulla_bytes_eq_str(text, known[i]);
+		if (!found)
+			return BULLA_FAIL(BULLA_E_UNSUPPORTED, "a request has a member that is not known");
+	}
+	return BULLA_OK;
+}
 
 static bulla_rc read_subject(bulla_json body, struct question *ret)
 {
@@ -158,13 +178,21 @@ static bulla_rc read_question(struct bulla_service *service, bulla_bytes text, s
 	bulla_buf_clear(&foreign->memory);
 	foreign->collateral = (struct bulla_attest_collateral){0};
 	foreign->parts = (struct bulla_dcap_parts){0};
+	ret->member = NULL;
 	BULLA_TRY(bulla_json_parse(text, &body));
-	BULLA_TRY(get_hex(body, "challenge", sizeof(ret->challenge), ret->challenge));
+	ret->member = "challenge";
+	BULLA_TRY(get_hex(body, ret->member, sizeof(ret->challenge), ret->challenge));
+	ret->member = "one that is none of challenge, evidence, subject, collateral, format";
+	BULLA_TRY(check_members(body));
+	ret->member = "subject";
 	BULLA_TRY(read_subject(body, ret));
+	ret->member = "format";
 	BULLA_TRY(read_format(body, ret));
-	BULLA_TRY(bulla_json_get_str(body, "evidence", &value));
+	ret->member = "evidence";
+	BULLA_TRY(bulla_json_get_str(body, ret->member, &value));
 	BULLA_TRY(decode(foreign, value, &raw));
 	BULLA_TRY(bulla_foreign_evidence(foreign, raw, &ret->evidence));
+	ret->member = "collateral";
 	BULLA_TRY(read_collateral(service, body, &any));
 	/* evidence may bring its own: then nothing that is kept is mixed in */
 	any = any || foreign->collateral.certificate_count > 0 || foreign->collateral.certificate_table.n > 0;
@@ -199,15 +227,42 @@ static void put_token(struct answer *answer, bool cwt)
 		bulla_json_wr_string(&answer->j, bulla_buf_view(&answer->service->token));
 }
 
+/* What broke, in words, and at which byte of the evidence. */
+static void put_why(struct answer *answer, bulla_rc rc, bool judged)
+{
+	const struct bulla_attest_result *result = &answer->service->appraiser->result;
+	bool named = judged && result->failed < BULLA_FACTOR_COUNT;
+
+	put_str(answer, "factor", named ? bulla_factor_name((enum bulla_factor)result->failed) : "");
+	if (named)
+		put_int(answer, "byte", (int64_t)result->factors[result->failed].at);
+	if (!judged && rc == BULLA_E_BINDER)
+		put_str(answer, "text", "the challenge was never given, or was used before: ask for a new one");
+	else if (!judged && rc == BULLA_E_EVIDENCE_STALE)
+		put_str(answer, "text", "the challenge has expired: ask for a new one");
+	else if (named && result->factors[result->failed].text != NULL)
+		put_str(answer, "text", result->factors[result->failed].text);
+	else
+		put_str(answer, "text", rc == BULLA_OK ? "" : bulla_rc_text(rc));
+}
+
+static const char *error_of(bulla_rc rc, bool judged)
+{
+	if (rc == BULLA_OK)
+		return "";
+	if (!judged && rc == BULLA_E_BINDER)
+		return "challenge-not-open";
+	return !judged && rc == BULLA_E_EVIDENCE_STALE ? "challenge-expired" : bulla_rc_id(rc);
+}
+
 static void put_verdict(struct answer *answer, const struct question *question, bulla_rc rc)
 {
 	const struct bulla_attest_result *result = &answer->service->appraiser->result;
 	bool judged = answer->service->token.n > 0; /* else the challenge was not open */
 
 	put_str(answer, "verdict", rc == BULLA_OK ? "accepted" : "refused");
-	put_str(answer, "error", rc == BULLA_OK ? "" : bulla_rc_id(rc));
-	put_str(answer, "factor",
-		judged && result->failed < BULLA_FACTOR_COUNT ? bulla_factor_name((enum bulla_factor)result->failed) : "");
+	put_str(answer, "error", error_of(rc, judged));
+	put_why(answer, rc, judged);
 	put_str(answer, "tee", judged ? bulla_tee_name((enum bulla_tee)result->tee) : "");
 	put_str(answer, "assurance", judged ? bulla_assurance_name((enum bulla_assurance)result->assurance) : "");
 	bulla_json_wr_name(&answer->j, "subject");
@@ -224,6 +279,8 @@ static void op_verify(struct answer *answer, const struct bulla_http_message *re
 	bulla_buf_clear(&service->token);
 	if (rc != BULLA_OK) {
 		put_error(answer, 400, rc);
+		if (question.member != NULL)
+			put_str(answer, "member", question.member);
 		return;
 	}
 	service->appraiser->cwt = question.cwt;

@@ -62,7 +62,10 @@ def good_evidence_is_accepted_once():
     assert tls.call("GET", "/holds/" + SUBJECT) == (200, {"holds": "yes", "error": ""})
     # the challenge is used up: the very same evidence again
     status, verdict = tls.verify(nonce, evidence, subject=SUBJECT)
-    assert status == 200 and (verdict["verdict"], verdict["error"], verdict["token"]) == ("refused", "binder-mismatch", "")
+    assert status == 200 and (verdict["verdict"], verdict["error"], verdict["token"]) == ("refused", "challenge-not-open", "")
+    assert "used before" in verdict["text"] and verdict["factor"] == "" and "byte" not in verdict, verdict
+    status, verdict = tls.verify("00" * 32, evidence)
+    assert (verdict["verdict"], verdict["error"]) == ("refused", "challenge-not-open"), verdict
     # an old document under a fresh challenge
     status, verdict = tls.verify(tls.challenge(), evidence, subject=SUBJECT)
     assert verdict["verdict"] == "refused" and verdict["error"] == "binder-mismatch" and verdict["factor"], verdict
@@ -77,6 +80,7 @@ def bad_evidence_is_refused_with_its_factor():
         status, verdict = tls.verify(nonce, tls.evidence.make("nonce=" + nonce, words))
         assert status == 200 and verdict["verdict"] == "refused" and verdict["error"] == error, (words, verdict)
         assert verdict["factor"] and verdict["token"].count(".") == 2
+        assert verdict["text"] and isinstance(verdict["byte"], int), verdict
 
 
 @tap.case
@@ -102,6 +106,12 @@ def nonsense_gets_its_status():
     assert tls.call("POST", "/healthz")[0] == 405
     for body in (b"", b"{", b"[]", b'{"challenge": 3}', b'{"challenge":"00","evidence":""}', b"\xff" * 100):
         assert tls.call("POST", "/verify", body)[0] == 400, body
+    good = {"challenge": "00" * 32, "evidence": "AAAA"}
+    for member, value in (("challenge", "zz"), ("evidence", "!!!"), ("subject", "00"), ("format", "xml"), ("collateral", ["!"])):
+        status, answer = tls.call("POST", "/verify", json.dumps({**good, member: value}).encode())
+        assert status == 400 and answer["member"] == member and answer["text"], (member, answer)
+    status, answer = tls.call("POST", "/verify", json.dumps({**good, "policy": 1}).encode())
+    assert status == 400 and answer["error"] == "unsupported" and "none of challenge" in answer["member"], answer
     assert tls.call("GET", "/holds/zz")[0] == 400
     assert raw(b"GET /healthz HTTP/1.1\r\nHost : x\r\n\r\n").startswith(b"HTTP/1.1 400 ")
     assert raw(b"GET /healthz HTTP/2.0\r\n\r\n").startswith(b"HTTP/1.1 505 ")

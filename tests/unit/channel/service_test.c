@@ -87,12 +87,12 @@ static void test_once_and_in_time(void **state)
 	assert_field("holds", "yes");
 	/* replayed */
 	verify(challenge, &lab.a, "jwt", lab.now_ms);
-	assert_field("error", "binder-mismatch");
+	assert_field("error", "challenge-not-open");
 	assert_field("token", "");
 	/* expired */
 	ask(challenge, lab.now_ms - CHALLENGE_MS - 1);
 	verify(challenge, &lab.a, "jwt", lab.now_ms);
-	assert_field("error", "evidence-stale");
+	assert_field("error", "challenge-expired");
 	assert_field("token", "");
 	/* in its last millisecond */
 	ask(challenge, lab.now_ms - CHALLENGE_MS);
