@@ -173,6 +173,16 @@ static bulla_rc text_evidence(struct bulla_foreign *foreign, bulla_bytes text, b
 	return rc;
 }
 
+static bulla_rc open_tag(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
+{
+	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
+	bulla_rc rc = bulla_foreign_cmw_tag(&r, ret);
+
+	if (rc != BULLA_OK)
+		foreign->fault = bulla_form_fault_of(rc, &r, true);
+	return rc;
+}
+
 /* Takes one envelope off; *ret is bytes when there is none. */
 static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret)
 {
@@ -188,8 +198,8 @@ static bulla_rc open_one(struct bulla_foreign *foreign, bulla_bytes bytes, bulla
 		return open_der(foreign, bytes, BULLA_DER_OCTET_STRING, ret);
 	if (bytes.n > 4 && bytes.p[0] >> 5 == 5) /* a CBOR map */
 		return cbor_evidence(foreign, bytes, ret);
-	if (bytes.n > 4 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
-		return bulla_foreign_cmw_tag(bytes, ret);
+	if (bytes.n > 1 && bytes.p[0] == 0xda && bytes.p[1] == 0x63)
+		return open_tag(foreign, bytes, ret);
 	if (is_byte_string(bytes, ret) || bulla_oe_header(bytes, ret))
 		return BULLA_OK;
 	if (!bulla_foreign_snp_response(foreign, bytes, ret))

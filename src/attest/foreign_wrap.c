@@ -339,7 +339,7 @@ static bulla_rc cbor_item(bulla_bytes bytes, unsigned depth, struct found *found
 	if (type == BULLA_CBOR_MAP)
 		return depth > 0 ? cbor_collection(bytes, depth, found) : too_deep(found, bytes.p);
 	if (type == BULLA_CBOR_TAG)
-		BULLA_TRY(bulla_foreign_cmw_tag(bytes, &record.value));
+		BULLA_TRY(note_cbor(found, bulla_foreign_cmw_tag(&r, &record.value), &r));
 	else
 		BULLA_TRY(note_cbor(found, bulla_cmw_rd(&r, &record), &r));
 	return consider(found, &record, bytes.p, record.value.p + record.value.n);
@@ -353,16 +353,17 @@ bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes
 	return the_one(&found, ret);
 }
 
-bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret)
+bulla_rc bulla_foreign_cmw_tag(bulla_cbor_rd *r, bulla_bytes *ret)
 {
-	bulla_cbor_rd r = bulla_cbor_rd_of(bytes);
+	bulla_cbor_rd next = *r;
 	uint64_t tag;
 
-	BULLA_TRY(bulla_cbor_rd_tag(&r, &tag));
+	BULLA_TRY(bulla_cbor_rd_tag(&next, &tag));
 	if (tag < CMW_TAG_FIRST || tag > CMW_TAG_LAST)
 		return BULLA_FAIL(BULLA_E_UNSUPPORTED, "the tag is none of a wrapped message");
-	BULLA_TRY(bulla_cbor_rd_bytes_max(&r, BULLA_FOREIGN_MEMORY, ret));
-	return bulla_cbor_rd_end(&r);
+	*r = next;
+	BULLA_TRY(bulla_cbor_rd_bytes_max(r, BULLA_FOREIGN_MEMORY, ret));
+	return bulla_cbor_rd_end(r);
 }
 
 /* A table begins with an entry whose certificate lies behind the entries and within the table; more is looked at later. */

@@ -2,6 +2,7 @@
 /* Envelopes around evidence, taken off one after the other: text (hexadecimal, base64, PEM), certificates (RA-TLS, CMW), CMW
  * in its JSON, tag and collection forms, AMD's extended reports and guest responses. */
 #include "attest/foreign.h"
+#include "wire/cbor.h"
 #include "wire/json.h"
 
 #define BULLA_FOREIGN_NESTING 4 /* collections and objects inside of each other, CBOR or JSON */
@@ -30,7 +31,8 @@ BULLA_CHECK bulla_rc bulla_foreign_certificate(struct bulla_foreign *foreign, bu
 BULLA_CHECK bulla_rc bulla_foreign_cmw_json(struct bulla_foreign *foreign, bulla_json value, unsigned depth, bool sure,
 	bulla_bytes *ret);
 BULLA_CHECK bulla_rc bulla_foreign_cmw_cbor(struct bulla_foreign *foreign, bulla_bytes bytes, bulla_bytes *ret);
-BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_bytes bytes, bulla_bytes *ret);
+/* The tag form to the end of the reader; on failure r stands at what is wrong. */
+BULLA_CHECK bulla_rc bulla_foreign_cmw_tag(bulla_cbor_rd *r, bulla_bytes *ret);
 
 /* True for an SNP report with its certificate table (SNP_GET_EXT_REPORT) or certificates (DER or PEM) behind it, or in
  * /dev/sev-guest's response (32 bytes of head, zeros behind): then *ret is the report, and the rest is taken as collateral. */
