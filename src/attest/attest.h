@@ -39,6 +39,10 @@ enum bulla_anchor_how {
 	BULLA_ANCHOR_SECRET = 4,      /* PSA under COSE_Mac0: id = instance id, key = HMAC-SHA-256 key, which the verifier shares */
 };
 
+/* As the id of a DEVICE or SECRET: the one key counts for whatever instance a token names. For a key that somebody handed in for one
+ * device; never from a manifest or a store of many devices, where each key must stand for its own instance alone. */
+#define BULLA_ANCHOR_ANY_INSTANCE ((bulla_bytes){NULL, 0})
+
 struct bulla_attest_anchor {
 	uint8_t tee;       /* enum bulla_tee; NITRO stands for NITROTPM, SNP for AZ_SNP, TDX for SGX and AZ_TDX too */
 	uint8_t assurance; /* enum bulla_assurance of what chains to it */

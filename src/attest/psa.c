@@ -115,7 +115,7 @@ static const struct bulla_attest_anchor *find_device(const struct bulla_attest_r
 	for (size_t i = 0; i < run->anchors->count; i++) {
 		const struct bulla_attest_anchor *anchor = &run->anchors->list[i];
 
-		if (is_device(anchor, tee, mac) && bulla_bytes_eq(anchor->id, instance_id))
+		if (is_device(anchor, tee, mac) && (anchor->id.p == NULL || bulla_bytes_eq(anchor->id, instance_id)))
 			return anchor;
 	}
 	return NULL;

@@ -1,6 +1,5 @@
 #include "cmd/attest_job.h"
 
-#include "attest/psa.h"
 #include "attest/textual.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
@@ -108,38 +107,48 @@ static bulla_rc pem_to_spki(bulla_bytes text, uint8_t *ret, size_t max, size_t *
 	return bulla_foreign_base64(bulla_bytes_of(digits, n), max, ret, ret_size);
 }
 
-/* PSA and CCA have no chains: the given key is taken as the endorsed one of the instance that the token names. Of class dev as any
- * anchor of the user's own: nothing shows that it was made in hardware. */
-static int add_device_anchor(struct attest_job *job, enum bulla_tee tee)
+static bulla_rc read_device_key(struct attest_job *job, enum bulla_anchor_how *ret_how, size_t *ret_size)
 {
-	bulla_bytes text = bulla_buf_view(&job->anchor_file), id;
-	size_t size = 0;
-	enum bulla_anchor_how how = BULLA_ANCHOR_DEVICE;
-	bulla_rc rc;
+	bulla_bytes text = bulla_buf_view(&job->anchor_file);
+	const size_t max = sizeof(job->device_key);
 
-	if (jwk_to_secret(text, job->device_key, sizeof(job->device_key), &size) == BULLA_OK) {
-		how = BULLA_ANCHOR_SECRET;
-		rc = BULLA_OK;
-	} else {
-		rc = text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, &size) :
-			pem_to_spki(text, job->device_key, sizeof(job->device_key), &size);
-	}
-
-	if (rc != BULLA_OK)
-		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
-	bulla_bytes token = bulla_attest_inside(job->evidence);
-	rc = tee == BULLA_TEE_PSA ? bulla_psa_instance(token, &id) : bulla_cca_instance(token, &id);
-	if (rc != BULLA_OK)
-		return 0; /* a token that names no instance: the appraisal says where it breaks */
-	job->anchors[job->all.count++] = (struct bulla_attest_anchor){(uint8_t)tee, BULLA_ASSURANCE_DEV,
-		(uint8_t)how, id, bulla_bytes_of(job->device_key, size)};
-	return 0;
+	*ret_how = BULLA_ANCHOR_SECRET;
+	if (jwk_to_secret(text, job->device_key, max, ret_size) == BULLA_OK)
+		return BULLA_OK;
+	*ret_how = BULLA_ANCHOR_DEVICE;
+	return text.n > 0 && text.p[0] == '{' ? jwk_to_spki(text, job->device_key, ret_size) :
+		pem_to_spki(text, job->device_key, max, ret_size);
 }
 
+/* PSA and CCA have no chains: the given key is taken as the endorsed one of the instance that the token names. */
+static void add_device_anchors(struct attest_job *job, enum bulla_anchor_how how, size_t size)
+{
+	static const uint8_t tees[] = {BULLA_TEE_PSA, BULLA_TEE_CCA};
+
+	for (size_t i = 0; i < sizeof(tees); i++)
+		job->anchors[job->all.count++] = (struct bulla_attest_anchor){tees[i], BULLA_ASSURANCE_DEV, (uint8_t)how,
+			BULLA_ANCHOR_ANY_INSTANCE, bulla_bytes_of(job->device_key, size)};
+}
+
+static int add_root_anchor(struct attest_job *job)
+{
+	struct bulla_foreign *foreign = &job->foreign;
+	size_t before = foreign->collateral.certificate_count;
+
+	if (bulla_foreign_collateral(foreign, bulla_buf_view(&job->anchor_file)) != BULLA_OK ||
+		foreign->collateral.certificate_count == before)
+		return add_certificate_anchor(job, bulla_buf_view(&job->anchor_file));
+	bulla_bytes der = foreign->collateral.certificates[before];
+	foreign->collateral.certificate_count = before;
+	return add_certificate_anchor(job, der);
+}
+
+/* `serve` has no evidence yet: what the file is decides whose anchor it is. */
 static int read_anchor(struct attest_job *job)
 {
 	enum bulla_tee tee = bulla_attest_guess(job->evidence);
-
+	enum bulla_anchor_how how;
+	size_t size = 0;
 	int code;
 
 	if (job->cli->anchor == NULL)
@@ -148,17 +157,17 @@ static int read_anchor(struct attest_job *job)
 	if (code != 0)
 		return code;
 	if (tee == BULLA_TEE_NONE && job->has_evidence)
-		return 0; /* evidence of no known kind is refused under any anchor; `serve` has no evidence yet */
-	if (tee == BULLA_TEE_PSA || tee == BULLA_TEE_CCA)
-		return add_device_anchor(job, tee);
-	struct bulla_foreign *foreign = &job->foreign;
-	size_t before = foreign->collateral.certificate_count;
-	if (bulla_foreign_collateral(foreign, bulla_buf_view(&job->anchor_file)) != BULLA_OK ||
-		foreign->collateral.certificate_count == before)
-		return add_certificate_anchor(job, bulla_buf_view(&job->anchor_file));
-	bulla_bytes der = foreign->collateral.certificates[before];
-	foreign->collateral.certificate_count = before;
-	return add_certificate_anchor(job, der);
+		return 0; /* evidence of no known kind is refused under any anchor */
+	if (tee != BULLA_TEE_NONE && tee != BULLA_TEE_PSA && tee != BULLA_TEE_CCA)
+		return add_root_anchor(job);
+	bulla_rc rc = read_device_key(job, &how, &size);
+	if (rc == BULLA_OK)
+		add_device_anchors(job, how, size);
+	else if (job->has_evidence)
+		return say_rc(job->cli, rc, job->cli->anchor, "the device's public key: PEM, or a JWK");
+	else
+		return add_root_anchor(job);
+	return 0;
 }
 
 static bulla_rc init(struct attest_job *job)

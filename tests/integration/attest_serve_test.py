@@ -8,6 +8,7 @@ import subprocess
 import time
 
 import ear
+from attest_cases import Case, write
 from attest_service import Service
 from project import Tap
 
@@ -271,6 +272,18 @@ def it_refuses_to_be_plain_where_others_listen():
         result = subprocess.run([plain.bulla, "attest", "serve", address, *options], env=plain.env, cwd=plain.work, text=True,
                                 capture_output=True, timeout=20)
         assert result.returncode == code and "error[" in result.stderr, (address, options, result)
+
+
+@tap.case
+def devices_keys_are_anchors_too():
+    """The key that a committed case's devices are endorsed by, given as for `verify`: then only the challenge is not the token's."""
+    for family in ("psa", "cca"):
+        case = Case(family + "-held")
+        with Service("--anchor", write(family + "-key", case.anchor()), plain=True) as service:
+            status, verdict = service.verify(service.challenge(), base64.b64encode(case.evidence).decode())
+            assert status == 200 and (verdict["verdict"], verdict["factor"]) == ("refused", "binder"), verdict
+        with Service(plain=True) as service:  # without it nobody's word counts
+            assert service.verify(service.challenge(), base64.b64encode(case.evidence).decode())[1]["factor"] == "anchor"
 
 
 @tap.case
