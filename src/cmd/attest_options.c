@@ -120,7 +120,7 @@ int attest_check_out(const struct cli *cli)
 		return refuse(cli, "--out", NULL, "the path is too long");
 	if (access(folder, W_OK | X_OK) == 0)
 		return 0;
-	say_error(cli, "not-found", cli->out, NULL, "there is no such folder, or it cannot be written to");
+	say_error(cli, "not-found", cli->out, "mkdir -p FOLDER; --out FOLDER/FILE", "there is no such folder, or it cannot be written to");
 	return EXIT_NOT_FOUND;
 }
 

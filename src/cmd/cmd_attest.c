@@ -79,17 +79,29 @@ static void print_today(struct attest_job *job)
 	printf("\n");
 }
 
-int cmd_attest_show(struct cli *cli)
+/* Evidence that is looked at as of now, not relied on. */
+static int open_lax(struct cli *cli, struct attest_job **ret)
 {
-	struct attest_job *job = NULL;
 	int code = attest_check_files(cli);
 
 	if (code == 0)
-		code = attest_open(cli, &job);
+		code = attest_check_out(cli);
+	if (code == 0)
+		code = attest_open(cli, ret);
 	if (code != 0)
 		return code;
-	attest_lax(job);
-	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
+	attest_lax(*ret);
+	(*ret)->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
+	return 0;
+}
+
+int cmd_attest_show(struct cli *cli)
+{
+	struct attest_job *job = NULL;
+	int code = open_lax(cli, &job);
+
+	if (code != 0)
+		return code;
 	bulla_rc rc = attest_appraise(job);
 	if (cli->json) {
 		attest_print(job, bulla_attest_show_json);
@@ -338,16 +350,10 @@ static int write_reference(const struct attest_job *job)
 int cmd_attest_reference(struct cli *cli)
 {
 	struct attest_job *job = NULL;
-	int code = attest_check_files(cli);
+	int code = open_lax(cli, &job);
 
-	if (code == 0)
-		code = attest_check_out(cli);
-	if (code == 0)
-		code = attest_open(cli, &job);
 	if (code != 0)
 		return code;
-	attest_lax(job);
-	job->time = (struct bulla_attest_time){now_ms(), BULLA_CLOCK_AUDIT};
 	(void)attest_appraise(job);
 	code = check_sample(job);
 	if (code == 0)
